@@ -1,0 +1,470 @@
+"""Every error this package raises, as one tree.
+
+ComfyClientError
+├── UsageError                     the call or its input cannot be right
+│   ├── ConfigError                comfyclient.toml, environment variable, argument
+│   ├── MissingExtraError          an optional package is not installed
+│   ├── TripError                  a trip file: names file, line and field
+│   ├── TemplateError              a template folder: names template, file and line
+│   │   ├── TemplateNotFoundError
+│   │   ├── ManifestError
+│   │   ├── ParameterError         a parameter's value is not allowed
+│   │   └── RenderError            the template did not give a graph
+│   ├── WorkflowError              a graph file or dict is not a ComfyUI API graph
+│   │   └── UiFormatError          it is a UI export; the message says how to export
+│   └── ClosedError                the client, instance or engine was closed
+├── TransportError                 an instance did not answer as it should
+│   ├── UnreachableError           refused, no route, no name, connect timeout, TLS
+│   ├── UnclearAnswerError         sent, but the answer was lost
+│   ├── BadAnswerError             answered, but not what the protocol says
+│   ├── AccessDeniedError          401, 403
+│   ├── RefusedError               another 4xx
+│   │   └── TooLargeError          413
+│   ├── RedirectError              a redirect to another address was not followed
+│   ├── BusyError                  429, 450, 503: come back later
+│   └── ServerFaultError           5xx
+├── JobError                       the job ended without a result
+│   ├── ValidationError            the server refused the graph; `issues` says where
+│   │   ├── MissingNodeError       a node class is not installed there
+│   │   └── MissingModelError      a model file is not there
+│   ├── ExecutionError             a node raised
+│   │   └── OutOfMemoryError
+│   ├── JobInterruptedError        somebody stopped it on the server
+│   ├── JobCancelledError          this client cancelled it
+│   ├── JobLostError               the server no longer knows it
+│   ├── JobTimeoutError            a deadline passed (also a TimeoutError)
+│   └── UnknownJobError            no job of that id is known here
+├── OutputError                    a result file
+│   ├── OutputMissingError         not there (any more)
+│   ├── OutputDamagedError         wrong size, or the stream broke
+│   └── UnsafePathError            its name would leave the target folder
+├── LedgerError                    the journal of jobs cannot be read or written
+│   ├── LedgerBusyError            locked by another process for too long
+│   ├── LedgerVersionError         written by a newer comfyclient
+│   ├── LedgerConflictError        an idempotency key was used for other content
+│   └── LeaseError                 another process owns the job
+└── EngineError                    the embedded engine could not start
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Self
+
+
+class Retry(StrEnum):
+    """What trying again could bring; the router reads nothing else of an error."""
+
+    NEVER = "never"
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplatePlace:
+    """Where in a template a value of the graph came from."""
+
+    template: str
+    """`name@version`, or the path of a graph file."""
+    line: int
+    """Line in `workflow.json.j2`, from 1."""
+    expression: str | None = None
+    """The slot's source, such as `trip.title`; None for fixed text."""
+
+    def __str__(self) -> str:
+        slot = f" {{{{ {self.expression} }}}}" if self.expression else ""
+        return f"{self.template} line {self.line}{slot}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIssue:
+    """One thing that is wrong with one node of a graph."""
+
+    kind: str
+    """The server's own type, such as `value_not_in_list`."""
+    message: str
+    node_id: str | None = None
+    class_type: str | None = None
+    title: str | None = None
+    input_name: str | None = None
+    value: str | None = None
+    """The value received, as short text."""
+    allowed: str | None = None
+    """What the input takes, as short text."""
+    place: TemplatePlace | None = None
+
+    def __str__(self) -> str:
+        node = "graph" if self.node_id is None else f"node {self.node_id}"
+        if self.class_type:
+            node += f" ({self.class_type}{_titled(self.title, self.class_type)})"
+        if self.input_name:
+            node += f".{self.input_name}"
+        text = f"{node}: {self.message}"
+        if self.value is not None:
+            text += f"; got {self.value}"
+        if self.allowed is not None:
+            text += f"; allowed: {self.allowed}"
+        return text if self.place is None else f"{text} [{self.place}]"
+
+
+def _titled(title: str | None, class_type: str) -> str:
+    return f" “{title}”" if title and title != class_type else ""
+
+
+class ComfyClientError(Exception):
+    """The root: `except ComfyClientError` catches whatever this package raises."""
+
+    retry: ClassVar[Retry] = Retry.NEVER
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        job_id: str | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        """What to do about it."""
+        self.job_id = job_id
+        self.instance = instance
+        """Name of the instance that was asked."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed when tried again, here or elsewhere."""
+        return self.retry is not Retry.NEVER
+
+    def attach(self, *, job_id: str | None = None, instance: str | None = None) -> Self:
+        """Fill in what the raiser could not know; what is set already stays."""
+        self.job_id = self.job_id if self.job_id is not None else job_id
+        self.instance = self.instance if self.instance is not None else instance
+        return self
+
+    def __str__(self) -> str:
+        where = [
+            f"{name} {value}"
+            for name, value in (("job", self.job_id), ("instance", self.instance))
+            if value is not None
+        ]
+        text = f"{self.message} ({', '.join(where)})" if where else self.message
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+class UsageError(ComfyClientError):
+    """The call or its input cannot be right; trying again changes nothing."""
+
+
+class ConfigError(UsageError):
+    """The configuration is wrong; the message names file, key and remedy."""
+
+
+class MissingExtraError(UsageError):
+    """An optional package is not installed; the message says which extra has it."""
+
+
+class TripError(UsageError):
+    """A trip cannot be read; carries `file`, `line` and `field` where known."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
+        self.field = field
+
+    def __str__(self) -> str:
+        place = ":".join(str(p) for p in (self.file, self.line) if p is not None)
+        parts = [p for p in (place, self.field, super().__str__()) if p]
+        return ": ".join(parts)
+
+
+class TemplateError(UsageError):
+    """A template folder is wrong; carries `template`, `file` and `line` where known."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        template: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.template = template
+        self.file = file
+        self.line = line
+
+    def __str__(self) -> str:
+        place = ":".join(str(p) for p in (self.file, self.line) if p is not None)
+        parts = [p for p in (self.template, place, super().__str__()) if p]
+        return ": ".join(parts)
+
+
+class TemplateNotFoundError(TemplateError):
+    """No such template or version; the message lists what there is."""
+
+
+class ManifestError(TemplateError):
+    """`manifest.toml` is wrong."""
+
+
+class ParameterError(TemplateError):
+    """A parameter is unknown, missing, of the wrong type or out of range."""
+
+
+class RenderError(TemplateError):
+    """`workflow.json.j2` did not render to a ComfyUI API graph."""
+
+
+class WorkflowError(UsageError):
+    """A graph file or dict is not a ComfyUI graph in API format."""
+
+
+class UiFormatError(WorkflowError):
+    """The file is a UI export; ComfyUI executes only the API format."""
+
+
+class ClosedError(UsageError):
+    """The client, instance or engine was closed before this call."""
+
+
+class TransportError(ComfyClientError):
+    """An instance did not answer as it should."""
+
+    retry = Retry.HERE
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        hint: str | None = None,
+        job_id: str | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, job_id=job_id, instance=instance)
+        self.status = status
+        """The HTTP status, where one was received."""
+
+
+class UnreachableError(TransportError):
+    """Nothing was sent: refused, no route, no such name, connect timeout, TLS."""
+
+    retry = Retry.ELSEWHERE
+
+
+class UnclearAnswerError(TransportError):
+    """Sent, but the answer was lost: the server may or may not have acted."""
+
+
+class BadAnswerError(TransportError):
+    """The server answered with something that its protocol does not contain."""
+
+    retry = Retry.ELSEWHERE
+
+
+class AccessDeniedError(TransportError):
+    """401 or 403: the token is missing, wrong, or not allowed here."""
+
+    retry = Retry.NEVER
+
+
+class RefusedError(TransportError):
+    """Another 4xx: the same request will be refused again."""
+
+    retry = Retry.NEVER
+
+
+class TooLargeError(RefusedError):
+    """413: the body is over the server's limit."""
+
+
+class RedirectError(TransportError):
+    """A redirect to another address was not followed: it would carry the token."""
+
+    retry = Retry.NEVER
+
+
+class BusyError(TransportError):
+    """429, 450 or 503: the server asks to come back later."""
+
+    retry = Retry.ELSEWHERE
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        status: int | None = None,
+        hint: str | None = None,
+        job_id: str | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(
+            message, status=status, hint=hint, job_id=job_id, instance=instance
+        )
+        self.retry_after = retry_after
+        """Seconds the server asked for, where it said so."""
+
+
+class ServerFaultError(TransportError):
+    """5xx other than 503: the server failed on this request."""
+
+    retry = Retry.ELSEWHERE
+
+
+class JobError(ComfyClientError):
+    """The job ended without a result."""
+
+
+class ValidationError(JobError):
+    """The server refused the graph; `issues` names node, input and template slot."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        issues: tuple[NodeIssue, ...] = (),
+        hint: str | None = None,
+        job_id: str | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, job_id=job_id, instance=instance)
+        self.issues = issues
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"  - {i}" for i in self.issues)])
+
+
+class MissingNodeError(ValidationError):
+    """A node class of the graph is not installed on that instance."""
+
+    retry = Retry.ELSEWHERE
+
+
+class MissingModelError(ValidationError):
+    """A model file that the graph names is not on that instance."""
+
+    retry = Retry.ELSEWHERE
+
+
+class ExecutionError(JobError):
+    """A node raised while the graph ran."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node_id: str | None = None,
+        class_type: str | None = None,
+        title: str | None = None,
+        exception_type: str | None = None,
+        exception_message: str | None = None,
+        traceback: tuple[str, ...] = (),
+        place: TemplatePlace | None = None,
+        hint: str | None = None,
+        job_id: str | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, job_id=job_id, instance=instance)
+        self.node_id = node_id
+        self.class_type = class_type
+        self.title = title
+        self.exception_type = exception_type
+        """The exception's qualified name on the server."""
+        self.exception_message = exception_message
+        self.traceback = traceback
+        """The server's frames, outermost first."""
+        self.place = place
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.place is None else f"{text} [{self.place}]"
+
+
+class OutOfMemoryError(ExecutionError):
+    """The instance ran out of GPU or main memory."""
+
+    retry = Retry.ELSEWHERE
+
+
+class JobInterruptedError(JobError):
+    """Somebody stopped the job on the server: not this client."""
+
+    retry = Retry.HERE
+
+
+class JobCancelledError(JobError):
+    """This client cancelled the job."""
+
+
+class JobLostError(JobError):
+    """The server knows the job no longer: it restarted, or its queue was cleared."""
+
+    retry = Retry.ELSEWHERE
+
+
+class JobTimeoutError(JobError, TimeoutError):
+    """A deadline passed; the message says what the job was doing."""
+
+    retry = Retry.HERE
+
+
+class UnknownJobError(JobError):
+    """No job of that id is known in this environment."""
+
+
+class OutputError(ComfyClientError):
+    """A result file could not be brought home."""
+
+
+class OutputMissingError(OutputError):
+    """The file is not there (any more)."""
+
+
+class OutputDamagedError(OutputError):
+    """The file arrived with another size than announced, or its stream broke."""
+
+    retry = Retry.HERE
+
+
+class UnsafePathError(OutputError):
+    """The file's name would leave the target folder."""
+
+
+class LedgerError(ComfyClientError):
+    """The journal of jobs cannot be read or written; nothing was sent."""
+
+
+class LedgerBusyError(LedgerError):
+    """Another process held the ledger's lock for too long."""
+
+    retry = Retry.HERE
+
+
+class LedgerVersionError(LedgerError):
+    """The ledger was written by a newer comfyclient."""
+
+
+class LedgerConflictError(LedgerError):
+    """An idempotency key was used before, for other content."""
+
+
+class LeaseError(LedgerError):
+    """Another process owns the job."""
+
+
+class EngineError(ComfyClientError):
+    """The embedded engine could not start or died."""
