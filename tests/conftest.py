@@ -1,4 +1,4 @@
-"""Every test: a scrubbed environment, loopback sockets only, per-user folders of its own."""
+"""Every test: a scrubbed environment, loopback only, per-user folders of its own."""
 
 from __future__ import annotations
 
