@@ -1,0 +1,1 @@
+"""How an instance is reached: one module for each kind of server."""

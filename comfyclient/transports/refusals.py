@@ -1,0 +1,290 @@
+"""What a server says is wrong with a graph, as our errors. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from ..errors import (
+    MissingModelError,
+    MissingNodeError,
+    NodeIssue,
+    TemplatePlace,
+    ValidationError,
+)
+from .wire import (
+    JsonObject,
+    brief,
+    object_or_empty,
+    parse_object,
+    printable,
+    shortened,
+    text_or,
+    wrong,
+)
+
+
+class GraphInfo(Protocol):
+    """What an error wants to know of the submitted graph."""
+
+    def class_type(self, node_id: str) -> str | None:
+        """The node's class."""
+
+    def title(self, node_id: str) -> str | None:
+        """The node's title, where it has one."""
+
+    def place(
+        self, node_id: str, input_name: str | None = None
+    ) -> TemplatePlace | None:
+        """Where in the template the node, or one of its inputs, came from."""
+
+
+def read_refusal(body: bytes, graph: GraphInfo) -> ValidationError:
+    """The error that a 400 of `POST /prompt` means, or the issues of a 200.
+
+    Raises:
+        BadAnswerError: it is not what ComfyUI answers.
+    """
+    answer = parse_object(body, "the refusal of a graph")
+    error = answer.get("error")
+    if not isinstance(error, str | dict) and not answer.get("node_errors"):
+        raise wrong("the error of a refusal", error, "an object")
+    issues = issues_of(answer, graph)
+    return _narrowest(issues)(
+        f"the server refused the graph: {_summary(answer, issues)}",
+        issues=issues,
+        hint=_hint(answer, issues),
+    )
+
+
+def issues_of(answer: JsonObject, graph: GraphInfo | None) -> tuple[NodeIssue, ...]:
+    """Every issue that an answer to `POST /prompt` names.
+
+    Before 0.3.28 an empty `node_errors` is a list, and `error` may be a string.
+    """
+    reader = _IssueReader(graph)
+    nodes = object_or_empty(answer.get("node_errors"))
+    issues = [
+        issue
+        for node_id, node in nodes.items()
+        for issue in reader.of_node(node_id, node)
+    ]
+    error = answer.get("error")
+    if not issues and error is not None:
+        issues = [reader.of_graph(error)]
+    return tuple(issues)
+
+
+@dataclass(frozen=True, slots=True)
+class _IssueReader:
+    graph: GraphInfo | None
+
+    def of_node(self, node_id: str, node: JsonValue) -> list[NodeIssue]:
+        """The issues under one key of `node_errors`."""
+        said = object_or_empty(node)
+        errors = said.get("errors")
+        class_type = _text(said.get("class_type")) or self._class(node_id)
+        return [
+            self._issue(object_or_empty(error), node_id, class_type)
+            for error in (errors if isinstance(errors, list) else [])
+        ]
+
+    def of_graph(self, error: JsonValue) -> NodeIssue:
+        """The issue of a whole answer, which may still name a node."""
+        if isinstance(error, str):
+            return NodeIssue(error.replace(" ", "_"), printable(error))
+        said = object_or_empty(error)
+        details = text_or(said.get("details"), "")
+        extra = object_or_empty(said.get("extra_info"))
+        named = _NODE_ID.search(details)
+        node_id = _text(extra.get("node_id")) or (named[1] if named else None)
+        if node_id is None:
+            return _bare(said, details)
+        class_type = _text(extra.get("class_type")) or self._class(node_id)
+        said = {**said, "details": ""}
+        return self._issue(said, node_id, class_type)
+
+    def _issue(
+        self, error: JsonObject, node_id: str, class_type: str | None
+    ) -> NodeIssue:
+        extra = object_or_empty(error.get("extra_info"))
+        input_name = _text(extra.get("input_name"))
+        value = _received(error, extra, input_name)
+        allowed = _allowed(error, extra)
+        known = value is not None and allowed is not None
+        return NodeIssue(
+            kind=text_or(error.get("type"), "unknown"),
+            message=_message(error, extra, None if known else input_name, bare=known),
+            node_id=node_id,
+            class_type=class_type,
+            title=self._title(node_id, extra),
+            input_name=input_name,
+            value=value,
+            allowed=allowed,
+            place=self.graph.place(node_id, input_name) if self.graph else None,
+        )
+
+    def _class(self, node_id: str) -> str | None:
+        return None if self.graph is None else self.graph.class_type(node_id)
+
+    def _title(self, node_id: str, extra: JsonObject) -> str | None:
+        told = None if self.graph is None else self.graph.title(node_id)
+        return told if told is not None else _text(extra.get("node_title"))
+
+
+_NODE_ID = re.compile(r"^Node ID '#(.+)'$", re.DOTALL)
+
+
+def _bare(said: JsonObject, details: str) -> NodeIssue:
+    message = printable(text_or(said.get("message"), "no reason given"))
+    if details and details != message:
+        message = f"{message}: {shortened(details, 300)}"
+    return NodeIssue(text_or(said.get("type"), "unknown"), message)
+
+
+def _message(
+    error: JsonObject, extra: JsonObject, input_name: str | None, *, bare: bool
+) -> str:
+    """The server's words, with its details where they add something."""
+    message = shortened(text_or(error.get("message"), "no reason given"), 300)
+    details = text_or(error.get("details"), "")
+    if bare or not details or details == input_name:
+        return message
+    exception = _text(extra.get("exception_type"))
+    said = f"{exception} {details}" if exception else details
+    return f"{message}: {shortened(said, 300)}"
+
+
+def _received(
+    error: JsonObject, extra: JsonObject, input_name: str | None
+) -> str | None:
+    if error.get("type") == "return_type_mismatch":
+        return _text(extra.get("received_type"))
+    if "received_value" not in extra:
+        return None
+    value = extra["received_value"]
+    if isinstance(value, str) and _SECRET.search(input_name or ""):
+        return "***"
+    return brief(value, 120)
+
+
+_SECRET = re.compile(r"(?i)(^|_)(api_?key|key|token|secret|password|passwd)$")
+
+
+def _allowed(error: JsonObject, extra: JsonObject) -> str | None:
+    counted = _COUNTED.search(text_or(error.get("details"), ""))
+    if counted:
+        return f"one of {counted[1]} values"
+    options = _options(extra)
+    if options is not None:
+        return shortened(", ".join(brief(o) for o in options[:20]), 300) or "nothing"
+    match extra.get("input_config"):
+        case [str(kind), dict(limits)]:
+            return kind + _range(limits)
+        case [str(kind), *_]:
+            return kind
+        case _:
+            return None
+
+
+_COUNTED = re.compile(r"\(list of length (\d+)\)$")
+
+
+def _range(limits: JsonObject) -> str:
+    low, high = limits.get("min"), limits.get("max")
+    if low is not None and high is not None:
+        return f" from {brief(low)} to {brief(high)}"
+    if low is not None:
+        return f" from {brief(low)}"
+    return "" if high is None else f" up to {brief(high)}"
+
+
+def _options(extra: JsonObject) -> list[JsonValue] | None:
+    """The choices of a combo, which come in an old and a new shape."""
+    match extra.get("input_config"):
+        case [list(options), *_]:
+            return options
+        case [_, {"options": list(options)}, *_]:
+            return options
+        case _:
+            return None
+
+
+def _narrowest(issues: tuple[NodeIssue, ...]) -> type[ValidationError]:
+    """The class that fits every issue: a narrower one must be the whole story."""
+    if issues and all(_lacks_node(issue) for issue in issues):
+        return MissingNodeError
+    if issues and all(_lacks_model(issue) for issue in issues):
+        return MissingModelError
+    return ValidationError
+
+
+def _lacks_node(issue: NodeIssue) -> bool:
+    """The class is not there; a node that names none is the graph's own fault."""
+    if issue.kind == "missing_node_type":
+        return "has no class_type" not in issue.message
+    return issue.kind == "invalid_prompt" and "does not exist" in issue.message
+
+
+def _lacks_model(issue: NodeIssue) -> bool:
+    if issue.kind != "value_not_in_list":
+        return False
+    if (issue.value or "").lower().endswith(MODEL_SUFFIXES):
+        return True
+    name = (issue.input_name or "").rpartition(".")[2]
+    if not _MODEL_INPUT.search(name):
+        return False
+    # nodes that call a web service have a `model_name` too, which is no file
+    allowed = (issue.allowed or "").lower()
+    told = allowed and not allowed.startswith(("one of ", "nothing"))
+    return not (told and name.startswith("model")) or any(
+        suffix in allowed for suffix in MODEL_SUFFIXES
+    )
+
+
+MODEL_SUFFIXES = (
+    ".safetensors",
+    ".sft",
+    ".ckpt",
+    ".pt",
+    ".pth",
+    ".bin",
+    ".gguf",
+    ".onnx",
+)
+"""How the names of model files end."""
+
+_MODEL_INPUT = re.compile(
+    r"(?i)(^|_)(ckpt|checkpoint|unet|vae|lora|clip|control_?net|style_model|model"
+    r"|gligen|hypernetwork|embedding|encoder|upscaler)_?(name|file|path)_?\d*$"
+)
+
+
+def _summary(answer: JsonObject, issues: tuple[NodeIssue, ...]) -> str:
+    if object_or_empty(answer.get("node_errors")):
+        nodes = len({issue.node_id for issue in issues})
+        problems = "1 problem" if len(issues) == 1 else f"{len(issues)} problems"
+        return f"{problems} in {'1 node' if nodes == 1 else f'{nodes} nodes'}"
+    return issues[0].message
+
+
+def _hint(answer: JsonObject, issues: tuple[NodeIssue, ...]) -> str | None:
+    match issues[0].kind if issues else None:
+        case "prompt_outputs_failed_validation":
+            # up to 0.3.x a cycle is refused without a word on where it is
+            return "no node is named: look for links that form a circle"
+        case "exception_during_validation":
+            return "look for a link to a node or to a slot that does not exist"
+        case "prompt_no_outputs":
+            return "add a node that saves or previews, such as SaveImage"
+        case "missing_node_type" | "invalid_prompt":
+            return "install the node pack there, or choose another instance"
+        case _:
+            return None
+
+
+def _text(value: JsonValue) -> str | None:
+    return printable(value) if isinstance(value, str) and value else None
