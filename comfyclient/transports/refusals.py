@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,14 +50,13 @@ def read_refusal(body: bytes, graph: GraphInfo) -> ValidationError:
         BadAnswerError: it is not what ComfyUI answers.
     """
     answer = parse_object(body, "the refusal of a graph")
-    error = answer.get("error")
-    if not isinstance(error, str | dict) and not answer.get("node_errors"):
-        raise wrong("the error of a refusal", error, "an object")
     issues = issues_of(answer, graph)
+    if not issues:
+        raise wrong("the error of a refusal", answer.get("error"), "an object")
     return _narrowest(issues)(
         f"the server refused the graph: {_summary(answer, issues)}",
         issues=issues,
-        hint=_hint(answer, issues),
+        hint=_hint(issues),
     )
 
 
@@ -73,7 +73,7 @@ def issues_of(answer: JsonObject, graph: GraphInfo | None) -> tuple[NodeIssue, .
         for issue in reader.of_node(node_id, node)
     ]
     error = answer.get("error")
-    if not issues and error is not None:
+    if not issues and isinstance(error, str | dict):
         issues = [reader.of_graph(error)]
     return tuple(issues)
 
@@ -87,15 +87,19 @@ class _IssueReader:
         said = object_or_empty(node)
         errors = said.get("errors")
         class_type = _text(said.get("class_type")) or self._class(node_id)
-        return [
+        issues = [
             self._issue(object_or_empty(error), node_id, class_type)
             for error in (errors if isinstance(errors, list) else [])
         ]
+        # the server walks a set: without order the same graph reads differently
+        return sorted(issues, key=lambda issue: issue.input_name or "")
 
     def of_graph(self, error: JsonValue) -> NodeIssue:
         """The issue of a whole answer, which may still name a node."""
         if isinstance(error, str):
-            return NodeIssue(error.replace(" ", "_"), printable(error))
+            return NodeIssue(
+                shortened(error.replace(" ", "_"), 40), shortened(error, 300)
+            )
         said = object_or_empty(error)
         details = text_or(said.get("details"), "")
         extra = object_or_empty(said.get("extra_info"))
@@ -114,11 +118,11 @@ class _IssueReader:
         input_name = _text(extra.get("input_name"))
         value = _received(error, extra, input_name)
         allowed = _allowed(error, extra)
-        known = value is not None and allowed is not None
+        told = value == _HIDDEN or (value is not None and allowed is not None)
         return NodeIssue(
-            kind=text_or(error.get("type"), "unknown"),
-            message=_message(error, extra, None if known else input_name, bare=known),
-            node_id=node_id,
+            kind=printable(text_or(error.get("type"), "unknown")),
+            message=_message(error, extra, bare=told),
+            node_id=printable(node_id),
             class_type=class_type,
             title=self._title(node_id, extra),
             input_name=input_name,
@@ -142,16 +146,14 @@ def _bare(said: JsonObject, details: str) -> NodeIssue:
     message = printable(text_or(said.get("message"), "no reason given"))
     if details and details != message:
         message = f"{message}: {shortened(details, 300)}"
-    return NodeIssue(text_or(said.get("type"), "unknown"), message)
+    return NodeIssue(printable(text_or(said.get("type"), "unknown")), message)
 
 
-def _message(
-    error: JsonObject, extra: JsonObject, input_name: str | None, *, bare: bool
-) -> str:
+def _message(error: JsonObject, extra: JsonObject, *, bare: bool) -> str:
     """The server's words, with its details where they add something."""
     message = shortened(text_or(error.get("message"), "no reason given"), 300)
     details = text_or(error.get("details"), "")
-    if bare or not details or details == input_name:
+    if bare or not details or details == extra.get("input_name"):
         return message
     exception = _text(extra.get("exception_type"))
     said = f"{exception} {details}" if exception else details
@@ -167,10 +169,11 @@ def _received(
         return None
     value = extra["received_value"]
     if isinstance(value, str) and _SECRET.search(input_name or ""):
-        return "***"
-    return brief(value, 120)
+        return _HIDDEN
+    return brief(value, 200)
 
 
+_HIDDEN = "***"
 _SECRET = re.compile(r"(?i)(^|_)(api_?key|key|token|secret|password|passwd)$")
 
 
@@ -271,19 +274,31 @@ def _summary(answer: JsonObject, issues: tuple[NodeIssue, ...]) -> str:
     return issues[0].message
 
 
-def _hint(answer: JsonObject, issues: tuple[NodeIssue, ...]) -> str | None:
-    match issues[0].kind if issues else None:
-        case "prompt_outputs_failed_validation":
-            # up to 0.3.x a cycle is refused without a word on where it is
-            return "no node is named: look for links that form a circle"
-        case "exception_during_validation":
-            return "look for a link to a node or to a slot that does not exist"
-        case "prompt_no_outputs":
-            return "add a node that saves or previews, such as SaveImage"
-        case "missing_node_type" | "invalid_prompt":
-            return "install the node pack there, or choose another instance"
-        case _:
-            return None
+def _hint(issues: tuple[NodeIssue, ...]) -> str | None:
+    if not issues:
+        return None
+    error = _narrowest(issues)
+    if error is MissingNodeError:
+        return "install the node pack there, or choose another instance"
+    if error is MissingModelError:
+        return "put the model file there, or choose another instance"
+    return _HINTS.get(issues[0].kind)
+
+
+_HINTS: Mapping[str, str] = {
+    # up to 0.19 a cycle is refused without a word on where it is
+    "prompt_outputs_failed_validation": (
+        "no node is named: look for links that form a circle"
+    ),
+    "exception_during_validation": (
+        "look for a link whose node or slot does not exist, or a node without `inputs`;"
+        " the node id in a link is a string"
+    ),
+    "dependency_cycle": "cut one of the links that form the circle",
+    "prompt_no_outputs": "add a node that saves or previews, such as SaveImage",
+    "missing_node_type": "give every node a class_type",
+    "invalid_prompt": "give every node a class_type",
+}
 
 
 def _text(value: JsonValue) -> str | None:
