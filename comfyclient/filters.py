@@ -1,0 +1,161 @@
+"""The filters a template may use: few, typed, without side effects. Pure.
+
+All but `json_text` and `upload` take a value and give a value; `docs/templates.md`
+lists them with examples.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from jinja2 import Undefined, pass_context
+from jinja2.runtime import Context
+from pydantic import JsonValue
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from .errors import RenderError
+
+RUN = "_run"
+"""The context's private name for the rendering that goes on."""
+
+MAX_SEED = (1 << 64) - 1
+"""The largest seed that ComfyUI's samplers take."""
+
+
+class Uploads(Protocol):
+    """Takes files for the server's input folder."""
+
+    def upload(self, value: object) -> str:
+        """Register a file and give its name on the server."""
+
+
+def to_json(value: object) -> str:
+    """One JSON value as ASCII text: no character of it can end a string.
+
+    Raises:
+        RenderError: the value is undefined, not finite, or nothing that JSON has.
+    """
+    if isinstance(value, Undefined):
+        str(value)  # raises jinja2.UndefinedError, which names what is missing
+    try:
+        plain = value if type(value) is str else to_jsonable_python(value)
+        text = json.dumps(plain, allow_nan=False)
+        if "\\ud" in text:  # could be half of a pair, which no server can encode
+            json.dumps(plain, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RenderError("the text holds half of a surrogate pair") from error
+    except (ValueError, TypeError, RecursionError, PydanticSerializationError) as error:
+        kind = type(value).__name__
+        raise RenderError(f"a {kind} cannot be a JSON value: {error}") from error
+    return text
+
+
+def _json_text(value: object) -> str:
+    return to_json(value)
+
+
+@pass_context
+def _upload(context: Context, value: object) -> str:
+    uploads: Uploads = context[RUN]
+    return uploads.upload(value)
+
+
+def _default(value: object, fallback: object) -> object:
+    return fallback if value is None or isinstance(value, Undefined) else value
+
+
+def _round(value: float, digits: int = 0) -> float:
+    return round(value, digits) if digits else round(value)
+
+
+def _clip(value: str, length: int) -> str:
+    text = _text(value)
+    return text if len(text) <= length else text[: max(length - 1, 0)].rstrip() + "…"
+
+
+def _plus(value: int, step: int) -> int:
+    """Another seed derived from one, within what samplers take."""
+    return (value + step) & MAX_SEED
+
+
+def _between(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+def _join(values: Iterable[object], separator: str = "") -> str:
+    return separator.join(_text(value) for value in values)
+
+
+def _items(value: Mapping[str, object]) -> list[tuple[str, object]]:
+    return list(value.items())
+
+
+def _first(values: Sequence[object]) -> object:
+    return values[0]
+
+
+def _last(values: Sequence[object]) -> object:
+    return values[-1]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RenderError(f"expected a text, got {type(value).__name__}: {value!r:.60}")
+    return str(value)
+
+
+def _integer(value: float | str) -> int:
+    return int(value)
+
+
+def _number(value: float | str) -> float:
+    return float(value)
+
+
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "abs": abs,
+    "between": _between,
+    "clip": _clip,
+    "default": _default,
+    "first": _first,
+    "float": _number,
+    "int": _integer,
+    "items": _items,
+    "join": _join,
+    "json_text": _json_text,
+    "last": _last,
+    "length": len,
+    "lower": lambda value: _text(value).lower(),
+    "max": max,
+    "min": min,
+    "plus": _plus,
+    "round": _round,
+    "string": _text,
+    "sum": sum,
+    "trim": lambda value: _text(value).strip(),
+    "upload": _upload,
+    "upper": lambda value: _text(value).upper(),
+}
+"""By the name a template uses; there are no others."""
+
+TESTS: tuple[str, ...] = (
+    "boolean",
+    "defined",
+    "divisibleby",
+    "even",
+    "in",
+    "none",
+    "number",
+    "odd",
+    "string",
+    "undefined",
+)
+"""Jinja's own tests that a template may use."""
+
+
+def json_copy(value: object) -> JsonValue:
+    """A value as plain JSON, for records of what was rendered."""
+    copied: JsonValue = json.loads(to_json(value))
+    return copied

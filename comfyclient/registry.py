@@ -1,0 +1,166 @@
+"""Finds templates by name and version in folders `<root>/<name>/<version>`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from .errors import ConfigError, TemplateNotFoundError
+from .manifest import FILE, NAME, VERSION
+from .template import SAMPLE, SOURCE, Template
+
+_REF = re.compile(rf"(?P<name>{NAME.pattern})(@(?P<range>[^@]+))?")
+
+_Stamp = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEntry:
+    """A template folder, not yet read."""
+
+    name: str
+    version: Version
+    folder: Path
+
+    @property
+    def ref(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+class Registry:
+    """The templates under some roots; of equal versions the first root's counts."""
+
+    def __init__(self, roots: Sequence[Path] | None = None) -> None:
+        """`None` stands for the templates that come with this package."""
+        self._roots = None if roots is None else tuple(Path(root) for root in roots)
+        self._loaded: dict[Path, tuple[_Stamp, Template]] = {}
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that are searched."""
+        return (shipped_templates(),) if self._roots is None else self._roots
+
+    def find(self, ref: str) -> Template:
+        """The newest template that fits `name`, `name@1.0.0` or `name@~=1.0`.
+
+        Pre-releases are found by their exact version, or where there is nothing else.
+
+        Raises:
+            TemplateNotFoundError: none fits; the message lists what there is.
+            ManifestError: its manifest is wrong.
+        """
+        match = _REF.fullmatch(ref.strip())
+        if match is None:
+            raise TemplateNotFoundError(
+                f"{ref!r} is no template: write name, name@1.0.0 or name@~=1.0"
+            )
+        entries = self.entries()
+        named = [entry for entry in entries if entry.name == match["name"]]
+        if not named:
+            raise _no_such_name(match["name"], entries, self.roots)
+        wanted = _specifier(ref, match["range"])
+        fitting = set(wanted.filter(entry.version for entry in named))
+        if not fitting:
+            there = ", ".join(str(entry.version) for entry in named)
+            raise TemplateNotFoundError(
+                f"no version of {match['name']!r} fits {match['range']!r}; "
+                f"there are {there}"
+            )
+        newest = max(fitting)
+        return self.load(next(e for e in named if e.version == newest))
+
+    def templates(self) -> list[Template]:
+        """All templates, by name and version.
+
+        Raises:
+            ManifestError: one of them has a wrong manifest.
+        """
+        return [self.load(entry) for entry in self.entries()]
+
+    def entries(self) -> list[TemplateEntry]:
+        """What there is, by name and version, without reading any of it.
+
+        Raises:
+            ConfigError: a root is no folder.
+        """
+        found: dict[tuple[str, Version], TemplateEntry] = {}
+        for root in self.roots:
+            for entry in _entries(root):
+                found.setdefault((entry.name, entry.version), entry)
+        return [found[key] for key in sorted(found)]
+
+    def load(self, entry: TemplateEntry) -> Template:
+        """Read a template; the compiled one is kept until its files change.
+
+        Raises:
+            ManifestError: its manifest is wrong.
+        """
+        stamp = _stamp(entry.folder)
+        kept = self._loaded.get(entry.folder)
+        if kept is None or kept[0] != stamp:
+            kept = self._loaded[entry.folder] = stamp, Template(entry.folder)
+        return kept[1]
+
+
+def shipped_templates() -> Path:
+    """The templates of this package: inside the wheel, or beside a checkout's."""
+    package = Path(__file__).parent
+    inside = package / "templates"
+    return inside if inside.is_dir() else package.parent / "templates"
+
+
+def _entries(root: Path) -> Iterator[TemplateEntry]:
+    try:
+        folders = [path for path in root.iterdir() if NAME.fullmatch(path.name)]
+    except OSError as error:
+        raise ConfigError(
+            f"the template folder {root} cannot be read: {error.strerror}"
+        ) from error
+    for folder in folders:
+        if folder.is_dir():
+            for path in folder.iterdir():
+                if VERSION.fullmatch(path.name) and path.is_dir():
+                    yield TemplateEntry(folder.name, Version(path.name), path)
+
+
+def _stamp(folder: Path) -> _Stamp:
+    stamps = []
+    for name in (FILE, SOURCE, SAMPLE):
+        try:
+            stat = (folder / name).stat()
+        except OSError:
+            stamps.append((0, 0))  # whoever reads it says that it is not there
+        else:
+            stamps.append((stat.st_mtime_ns, stat.st_size))
+    return tuple(stamps)
+
+
+def _specifier(ref: str, text: str | None) -> SpecifierSet:
+    if text is None:
+        return SpecifierSet()
+    try:
+        return SpecifierSet(f"=={text}" if VERSION.fullmatch(text) else text)
+    except InvalidSpecifier as error:
+        raise TemplateNotFoundError(
+            f"{ref!r}: {text!r} is neither a version like 1.0.0 nor a range like ~=1.0"
+        ) from error
+
+
+def _no_such_name(
+    name: str, entries: Sequence[TemplateEntry], roots: Sequence[Path]
+) -> TemplateNotFoundError:
+    names = sorted({entry.name for entry in entries})
+    close = get_close_matches(name, names, n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    there = ", ".join(entry.ref for entry in entries) or "nothing"
+    return TemplateNotFoundError(
+        f"there is no template {name!r}{meant}",
+        hint=f"in {', '.join(map(str, roots))} there is {there}",
+    )

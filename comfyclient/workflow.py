@@ -1,0 +1,339 @@
+"""A rendered ComfyUI graph in API format: its digest, the files it needs, its places.
+
+Only `Workflow.from_file` and `InputFile.open` touch the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NoReturn, TypeAlias
+
+from pydantic import JsonValue
+
+from .errors import TemplatePlace, UiFormatError, WorkflowError
+from .graph import Graph, GraphProblem, canonical, graph_problems, short, with_meta
+from .jsontext import Member, duplicate, line_of, members
+
+Places: TypeAlias = Callable[[str, str | None], TemplatePlace | None]
+"""Finds where a node, or one input of it, was written."""
+
+MAX_GRAPH_BYTES = 64 << 20
+"""Larger graph files are refused: the largest seen in practice is about 2 MB."""
+
+_EXPORT = (
+    "in ComfyUI use Workflow → Export (API); in older versions switch on the dev "
+    "mode options in the settings, then use Save (API Format)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file the graph refers to, put to the server's input folder before the job."""
+
+    name: str
+    """As it stands in the graph, relative to the input folder."""
+    sha256: str
+    size: int
+    source: Path | bytes = field(repr=False)
+
+    @property
+    def subfolder(self) -> str:
+        """The part of the name before its last slash."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def filename(self) -> str:
+        """The part of the name after its last slash."""
+        return self.name.rpartition("/")[2]
+
+    def open(self) -> BinaryIO:
+        """The content, as a binary stream.
+
+        Raises:
+            WorkflowError: the file cannot be read (any more).
+        """
+        if isinstance(self.source, bytes):
+            return io.BytesIO(self.source)
+        try:
+            return self.source.open("rb")
+        except OSError as error:
+            raise WorkflowError(
+                f"the input file {self.source} cannot be read: {error.strerror}"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class NamedOutput:
+    """A result that has a name: which node gives it."""
+
+    name: str
+    node_id: str
+    key: str | None = None
+    """The list of the node's result, such as `images`; None takes every list."""
+    required: bool = True
+
+
+class Workflow:
+    """A rendered ComfyUI graph, ready to be submitted; never changed once made."""
+
+    __slots__ = (
+        "_digest",
+        "_places",
+        "files",
+        "graph",
+        "outputs",
+        "params",
+        "seed",
+        "template",
+        "trip_id",
+    )
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        template: str | None = None,
+        seed: int | None = None,
+        params: Mapping[str, JsonValue] | None = None,
+        files: Sequence[InputFile] = (),
+        outputs: Sequence[NamedOutput] = (),
+        trip_id: str | None = None,
+        places: Places | None = None,
+    ) -> None:
+        self.graph = graph
+        """Checked, each node with a `_meta` object; read it, never change it."""
+        self.template = template
+        """`name@version` of the template, None for any other graph."""
+        self.seed = seed
+        self.params: Mapping[str, JsonValue] = {} if params is None else params
+        self.files = tuple(files)
+        self.outputs = tuple(outputs)
+        self.trip_id = trip_id
+        self._places = places
+        self._digest: str | None = None
+
+    @classmethod
+    def from_graph(
+        cls, graph: Graph, *, outputs: Sequence[NamedOutput] = ()
+    ) -> Workflow:
+        """Any graph in ComfyUI's API format; the dict is copied.
+
+        Raises:
+            UiFormatError: it is a UI export (`nodes` and `links`).
+            WorkflowError: it is no graph; the message names node and input.
+        """
+        refuse_other_formats(graph, "the graph")
+        _refuse(graph_problems(graph), "the graph")
+        copied: dict[str, JsonValue] = json.loads(json.dumps(graph))
+        workflow = cls(with_meta(copied), outputs=outputs)
+        _refuse(unknown_outputs(workflow.graph, workflow.outputs), "the graph")
+        return workflow
+
+    @classmethod
+    def from_file(
+        cls, path: str | os.PathLike[str], *, outputs: Sequence[NamedOutput] = ()
+    ) -> Workflow:
+        """A graph that was exported from ComfyUI in API format.
+
+        Raises:
+            UiFormatError: it is a UI export; the message says how to export.
+            WorkflowError: it cannot be read or is no graph; names line and node.
+        """
+        name = str(path)
+        text = _read(Path(path))
+        graph = _parsed(text, name)
+        refuse_other_formats(graph, name)
+        twice = duplicate(text)
+        if twice is not None:
+            raise WorkflowError(f"{name}: {_twice(text, twice)}")
+        _refuse(graph_problems(graph), name)
+        _refuse(unknown_outputs(graph, outputs), name)
+        places = _FilePlaces(name, text)
+        return cls(with_meta(graph), outputs=outputs, places=places)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the graph's canonical JSON, in hex."""
+        if self._digest is None:
+            self._digest = hashlib.sha256(canonical(self.graph)).hexdigest()
+        return self._digest
+
+    def place(
+        self, node_id: str, input_name: str | None = None
+    ) -> TemplatePlace | None:
+        """The line and slot that a node, or one of its inputs, came from."""
+        if self._places is None or node_id not in self.graph:
+            return None
+        return self._places(node_id, input_name)
+
+    def class_type(self, node_id: str) -> str | None:
+        """The class of a node, None where the graph has no such node."""
+        node = self.graph.get(node_id)
+        found = node.get("class_type") if isinstance(node, dict) else None
+        return found if isinstance(found, str) else None
+
+    def title(self, node_id: str) -> str | None:
+        """The title a person gave a node, None where there is none."""
+        node = self.graph.get(node_id)
+        meta = node.get("_meta") if isinstance(node, dict) else None
+        found = meta.get("title") if isinstance(meta, dict) else None
+        return found if isinstance(found, str) and found else None
+
+    def renamed(self, names: Mapping[str, str]) -> Workflow:
+        """The same workflow for a server that stored input files under other names."""
+        changed = {
+            file.name: names[file.name]
+            for file in self.files
+            if names.get(file.name, file.name) != file.name
+        }
+        if not changed:
+            return self
+        return Workflow(
+            {key: _with_names(node, changed) for key, node in self.graph.items()},
+            template=self.template,
+            seed=self.seed,
+            params=self.params,
+            files=[_moved(file, changed) for file in self.files],
+            outputs=self.outputs,
+            trip_id=self.trip_id,
+            places=self._places,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Workflow) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        name = "graph" if self.template is None else self.template
+        return f"Workflow({name}, {len(self.graph)} nodes, {self.digest[:12]})"
+
+
+def unknown_outputs(
+    graph: Graph, outputs: Sequence[NamedOutput]
+) -> Iterator[GraphProblem]:
+    """Named outputs whose node the graph does not have."""
+    for output in outputs:
+        if output.node_id not in graph:
+            yield GraphProblem(
+                f"the output {output.name!r} is to come from node "
+                f"{output.node_id!r}, which the graph does not have"
+            )
+
+
+def refuse_other_formats(graph: object, name: str) -> None:
+    """Tell what else a JSON value is, where it is no graph in API format.
+
+    Raises:
+        UiFormatError: it is a UI export.
+        WorkflowError: it is no object, or a whole request.
+    """
+    if not isinstance(graph, Mapping):
+        raise WorkflowError(
+            f"{name} is no ComfyUI graph: an object of nodes is needed, "
+            f"not {short(graph)}",
+            hint=_EXPORT,
+        )
+    if isinstance(graph.get("nodes"), list):
+        raise UiFormatError(
+            f"{name} is a UI export (it has 'nodes' and 'links'); "
+            "ComfyUI executes only the API format",
+            hint=_EXPORT,
+        )
+    inner = graph.get("prompt")
+    if isinstance(inner, Mapping) and "class_type" not in inner:
+        raise WorkflowError(
+            f"{name} is a whole request, not a graph",
+            hint="pass the object under its key 'prompt'",
+        )
+
+
+def _refuse(problems: Iterator[GraphProblem], name: str) -> None:
+    found = [str(problem) for _, problem in zip(range(8), problems, strict=False)]
+    if found:
+        raise WorkflowError(f"{name} is no ComfyUI graph: " + "; ".join(found))
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_GRAPH_BYTES:
+            raise WorkflowError(f"{path} is larger than {MAX_GRAPH_BYTES >> 20} MiB")
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise WorkflowError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise WorkflowError(
+            f"{path} is no JSON text (byte {error.start} is not UTF-8)", hint=_EXPORT
+        ) from error
+
+
+def _parsed(text: str, name: str) -> dict[str, JsonValue]:
+    try:
+        graph: dict[str, JsonValue] = json.loads(text, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        raise WorkflowError(
+            f"{name} is no JSON: {error.msg} in line {error.lineno}, "
+            f"column {error.colno}",
+            hint=_EXPORT,
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise WorkflowError(f"{name} is no JSON: {error}") from error
+    return graph
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Python reads NaN and Infinity from JSON; no JSON has them.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"it holds {name}, which JSON does not have")
+
+
+def _twice(text: str, pair: tuple[Member, Member]) -> str:
+    first, second = (line_of(text, member.start) for member in pair)
+    path = ".".join(map(str, pair[0].path))
+    what = f"node id {path!r}" if len(pair[0].path) == 1 else f"key {path!r}"
+    return f"the {what} is there twice, in lines {first} and {second}"
+
+
+def _with_names(node: JsonValue, names: Mapping[str, str]) -> JsonValue:
+    if not isinstance(node, dict) or not isinstance(node["inputs"], dict):
+        return node
+    inputs = {
+        key: names.get(value, value) if isinstance(value, str) else value
+        for key, value in node["inputs"].items()
+    }
+    return {**node, "inputs": inputs}
+
+
+def _moved(file: InputFile, names: Mapping[str, str]) -> InputFile:
+    name = names.get(file.name, file.name)
+    return InputFile(name, file.sha256, file.size, file.source)
+
+
+class _FilePlaces:
+    """The lines of a graph file's nodes and inputs."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
+        self._offsets: dict[tuple[str | int, ...], int] | None = None
+
+    def __call__(self, node_id: str, input_name: str | None) -> TemplatePlace | None:
+        if self._offsets is None:
+            found = members(self._text)
+            self._offsets = {m.path: m.start for m in found if len(m.path) <= 3}
+        offset = self._offsets.get((node_id,))
+        if input_name is not None:
+            offset = self._offsets.get((node_id, "inputs", input_name), offset)
+        if offset is None:
+            return None
+        return TemplatePlace(self._name, line_of(self._text, offset))
