@@ -64,11 +64,19 @@ class SavedFile:
 class Output:
     """One result file: fetched when it is saved or read."""
 
-    def __init__(self, ref: OutputRef, opener: Opener, *, name: str | None = None):
+    def __init__(
+        self,
+        ref: OutputRef,
+        opener: Opener,
+        *,
+        name: str | None = None,
+        on_saved: Callable[[Output], None] | None = None,
+    ) -> None:
         self.ref = ref
         self.name = name
         """The manifest's name for it, such as `postcard`."""
         self._open = opener
+        self._on_saved = on_saved
         self.saved: SavedFile | None = None
         """What the last `save` wrote."""
 
@@ -106,6 +114,8 @@ class Output:
             self.saved = self._save(path, Deadline(timeout), overwrite=overwrite)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        if self._on_saved is not None:
+            self._on_saved(self)
         return self.saved.path
 
     def read(self, *, timeout: float = 300, limit: int = 1 << 28) -> bytes:

@@ -1,0 +1,296 @@
+"""The course of one job: its events, its status, and how it ended."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+
+from .errors import (
+    ComfyClientError,
+    JobCancelledError,
+    JobInterruptedError,
+    JobLostError,
+    JobTimeoutError,
+)
+from .events import (
+    Event,
+    Finished,
+    NodeOutput,
+    NodeProgress,
+    Preview,
+    Progress,
+    Queued,
+    Started,
+)
+from .progress import ProgressMeter
+from .timing import SYSTEM_CLOCK, Clock, Deadline
+from .transports.base import Verdict
+from .transports.messages import Novelty
+from .workflow import Workflow
+
+STEPS_KEPT = 1000
+"""Progress events that stay in the log; older ones say nothing any more."""
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    INTENDED = "intended"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in {self.SUCCEEDED, self.FAILED, self.CANCELLED}
+
+
+class Course:
+    """Takes a job's events in (a `Follower`), and keeps them for whoever waits.
+
+    Its methods are called from a transport's threads and return at once; what waits on
+    it is woken, never called, except for the short callbacks of `subscribe`.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        workflow: Workflow,
+        *,
+        total_s: float,
+        queue_s: float,
+        silence_s: float,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.job_id = job_id
+        self.workflow = workflow
+        self.total = Deadline(total_s, clock=clock)
+        self._queue = Deadline(queue_s, clock=clock)
+        self._silence_s = silence_s
+        self._silence = Deadline(silence_s, clock=clock)
+        self._clock = clock
+        self._condition = threading.Condition()
+        self._novelty = Novelty()
+        self._meter = ProgressMeter(workflow)
+        self._log: list[Event | None] = []
+        self._steps: deque[int] = deque()
+        self._preview: int | None = None
+        self._shown: set[str] = set()
+        self._wakers: list[Callable[[], None]] = []
+        self._settling: Callable[[Verdict], None] | None = None
+        self._giving_up: Callable[[], None] | None = None
+        self.status = JobStatus.INTENDED
+        self.position: int | None = None
+        self.cancel_asked = False
+        self.verdict: Verdict | None = None
+        self.created_at: datetime = clock.now()
+
+    def when_ended(
+        self, settle: Callable[[Verdict], None], *, give_up: Callable[[], None]
+    ) -> None:
+        """Call these once: before the end is told, and when the time is over."""
+        self._settling = settle
+        self._giving_up = give_up
+
+    # -- what a transport tells
+
+    @property
+    def deadline(self) -> Deadline:
+        """The nearest of the whole job's, the queue's and the silence's."""
+        nearest = min(self.total, self._silence, key=Deadline.remaining)
+        if self.status in {JobStatus.INTENDED, JobStatus.QUEUED}:
+            nearest = min(nearest, self._queue, key=Deadline.remaining)
+        return nearest
+
+    def heard(self, event: Event) -> None:
+        """Take an event in."""
+        with self._condition:
+            self._silence = Deadline(self._silence_s, clock=self._clock)
+            if self.status.final or not self._is_new(event):
+                return
+            self._note(event)
+            self._append(event)
+            progress = self._meter.apply(event)
+            if progress is not None:
+                self._append(progress)
+            self._condition.notify_all()
+        self._wake()
+
+    def ended(self, verdict: Verdict) -> None:
+        """Take the end in: outputs not shown yet are shown, then it is finished."""
+        if self.status.final:
+            return
+        verdict = self._as_asked(verdict)
+        if verdict.error is not None:
+            verdict.error.attach(job_id=self.job_id)
+        if self._settling is not None:
+            self._settling(verdict)
+        with self._condition:
+            for node_id, output in verdict.outputs.items():
+                if node_id not in self._shown:
+                    self._append(output)
+            finished = Finished(verdict.error)
+            progress = self._meter.apply(finished)
+            if progress is not None:
+                self._append(progress)
+            self.verdict = verdict
+            self.status = _final_status(verdict.error)
+            self._append(finished)
+            self._condition.notify_all()
+        self._wake()
+
+    def overdue(self) -> None:
+        """End it: its time is over."""
+        which = self.deadline
+        self.ended(Verdict(self.timeout_error(which)))
+        if self._giving_up is not None:
+            self._giving_up()
+
+    def rejected(self, error: ComfyClientError) -> None:
+        """End it: no server took it."""
+        self.ended(Verdict(error))
+
+    def _as_asked(self, verdict: Verdict) -> Verdict:
+        """A job that we cancelled was cancelled, whichever way the server shows it."""
+        error = verdict.error
+        if self.cancel_asked and isinstance(error, JobInterruptedError | JobLostError):
+            cancelled = JobCancelledError(
+                "the job was cancelled", instance=error.instance
+            )
+            return Verdict(cancelled, verdict.outputs)
+        return verdict
+
+    # -- what a handle reads
+
+    @property
+    def progress(self) -> float:
+        """What is done, 0..1."""
+        return self._meter.fraction
+
+    def event_after(self, index: int, deadline: Deadline) -> tuple[int, Event] | None:
+        """The next event from this place in the log on; None at its end.
+
+        Raises:
+            JobTimeoutError: none came before the deadline.
+        """
+        with self._condition:
+            while True:
+                while index < len(self._log):
+                    event = self._log[index]
+                    index += 1
+                    if event is not None:
+                        return index, event
+                if self.status.final:
+                    return None
+                self._wait(deadline)
+
+    def await_end(self, deadline: Deadline) -> Verdict:
+        """How it ended.
+
+        Raises:
+            JobTimeoutError: it has not, before the deadline.
+        """
+        with self._condition:
+            while self.verdict is None:
+                self._wait(deadline)
+            return self.verdict
+
+    def subscribe(self, waker: Callable[[], None]) -> Callable[[], None]:
+        """Call this at every event, from a transport's thread; returns its end."""
+        with self._condition:
+            self._wakers.append(waker)
+
+        def unsubscribe() -> None:
+            with self._condition:
+                self._wakers.remove(waker)
+
+        return unsubscribe
+
+    def timeout_error(self, deadline: Deadline) -> JobTimeoutError:
+        """That a time is over, and what the job was doing."""
+        kind = "the wait"
+        for name, known in (
+            ("its total time", self.total),
+            ("its time in the queue", self._queue),
+            ("the time without a sign of life", self._silence),
+        ):
+            if deadline is known:
+                kind = name
+        return JobTimeoutError(
+            f"{kind} of {deadline.seconds:g} s is over; the job was {self.doing()}",
+            job_id=self.job_id,
+        )
+
+    def doing(self) -> str:
+        """In words, what it is doing."""
+        if self.status is JobStatus.QUEUED and self.position is not None:
+            return f"queued behind {self.position} others"
+        current = self._meter.current
+        if self.status is not JobStatus.RUNNING or current is None:
+            return self.status.value
+        title = self.workflow.title(current) or self.workflow.class_type(current)
+        return f"running node {current} ({title}), {self.progress:.0%} done"
+
+    def _wait(self, deadline: Deadline) -> None:
+        left = deadline.remaining()
+        if left <= 0:
+            raise self.timeout_error(deadline)
+        self._clock.wait(self._condition, left)
+
+    # -- the log
+
+    def _is_new(self, event: Event) -> bool:
+        if isinstance(event, Started):
+            return self.status is not JobStatus.RUNNING
+        if isinstance(event, Queued):
+            # a look at the queue may arrive after the socket's word that it runs
+            return self.status is not JobStatus.RUNNING
+        return self._novelty.admits(event)
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Queued(position=position):
+                self.status = JobStatus.QUEUED
+                self.position = position
+            case NodeOutput(node_id=node_id):
+                self._shown.add(node_id)
+                self.status = JobStatus.RUNNING
+            case _ if self.status is not JobStatus.RUNNING and _means_running(event):
+                self.status = JobStatus.RUNNING
+
+    def _append(self, event: Event) -> None:
+        index = len(self._log)
+        self._log.append(event)
+        if isinstance(event, Preview):
+            # only the latest picture matters, and they are large
+            if self._preview is not None:
+                self._log[self._preview] = None
+            self._preview = index
+        elif isinstance(event, Progress | NodeProgress):
+            self._steps.append(index)
+            if len(self._steps) > STEPS_KEPT:
+                self._log[self._steps.popleft()] = None
+
+    def _wake(self) -> None:
+        with self._condition:
+            wakers = list(self._wakers)
+        for waker in wakers:
+            waker()
+
+
+def _means_running(event: Event) -> bool:
+    return type(event).__name__.startswith(("Node", "Started", "Preview"))
+
+
+def _final_status(error: ComfyClientError | None) -> JobStatus:
+    if error is None:
+        return JobStatus.SUCCEEDED
+    if isinstance(error, JobCancelledError):
+        return JobStatus.CANCELLED
+    return JobStatus.FAILED

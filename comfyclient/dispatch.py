@@ -1,0 +1,187 @@
+"""Sends a job: to the best instance, to another one, later again; never twice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from pydantic import JsonValue
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+)
+from tenacity.wait import wait_random_exponential
+
+from .course import Course
+from .errors import BusyError, ComfyClientError, Retry, TransportError, UnreachableError
+from .ledger_records import Journal
+from .router import Router
+from .timing import SYSTEM_CLOCK, Clock, Deadline
+from .transports.base import Attempt, Ticket, Transport
+
+_log = logging.getLogger("comfyclient.dispatch")
+
+ROUNDS_UNREACHABLE = 3
+"""Times that a set of instances is tried of which none answers."""
+ROUNDS_BUSY = 50
+"""Times that busy instances are asked again; the queue's time ends it before."""
+PAUSES = wait_random_exponential(multiplier=0.3, max=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a job is to be sent."""
+
+    allow_partial: bool = False
+    previews: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a job went."""
+
+    transport: Transport
+    ticket: Ticket
+
+
+class Dispatcher:
+    """Finds an instance that takes a job, and writes down each step before it."""
+
+    def __init__(
+        self,
+        router: Router,
+        journal: Journal,
+        *,
+        environment: str,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._router = router
+        self._journal = journal
+        self._environment = environment
+        self._clock = clock
+        self._pause = threading.Condition()
+
+    def send(self, course: Course, options: Options) -> Placed:
+        """Send a job; the instance that took it and its receipt.
+
+        Raises:
+            ComfyClientError: nobody took it; the last reason.
+        """
+        rounds = Retrying(
+            retry=retry_if_exception_type((BusyError, UnreachableError)),
+            wait=self._pause_before,
+            stop=lambda state: _enough(state, course.deadline),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return rounds(self._round, course, options)
+
+    def _round(self, course: Course, options: Options) -> Placed:
+        """Try each instance once, the best first."""
+        refusal: ComfyClientError | None = None
+        for transport in self._router.in_order():
+            try:
+                return self._try(transport, course, options)
+            except ComfyClientError as error:
+                error.attach(job_id=course.job_id, instance=transport.name)
+                if error.retry is not Retry.ELSEWHERE:
+                    raise
+                if isinstance(error, UnreachableError):
+                    self._router.down(transport)
+                refusal = _more_telling(refusal, error)
+                _log.info("job %s: %s", course.job_id, error.message)
+        assert refusal is not None, "an environment has at least one instance"
+        raise refusal
+
+    def _try(self, transport: Transport, course: Course, options: Options) -> Placed:
+        with self._router.trying(transport):
+            workflow = course.workflow
+            names = {
+                file.name: transport.upload(file, deadline=course.deadline)
+                for file in workflow.files
+            }
+            attempt = Attempt(
+                attempt_id=str(uuid4()),
+                workflow=workflow.renamed(names) if names else workflow,
+                provenance=self._provenance(course, transport),
+                allow_partial=options.allow_partial,
+                previews=options.previews,
+            )
+            ticket = self._submit(transport, course, attempt)
+        return Placed(transport, ticket)
+
+    def _submit(self, transport: Transport, course: Course, attempt: Attempt) -> Ticket:
+        job_id, attempt_id = course.job_id, attempt.attempt_id
+        self._journal.attempt(
+            job_id,
+            attempt_id=attempt_id,
+            instance=transport.name,
+            client_id=transport.client_id,
+        )
+        try:
+            ticket = transport.submit(attempt, course, deadline=course.deadline)
+        except TransportError as error:
+            if error.retry is Retry.ELSEWHERE:
+                self._journal.attempt_ended(job_id, attempt_id=attempt_id, error=error)
+            raise
+        self._journal.accepted(
+            job_id,
+            attempt_id=attempt_id,
+            prompt_id=ticket.prompt_id,
+            number=ticket.number,
+        )
+        return ticket
+
+    def _provenance(
+        self, course: Course, transport: Transport
+    ) -> Mapping[str, JsonValue]:
+        """What the picture itself will say of where it came from."""
+        workflow = course.workflow
+        return {
+            "job_id": course.job_id,
+            "template": workflow.template,
+            "digest": workflow.digest,
+            "seed": workflow.seed,
+            "environment": self._environment,
+            "instance": transport.name,
+            "submitted_at": course.created_at.isoformat(timespec="seconds"),
+        }
+
+    def _pause_before(self, state: RetryCallState) -> float:
+        """As long as the server asked for, or a random, growing while."""
+        error = None if state.outcome is None else state.outcome.exception()
+        asked = error.retry_after if isinstance(error, BusyError) else None
+        return PAUSES(state) if asked is None else asked
+
+    def _sleep(self, seconds: float) -> None:
+        end = self._clock.monotonic() + seconds
+        with self._pause:
+            while (left := end - self._clock.monotonic()) > 0:
+                self._clock.wait(self._pause, left)
+
+
+def _enough(state: RetryCallState, deadline: Deadline) -> bool:
+    """Whether another round would be in vain, or come too late."""
+    error = None if state.outcome is None else state.outcome.exception()
+    rounds = ROUNDS_BUSY if isinstance(error, BusyError) else ROUNDS_UNREACHABLE
+    return stop_after_attempt(rounds)(state) or state.upcoming_sleep > (
+        deadline.remaining()
+    )
+
+
+def _more_telling(
+    before: ComfyClientError | None, now: ComfyClientError
+) -> ComfyClientError:
+    """Of the refusals of several instances, the one that promises most.
+
+    A busy instance will take the job later; that one is missing a node class says more
+    than that another is down.
+    """
+    if before is None or isinstance(now, BusyError):
+        return now
+    return now if isinstance(before, UnreachableError) else before

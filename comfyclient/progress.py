@@ -1,0 +1,115 @@
+"""How much of a graph is done, from the events of its job. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from .events import (
+    Event,
+    Finished,
+    NodeFinished,
+    NodeProgress,
+    NodesCached,
+    NodeStarted,
+    Progress,
+)
+from .workflow import Workflow
+
+WEIGHTS: Mapping[str, float] = {
+    "KSampler": 20,
+    "KSamplerAdvanced": 20,
+    "SamplerCustom": 20,
+    "SamplerCustomAdvanced": 20,
+    "CheckpointLoaderSimple": 8,
+    "UNETLoader": 8,
+    "DualCLIPLoader": 5,
+    "CLIPLoader": 4,
+    "VAEDecode": 3,
+    "VAEDecodeTiled": 5,
+    "VAEEncode": 2,
+    "ImageUpscaleWithModel": 8,
+}
+"""Rough work of common node classes, as multiples of an ordinary node's."""
+
+SMALLEST_STEP = 0.001
+
+
+class ProgressMeter:
+    """Turns node events into a fraction of the whole graph that never falls.
+
+    Only nodes that something else needs, or that need something themselves, are heard
+    of by the server; all nodes of the graph count until it says that one is cached.
+    """
+
+    def __init__(self, workflow: Workflow) -> None:
+        self._workflow = workflow
+        self._weights = {
+            node_id: _weight(workflow.class_type(node_id)) for node_id in workflow.graph
+        }
+        self._total = sum(self._weights.values()) or 1.0
+        self._shares: dict[str, float] = {}
+        self._current: str | None = None
+        self._told: tuple[float, str | None] = (0.0, None)
+
+    @property
+    def fraction(self) -> float:
+        """What is done, 0..1."""
+        return self._told[0]
+
+    @property
+    def current(self) -> str | None:
+        """The node at work."""
+        return self._current
+
+    def apply(self, event: Event) -> Progress | None:
+        """Take an event in; the new progress, where it moved."""
+        match event:
+            case NodesCached(node_ids=node_ids):
+                for node_id in node_ids:
+                    self._reach(node_id, 1.0)
+            case NodeStarted(node_id=node_id):
+                self._start(node_id)
+            case NodeProgress(node_id=node_id, value=value, maximum=maximum):
+                self._reach(node_id, _share(value, maximum))
+            case NodeFinished(node_id=node_id):
+                self._reach(node_id, 1.0)
+            case Finished(error=None):
+                return self._tell(1.0)
+            case _:
+                return None
+        done = sum(self._weights[node] * share for node, share in self._shares.items())
+        # the last step belongs to the server's word that it is done
+        return self._tell(min(done / self._total, 0.99))
+
+    def _start(self, node_id: str) -> None:
+        """One node runs at a time: the one before it is done; old servers do not say."""
+        if self._current is not None and self._current != node_id:
+            self._reach(self._current, 1.0)
+        self._current = node_id
+        self._reach(node_id, 0.0)
+
+    def _reach(self, node_id: str, share: float) -> None:
+        if node_id in self._weights:
+            self._shares[node_id] = max(share, self._shares.get(node_id, 0.0))
+
+    def _tell(self, fraction: float) -> Progress | None:
+        before, node_before = self._told
+        fraction = max(fraction, before)
+        moved = fraction - before >= SMALLEST_STEP or (fraction == 1.0 and before < 1.0)
+        if not moved and self._current == node_before:
+            return None
+        self._told = (fraction, self._current)
+        title = None if self._current is None else self._workflow.title(self._current)
+        return Progress(fraction, self._current, title)
+
+
+def _weight(class_type: JsonValue) -> float:
+    return WEIGHTS.get(class_type, 1.0) if isinstance(class_type, str) else 1.0
+
+
+def _share(value: float, maximum: float) -> float:
+    if not maximum > 0 or not value >= 0:  # NaN fails both comparisons
+        return 0.0
+    return min(value / maximum, 1.0)

@@ -1,0 +1,80 @@
+"""Picks the instance for a job, and remembers which are down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .timing import SYSTEM_CLOCK, Clock
+from .transports.base import Transport
+
+DOWN_FOR = 10.0
+"""Seconds that an instance which did not answer is asked last."""
+
+
+@dataclass(slots=True)
+class _Seat:
+    transport: Transport
+    weight: float
+    load: int = 0
+    down_until: float = 0.0
+
+
+class Router:
+    """Orders the instances of an environment: up before down, then least loaded."""
+
+    def __init__(
+        self,
+        instances: Sequence[tuple[Transport, float]],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._seats = [_Seat(transport, weight) for transport, weight in instances]
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    @property
+    def transports(self) -> tuple[Transport, ...]:
+        """All instances, as configured."""
+        return tuple(seat.transport for seat in self._seats)
+
+    def in_order(self) -> list[Transport]:
+        """The instances, the best one first; those that are down come last."""
+        with self._lock:
+            now = self._clock.monotonic()
+            seats = sorted(
+                self._seats,
+                key=lambda seat: (seat.down_until > now, seat.load / seat.weight),
+            )
+        return [seat.transport for seat in seats]
+
+    @contextmanager
+    def trying(self, transport: Transport) -> Iterator[None]:
+        """Count a submission while it is tried: callers spread out meanwhile."""
+        self.took(transport)
+        try:
+            yield
+        except BaseException:
+            self.done(transport)
+            raise
+
+    def took(self, transport: Transport) -> None:
+        """The instance has one more job."""
+        with self._lock:
+            self._seat(transport).load += 1
+
+    def done(self, transport: Transport) -> None:
+        """The instance has one job less."""
+        with self._lock:
+            seat = self._seat(transport)
+            seat.load = max(0, seat.load - 1)
+
+    def down(self, transport: Transport) -> None:
+        """The instance did not answer: ask it last for a while."""
+        with self._lock:
+            self._seat(transport).down_until = self._clock.monotonic() + DOWN_FOR
+
+    def _seat(self, transport: Transport) -> _Seat:
+        return next(seat for seat in self._seats if seat.transport is transport)

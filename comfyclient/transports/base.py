@@ -1,0 +1,151 @@
+"""The seam between a job and the instance that runs it. Pure.
+
+How to add a transport: write a class with the methods of `Transport` in a module of
+its own beside this one, let `wiring.py` construct it for a new `transport = "…"` word
+of the configuration, and subclass the contract tests for it. What it must keep:
+
+- `submit` returns once the server has taken the job, and raises otherwise. When the
+  answer is lost it asks the server before it raises or sends again.
+- After `submit` or `follow`, every event goes to the follower, in order, and `ended` is
+  called exactly once, whatever happens to connections, unless `forget` was called.
+- A follower's methods return at once; they may be called from the thread that reads the
+  network.
+- Every wait takes its time from the deadline that was given, or from the follower's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from ..errors import ComfyClientError
+from ..events import Event, NodeOutput
+from ..outputs import Download, OutputRef
+from ..timing import Deadline
+from ..workflow import InputFile, Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sending of a job; a job that is sent again gets another attempt."""
+
+    attempt_id: str
+    """A canonical UUID: the `prompt_id`, where the server takes one."""
+    workflow: Workflow
+    provenance: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Goes into the picture's metadata, as `extra_pnginfo.comfyclient`."""
+    allow_partial: bool = False
+    """Accept that the server drops outputs which fail its validation."""
+    previews: bool = False
+    """Ask for latent previews, where the server lets a prompt choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A transport's receipt: enough to find the job again from another process."""
+
+    instance: str
+    attempt_id: str
+    prompt_id: str
+    """The id under which the server knows the job."""
+    client_id: str
+    number: float | None = None
+    """The server's queue number; falls back to 0 when it restarts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a job ended on its server."""
+
+    error: ComfyClientError | None
+    """None: it succeeded."""
+    outputs: Mapping[str, NodeOutput] = field(default_factory=dict)
+    """By node of the submitted graph; may be partly filled after an error."""
+    cached_nodes: tuple[str, ...] = ()
+    started_at: datetime | None = None
+    """By the server's clock."""
+    ended_at: datetime | None = None
+
+
+class Follower(Protocol):
+    """What a transport tells of one job; every method returns at once."""
+
+    @property
+    def deadline(self) -> Deadline:
+        """When the job is given up."""
+
+    def heard(self, event: Event) -> None:
+        """Something happened."""
+
+    def ended(self, verdict: Verdict) -> None:
+        """The server is done with it, or lost it; nothing follows."""
+
+    def overdue(self) -> None:
+        """The deadline passed before the job ended; nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What an instance says of itself."""
+
+    version: str | None
+    """ComfyUI's version, where it says one."""
+    queue_remaining: int
+    """Jobs waiting and running, of all clients."""
+    devices: tuple[str, ...] = ()
+
+
+class Transport(Protocol):
+    """One instance, reached one way."""
+
+    @property
+    def name(self) -> str:
+        """The instance's name in its environment."""
+
+    @property
+    def client_id(self) -> str:
+        """The name under which this process listens to the instance."""
+
+    def submit(
+        self, attempt: Attempt, follower: Follower, *, deadline: Deadline
+    ) -> Ticket:
+        """Send a job and follow it.
+
+        Raises:
+            ValidationError: the server refuses the graph.
+            UnreachableError, BusyError: nothing was accepted; another may take it.
+            UnclearAnswerError: the server cannot be asked whether it has the job.
+            TransportError: any other trouble; its `retry` says what may help.
+        """
+
+    def follow(self, ticket: Ticket, workflow: Workflow, follower: Follower) -> None:
+        """Follow a job that was submitted before, perhaps by another process."""
+
+    def cancel(self, ticket: Ticket, *, deadline: Deadline) -> None:
+        """Ask the server to drop or stop this job; how it ended is told by `ended`."""
+
+    def forget(self, ticket: Ticket) -> None:
+        """Follow the job no longer; the server goes on with it."""
+
+    def upload(self, file: InputFile, *, deadline: Deadline) -> str:
+        """Put an input file there, once; its name as the graph must give it."""
+
+    def open(
+        self, ref: OutputRef, deadline: Deadline
+    ) -> AbstractContextManager[Download]:
+        """Open an output for streaming.
+
+        Raises:
+            OutputMissingError: the instance has no such file (any more).
+        """
+
+    def probe(self, *, deadline: Deadline) -> Probe:
+        """Ask the instance how it is."""
+
+    def close(self) -> None:
+        """Let go of connections and threads; running jobs stay on the server."""

@@ -1,0 +1,262 @@
+"""The websocket to one instance: one socket, one thread, shared by all its jobs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import websocket
+from websocket import (
+    ABNF,
+    WebSocketBadStatusException,
+    WebSocketException,
+    WebSocketTimeoutException,
+)
+
+from ..errors import BadAnswerError
+from ..timing import SYSTEM_CLOCK, Clock
+from .endpoint import Endpoint
+from .messages import ServerStatus, Signal, read_frame
+
+_log = logging.getLogger("comfyclient.transports.listener")
+
+PING_EVERY = 15.0
+"""Seconds without a frame before a ping; ComfyUI itself never pings."""
+PONG_WITHIN = 15.0
+"""Seconds for any frame to come after it; then the connection counts as dead."""
+FIRST_BACKOFF, LAST_BACKOFF = 0.2, 5.0
+REFUSED_BACKOFF = 60.0
+"""Seconds until a server or gateway that refused the handshake is tried again."""
+
+FEATURE_FLAGS = json.dumps(
+    {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
+)
+"""Must be the first message of every connection: a reconnect resets them."""
+
+
+class Listener:
+    """Keeps the websocket open while it is wanted, and hands on what it hears.
+
+    `on_signal` and `on_link` are called from the listener's thread and must return at
+    once: a client that stops reading stalls the delivery to every client of the server.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        client_id: str,
+        *,
+        on_signal: Callable[[Signal], None],
+        on_link: Callable[[str | None], None],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._endpoint = endpoint
+        self._client_id = client_id
+        self._on_signal = on_signal
+        self._on_link = on_link
+        self._clock = clock
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._socket: websocket.WebSocket | None = None
+        self._wanted = False
+        self._registered = False
+        self._settled = False  # a first connection was made or has failed
+        self._closed = False
+        self._heard_at = clock.monotonic()
+
+    @property
+    def registered(self) -> bool:
+        """Whether the server has confirmed this connection."""
+        return self._registered
+
+    @property
+    def quiet_for(self) -> float:
+        """Seconds since the last frame of any kind."""
+        return self._clock.monotonic() - self._heard_at
+
+    def want(self, wanted: bool) -> None:
+        """Say whether there is anything to listen for: unwanted, it does not redial."""
+        with self._condition:
+            self._wanted = wanted and self._endpoint.websocket
+            if self._wanted and self._thread is None and not self._closed:
+                self._thread = threading.Thread(
+                    target=self._run,
+                    name=f"comfyclient-listener-{self._endpoint.name}",
+                    daemon=True,
+                )
+                self._thread.start()
+            self._condition.notify_all()
+
+    def await_registered(self, seconds: float) -> bool:
+        """Wait until the socket is registered, or its first attempt has failed."""
+        end = self._clock.monotonic() + seconds
+        with self._condition:
+            while self._wanted and not (self._registered or self._settled):
+                left = end - self._clock.monotonic()
+                if left <= 0 or self._closed:
+                    break
+                self._clock.wait(self._condition, left)
+            return self._registered
+
+    def register_again(self) -> None:
+        """Drop the connection and dial anew: the cure for a socket that went deaf."""
+        self._shut(self._socket)
+
+    def close(self) -> None:
+        """End the thread and the connection."""
+        with self._condition:
+            self._closed = True
+            self._wanted = False
+            self._condition.notify_all()
+        self._shut(self._socket)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        backoff = FIRST_BACKOFF
+        while self._await_wanted():
+            try:
+                connection = self._connect()
+            except (WebSocketException, OSError, ValueError) as error:
+                refused = isinstance(error, WebSocketBadStatusException)
+                self._lost(_reason(error))
+                self._pause(REFUSED_BACKOFF if refused else backoff)
+                backoff = min(backoff * 2, LAST_BACKOFF)
+                continue
+            try:
+                self._listen(connection)
+                reason = "closed by the server"
+            except (WebSocketException, OSError) as error:
+                reason = _reason(error)
+            finally:
+                self._hang_up(connection)
+            backoff = FIRST_BACKOFF if self._registered else backoff
+            self._lost(reason)
+            self._pause(backoff)
+            backoff = min(backoff * 2, LAST_BACKOFF)
+
+    def _await_wanted(self) -> bool:
+        with self._condition:
+            while not self._wanted and not self._closed:
+                self._clock.wait(self._condition, 60)
+            return not self._closed
+
+    def _pause(self, seconds: float) -> None:
+        end = self._clock.monotonic() + seconds * random.uniform(0.5, 1.0)
+        with self._condition:
+            while not self._closed and (left := end - self._clock.monotonic()) > 0:
+                self._clock.wait(self._condition, left)
+
+    def _connect(self) -> websocket.WebSocket:
+        connection = websocket.create_connection(
+            self._endpoint.websocket_url(self._client_id),
+            timeout=self._endpoint.connect_timeout,
+            header=[f"{k}: {v}" for k, v in self._endpoint.all_headers().items()],
+            sslopt=_ssl_options(self._endpoint),
+            redirect_limit=0,  # a redirect could carry the token elsewhere
+            suppress_origin=True,  # a proxy that rewrites Host would make it cross-site
+            skip_utf8_validation=True,  # read_frame decodes, and says what is wrong
+            enable_multithread=True,
+            sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
+        )
+        self._socket = connection
+        connection.send(FEATURE_FLAGS)
+        return connection
+
+    def _listen(self, connection: websocket.WebSocket) -> None:
+        """Hand on frames until the connection ends or is given up."""
+        connection.settimeout(PING_EVERY)
+        pinged = False
+        while not self._closed:
+            try:
+                opcode, frame = connection.recv_data(control_frame=True)
+            except WebSocketTimeoutException:
+                if pinged:
+                    raise
+                connection.ping()
+                connection.settimeout(PONG_WITHIN)
+                pinged = True
+                continue
+            self._heard_at = self._clock.monotonic()
+            if pinged:
+                connection.settimeout(PING_EVERY)
+                pinged = False
+            if opcode == ABNF.OPCODE_CLOSE:
+                return
+            if opcode in {ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY}:
+                self._hand_on(opcode, frame)
+
+    def _hand_on(self, opcode: int, frame: bytes) -> None:
+        try:
+            text = opcode == ABNF.OPCODE_TEXT
+            signals = read_frame(frame.decode("utf-8") if text else frame)
+        except (BadAnswerError, UnicodeDecodeError) as error:
+            # one bad frame says nothing of the next; polling catches what it hid
+            _log.warning("%s: malformed frame: %s", self._endpoint.name, error)
+            return
+        for signal in signals:
+            if isinstance(signal, ServerStatus) and not self._registered:
+                self._found()
+            self._on_signal(signal)
+
+    def _found(self) -> None:
+        with self._condition:
+            self._registered = self._settled = True
+            self._condition.notify_all()
+        self._on_link(None)
+
+    def _lost(self, reason: str) -> None:
+        with self._condition:
+            was_registered = self._registered
+            self._registered = False
+            self._settled = True
+            self._condition.notify_all()
+        _log.info("%s: no websocket: %s", self._endpoint.name, reason)
+        if was_registered and not self._closed:
+            self._on_link(reason)
+
+    def _hang_up(self, connection: websocket.WebSocket) -> None:
+        """Close cleanly before a new dial: the server forgets a client id late else."""
+        self._socket = None
+        with suppress(WebSocketException, OSError):
+            connection.close(timeout=1)
+        with suppress(WebSocketException, OSError):
+            connection.shutdown()
+
+    @staticmethod
+    def _shut(connection: websocket.WebSocket | None) -> None:
+        """Wake the listening thread out of its read."""
+        if connection is None or connection.sock is None:
+            return
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _ssl_options(endpoint: Endpoint) -> dict[str, object]:
+    options: dict[str, object] = {}
+    if not endpoint.tls.verify:
+        options.update(cert_reqs=ssl.CERT_NONE, check_hostname=False)
+    if endpoint.tls.ca_file is not None:
+        options["ca_certs"] = endpoint.tls.ca_file
+    if endpoint.tls.cert_file is not None:
+        options["certfile"] = endpoint.tls.cert_file
+    if endpoint.tls.key_file is not None:
+        options["keyfile"] = endpoint.tls.key_file
+    return options
+
+
+def _reason(error: Exception) -> str:
+    """In words, without the URL or a gateway's page."""
+    if isinstance(error, WebSocketBadStatusException):
+        return f"the handshake was answered {error.status_code}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, WebSocketTimeoutException):
+        return "no sign of life"
+    return type(error).__name__

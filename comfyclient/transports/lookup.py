@@ -1,0 +1,164 @@
+"""Asks a server where jobs are: the jobs API, or the queue and then the history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from ..errors import BadAnswerError, ServerFaultError
+from ..timing import Deadline
+from .answers import Outcome, Whereabouts, read_history, read_job, read_queue
+from .dialect import Dialect
+from .http import Answer, ComfyHttp
+
+MARK = "comfyclient_attempt"
+"""Our attempt's id in `extra_data`, for servers that mint the prompt id themselves."""
+RECENT = 200
+"""History entries searched for a mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a job was seen."""
+
+    where: Whereabouts
+    position: int | None = None
+    """Jobs before it, the running one included."""
+    outcome: Outcome | None = None
+
+
+class Lookup:
+    """The reading side of one instance."""
+
+    def __init__(self, http: ComfyHttp, dialect: Dialect) -> None:
+        self._http = http
+        self._dialect = dialect
+
+    def history(self, prompt_id: str, *, deadline: Deadline) -> Outcome | None:
+        """The outcome of a job that has ended; None while it has not, or is unknown."""
+        path = f"/history/{quote(prompt_id, safe='')}"
+        answer = _found(self._http.get(path, deadline=deadline))
+        return read_history(answer.body, prompt_id)
+
+    def where(
+        self, prompt_ids: Sequence[str], *, deadline: Deadline
+    ) -> dict[str, Sighting]:
+        """Where each of these jobs is.
+
+        One job is asked for by its id where the server has a jobs API. Several are
+        looked up in the queue first and, those that are not there, in the history:
+        a job moves between the two under one lock, so this order never misses it.
+        """
+        if len(prompt_ids) == 1 and self._dialect.has_jobs_api:
+            sighting = self._ask_jobs_api(prompt_ids[0], deadline)
+            if sighting is not None:
+                return {prompt_ids[0]: sighting}
+        return self._ask_queue(prompt_ids, deadline)
+
+    def find(self, attempt_id: str, *, deadline: Deadline) -> str | None:
+        """The prompt id under which the server has this attempt, if it has it."""
+        sighting = self.where([attempt_id], deadline=deadline)[attempt_id]
+        if sighting.where is not Whereabouts.UNKNOWN:
+            return attempt_id
+        if self._dialect.has_jobs_api:  # these servers take our id as it is
+            return None
+        return self._find_mark(attempt_id, deadline)
+
+    def _ask_jobs_api(self, prompt_id: str, deadline: Deadline) -> Sighting | None:
+        path = f"/api/jobs/{quote(prompt_id, safe='')}"
+        try:
+            answer = self._http.get(path, deadline=deadline)
+        except ServerFaultError:  # one odd prompt breaks this route for everybody
+            return None
+        if answer.status == 404:
+            if not _is_json(answer.body):  # no such route: an older server after all
+                self._dialect.jobs_api = False
+                return None
+            return Sighting(Whereabouts.UNKNOWN)
+        where, outcome = read_job(answer.body)
+        if where is Whereabouts.ENDED:
+            # the jobs API reshapes outputs; the history has them as the nodes gave them
+            exact = self.history(prompt_id, deadline=deadline)
+            outcome = outcome if exact is None else exact
+        position = None
+        if where is Whereabouts.PENDING:
+            position = self._position(prompt_id, deadline)
+        return Sighting(where, position, outcome)
+
+    def _position(self, prompt_id: str, deadline: Deadline) -> int | None:
+        view = read_queue(_found(self._http.get("/queue", deadline=deadline)).body)
+        return view.position(prompt_id)
+
+    def _ask_queue(
+        self, prompt_ids: Sequence[str], deadline: Deadline
+    ) -> dict[str, Sighting]:
+        view = read_queue(_found(self._http.get("/queue", deadline=deadline)).body)
+        running = set(view.running)
+        pending = set(view.pending)
+        sightings: dict[str, Sighting] = {}
+        for prompt_id in prompt_ids:
+            if prompt_id in running:
+                sightings[prompt_id] = Sighting(Whereabouts.RUNNING)
+            elif prompt_id in pending:
+                position = view.position(prompt_id)
+                sightings[prompt_id] = Sighting(Whereabouts.PENDING, position)
+            else:
+                outcome = self.history(prompt_id, deadline=deadline)
+                where = Whereabouts.UNKNOWN if outcome is None else Whereabouts.ENDED
+                sightings[prompt_id] = Sighting(where, outcome=outcome)
+        return sightings
+
+    def _find_mark(self, attempt_id: str, deadline: Deadline) -> str | None:
+        queue = _parsed(_found(self._http.get("/queue", deadline=deadline)).body)
+        recent = {"max_items": str(RECENT)}
+        history = _parsed(
+            _found(self._http.get("/history", deadline=deadline, params=recent)).body
+        )
+        for item in (*_queue_items(queue), *_history_items(history)):
+            match item:
+                case [_, str() as prompt_id, _, {"comfyclient_attempt": mark}, *_]:
+                    if mark == attempt_id:
+                        return prompt_id
+        return None
+
+
+def _found(answer: Answer) -> Answer:
+    """The answer, unless the server does not have the route at all."""
+    if answer.status == 404:
+        raise BadAnswerError(
+            "this address answers 404 where ComfyUI has its queue and history",
+            hint="check the instance's url and its path prefix",
+        )
+    return answer
+
+
+def _parsed(body: bytes) -> JsonValue:
+    try:
+        parsed: JsonValue = json.loads(body)
+    except ValueError as error:
+        raise BadAnswerError(f"the answer is not JSON: {error}") from None
+    return parsed
+
+
+def _is_json(body: bytes) -> bool:
+    return body.lstrip().startswith(b"{")
+
+
+def _queue_items(queue: JsonValue) -> Iterator[JsonValue]:
+    if isinstance(queue, dict):
+        for key in ("queue_running", "queue_pending"):
+            items = queue.get(key)
+            if isinstance(items, list):
+                yield from items
+
+
+def _history_items(history: JsonValue) -> Iterable[JsonValue]:
+    if not isinstance(history, dict):
+        return []
+    return [
+        entry.get("prompt") for entry in history.values() if isinstance(entry, dict)
+    ]
