@@ -26,6 +26,7 @@ from ..events import (
     NodeStarted,
     NodeText,
     Preview,
+    Queued,
     Started,
 )
 from .results import output_refs
@@ -116,9 +117,17 @@ class Novelty:
         self._steps: dict[str, tuple[float, float]] = {}
         self._running: str | None = None
 
+    def _begin(self) -> None:
+        self._finished.clear()
+        self._steps.clear()
+        self._running = None
+
     def admits(self, event: Event) -> bool:
         """Whether the event is new; it is remembered."""
         match event:
+            case Queued() | Started():  # a run begins, perhaps not the first
+                self._begin()
+                return True
             case NodeStarted(node_id=node):
                 fresh = node != self._running
                 self._running = node
