@@ -22,6 +22,7 @@ from ..errors import (
     UnreachableError,
     ValidationError,
 )
+from ..events import Queued
 from ..outputs import Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import InputFile, Workflow
@@ -95,6 +96,7 @@ class ComfyUITransport:
             )
             if accepted.issues and not attempt.allow_partial:
                 self._refuse_part(ticket, accepted, deadline)
+            follower.heard(Queued())
             self._following.add(ticket, attempt.workflow, follower)
         finally:
             self._following.expected()
