@@ -1,0 +1,399 @@
+"""The durable journal of jobs: what was meant, sent, taken, finished and collected.
+
+Every step is committed before its call returns, so a process that dies leaves a ledger
+from which another one goes on. Each job belongs to one open ledger at a time, its
+owner, which shows by its heartbeat that it lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import JsonValue
+from sqlalchemy import Connection, bindparam, select
+
+from .errors import ClosedError, ComfyClientError, LedgerError
+from .ledger_database import Database
+from .ledger_faults import is_clash
+from .ledger_owner import Owner
+from .ledger_records import (
+    UNSETTLED,
+    ChangeRow,
+    JobIntent,
+    JobRow,
+    JobState,
+    redacted,
+)
+from .ledger_rows import (
+    checked,
+    damage_named,
+    error_column,
+    files_column,
+    intent_columns,
+    load_history,
+    load_jobs,
+    outputs_column,
+    unpacked,
+    words,
+)
+from .ledger_schema import LONG, SHORT, job, workflow
+from .ledger_steps import (
+    accept_attempt,
+    begin_attempt,
+    change_job,
+    end_attempt,
+    insert_job,
+    locked_job,
+    same_job,
+    set_job,
+    set_state,
+    unknown,
+)
+from .outputs import OutputRef, SavedFile
+from .timing import SYSTEM_CLOCK, Clock
+
+_JOB = select(job).where(job.c.job_id == bindparam("id"))
+_BY_KEY = select(job).where(
+    job.c.environment == bindparam("environment"),
+    job.c.idempotency_key == bindparam("key"),
+)
+_UNFINISHED = (
+    select(job)
+    .where(
+        job.c.environment == bindparam("environment"),
+        job.c.state.in_([state.value for state in UNSETTLED]),
+    )
+    .order_by(job.c.seq)
+)
+_GRAPH = select(workflow.c.graph).where(workflow.c.digest == bindparam("digest"))
+_CLASHES = 3
+"""How often another transaction may take a key between our look and our insert."""
+
+
+class Ledger:
+    """The journal in one database, shared by threads and with other processes.
+
+    A `Path` is a SQLite file; a string is a SQLAlchemy URL. Whatever cannot be read or
+    written is a `LedgerError`, and then nothing of that step was recorded.
+    """
+
+    def __init__(
+        self,
+        url: str | Path,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        owner: str | None = None,
+        lease_s: float = 60,
+        busy_s: float = 5,
+        redact: Callable[[str], str] = redacted,
+        survive_power_loss: bool = False,
+    ) -> None:
+        self._database = Database(
+            url, clock=clock, busy_s=busy_s, survive_power_loss=survive_power_loss
+        )
+        self._clock = clock
+        self._label = owner
+        self._lease_s = lease_s
+        self._redact = redact
+        self._owner: Owner | None = None
+
+    def open(self) -> Self:
+        """Connect, and bring an older ledger to this version.
+
+        Raises:
+            LedgerVersionError: a newer comfyclient wrote it.
+            LedgerError: it cannot be used.
+        """
+        if self._owner is None:
+            mine = Owner(self._label, lease_s=self._lease_s)
+            self._database.open()
+            self._owner = mine
+        return self
+
+    def close(self) -> None:
+        """Release every job and close the database."""
+        mine, self._owner = self._owner, None
+        # Where this fails, the lease runs out by itself.
+        with suppress(LedgerError, ClosedError):
+            if mine is not None and mine.registered:
+                with self._database.writing() as connection:
+                    mine.leave(connection)
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def place(self) -> str:
+        """The file, or the URL without user and password."""
+        return self._database.place
+
+    @property
+    def owner(self) -> str:
+        """The name under which this open ledger owns jobs; no other has it."""
+        return self._me.name
+
+    # What happens to a job
+
+    def intend(self, intent: JobIntent) -> JobRow:
+        """Record a job before anything is sent; the same intent again is the same job.
+
+        The row's `job_id` and `owner` tell whether it is a new job, or one that was
+        intended before under the same idempotency key.
+
+        Raises:
+            LedgerConflictError: the key, or the id, stands for other content.
+            UsageError: a value cannot be recorded.
+        """
+        columns = intent_columns(intent)
+        for _ in range(_CLASHES):
+            try:
+                return self._intended(columns, intent.graph)
+            except LedgerError as error:
+                if not is_clash(error):
+                    raise
+        return self._intended(columns, intent.graph)
+
+    def attempt(
+        self, job_id: str, *, attempt_id: str, instance: str, client_id: str
+    ) -> None:
+        """Record an attempt before it is sent; one that is still open is given up.
+
+        Raises:
+            LeaseError: another process owns the job by now: do not send.
+            LedgerError: the job has ended.
+        """
+        columns = {
+            "attempt_id": checked("attempt_id", attempt_id, most=SHORT),
+            "instance": checked("instance", instance, most=LONG),
+            "client_id": checked("client_id", client_id, most=SHORT),
+        }
+        with self._owning() as connection:
+            row = locked_job(connection, job_id, owner=self.owner)
+            begin_attempt(connection, row, columns, now=self._clock.now())
+
+    def accepted(
+        self, job_id: str, *, attempt_id: str, prompt_id: str, number: float | None
+    ) -> None:
+        """Record that a server took an attempt.
+
+        Raises:
+            LeaseError: another process owns the job.
+        """
+        columns = {
+            "prompt_id": checked("prompt_id", prompt_id, most=SHORT),
+            "number": number,
+        }
+        with self._owning() as connection:
+            row = locked_job(connection, job_id, owner=self.owner)
+            now = self._clock.now()
+            accept_attempt(connection, row, attempt_id, columns=columns, now=now)
+
+    def attempt_ended(
+        self, job_id: str, *, attempt_id: str, error: ComfyClientError
+    ) -> None:
+        """Record that an attempt came to nothing, and the job is to be sent again.
+
+        Raises:
+            LeaseError: another process owns the job.
+        """
+        stored = error_column(error, self._redact)
+        with self._owning() as connection:
+            row = locked_job(connection, job_id, owner=self.owner)
+            now = self._clock.now()
+            end_attempt(connection, row, attempt_id, error=stored, now=now)
+
+    def changed(
+        self,
+        job_id: str,
+        state: JobState,
+        *,
+        error: ComfyClientError | None = None,
+        outputs: Sequence[OutputRef] | None = None,
+        detail: str | None = None,
+    ) -> bool:
+        """Record a state; False when it was no news, and nothing was recorded.
+
+        States only move forward and the first ending stands, so late and repeated
+        reports are no news, unless they bring a detail on the state that is.
+
+        Raises:
+            LeaseError: another process owns the job.
+        """
+        with self._owning() as connection:
+            row = locked_job(connection, job_id)
+            return change_job(
+                connection,
+                row,
+                state,
+                owner=self.owner,
+                error=error_column(error, self._redact),
+                outputs=outputs_column(outputs),
+                detail=words(detail, self._redact),
+                now=self._clock.now(),
+            )
+
+    def collected(self, job_id: str, files: Sequence[SavedFile]) -> None:
+        """Record the files that came home; told again, the last telling counts.
+
+        Raises:
+            LeaseError: another process owns the job.
+            LedgerError: the job has not succeeded.
+        """
+        with self._owning() as connection:
+            row = locked_job(connection, job_id, owner=self.owner)
+            if row["state"] not in (JobState.SUCCEEDED, JobState.COLLECTED):
+                raise LedgerError(
+                    f"a job that is {row['state']} has nothing to collect",
+                    hint="collect a job once it has succeeded",
+                    job_id=job_id,
+                )
+            set_state(
+                connection,
+                job_id,
+                state=JobState.COLLECTED,
+                now=self._clock.now(),
+                columns={"files": files_column(files)},
+            )
+
+    # What the ledger tells
+
+    def job(self, job_id: str) -> JobRow:
+        """One job.
+
+        Raises:
+            UnknownJobError: there is none of that id.
+        """
+        with self._reading() as connection:
+            return self._row(connection, job_id)
+
+    def find(self, idempotency_key: str, *, environment: str) -> JobRow | None:
+        """The job that was intended under a key."""
+        values = {"environment": environment, "key": idempotency_key}
+        with self._reading() as connection:
+            return next(iter(load_jobs(connection, _BY_KEY, values)), None)
+
+    def jobs(
+        self,
+        *,
+        environment: str | None = None,
+        states: Sequence[JobState] | None = None,
+        limit: int = 100,
+    ) -> list[JobRow]:
+        """The newest jobs, newest first."""
+        query = select(job).order_by(job.c.seq.desc()).limit(limit)
+        if environment is not None:
+            query = query.where(job.c.environment == environment)
+        if states is not None:
+            query = query.where(job.c.state.in_([state.value for state in states]))
+        with self._reading() as connection:
+            return load_jobs(connection, query)
+
+    def unfinished(self, environment: str) -> list[JobRow]:
+        """Every job with something left to do, oldest first, whoever owns it."""
+        with self._reading() as connection:
+            return load_jobs(connection, _UNFINISHED, {"environment": environment})
+
+    def history(self, job_id: str) -> list[ChangeRow]:
+        """A job's changes, oldest first."""
+        with self._reading() as connection:
+            self._row(connection, job_id)
+            return load_history(connection, job_id)
+
+    def graph(self, digest: str) -> JsonValue:
+        """The graph that was given with the digest; None where none was."""
+        with self._reading() as connection:
+            blob = connection.scalar(_GRAPH, {"digest": digest})
+            return None if blob is None else unpacked(blob)
+
+    # Who works on a job
+
+    def claim(self, job_id: str) -> bool:
+        """Take a job that nobody works on; False when somebody does.
+
+        Nobody works on it when it was released, when its owner's lease ran out, or
+        when its owner's process on this machine is gone.
+        """
+        with self._owning() as connection:
+            row = locked_job(connection, job_id)
+            former, now = row["owner"], self._clock.now()
+            if former == self.owner:
+                return True
+            if former is not None and not self._me.vacant(connection, former, now=now):
+                return False
+            set_state(
+                connection,
+                job_id,
+                state=JobState(row["state"]),
+                now=now,
+                detail=f"owner: {self.owner}",
+                columns={"owner": self.owner},
+            )
+        return True
+
+    def release(self, job_id: str) -> None:
+        """Let another process have the job; nothing where it is not ours."""
+        with self._owning() as connection:
+            if locked_job(connection, job_id)["owner"] == self.owner:
+                set_job(connection, job_id, {"owner": None}, now=self._clock.now())
+
+    def heartbeat(self) -> None:
+        """Say that this owner is alive; call it a few times per lease.
+
+        Every step of a job says so too.
+        """
+        with self._owning(force=True):
+            pass
+
+    @property
+    def _me(self) -> Owner:
+        if self._owner is None:
+            raise ClosedError(f"{self.place} is not open", hint="call open() first")
+        return self._owner
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with damage_named(self.place), self._database.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _owning(self, *, force: bool = False) -> Iterator[Connection]:
+        """A transaction of a living owner."""
+        mine, now = self._me, self._clock.now()
+        with damage_named(self.place), self._database.writing() as connection:
+            due = mine.renew(connection, now=now, force=force)
+            yield connection
+        if due:
+            mine.renewed(now)
+
+    def _intended(self, columns: Mapping[str, object], graph: JsonValue) -> JobRow:
+        with self._owning() as connection:
+            found = same_job(connection, columns)
+            if found is None:
+                found = str(columns["job_id"])
+                insert_job(
+                    connection,
+                    columns,
+                    graph=graph,
+                    owner=self.owner,
+                    now=self._clock.now(),
+                )
+            return self._row(connection, found)
+
+    def _row(self, connection: Connection, job_id: str) -> JobRow:
+        found = load_jobs(connection, _JOB, {"id": job_id})
+        if not found:
+            raise unknown(job_id)
+        return found[0]

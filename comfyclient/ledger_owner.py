@@ -1,0 +1,94 @@
+"""One open ledger as an owner of jobs: its lease, and whether another's ran out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+
+from .ledger_lease import Process, is_gone, this_process
+from .ledger_rows import checked
+from .ledger_schema import job, owner
+
+_MAX_LABEL = 150
+_FORGOTTEN_AFTER = timedelta(days=7)
+
+_RENEW = (
+    update(owner)
+    .where(owner.c.owner == bindparam("me"))
+    .values(expires_at=bindparam("until"))
+)
+_FIND = select(owner).where(owner.c.owner == bindparam("name"))
+
+
+class Owner:
+    """The lease of one open ledger; its owner id is used by no other."""
+
+    def __init__(self, label: str | None, *, lease_s: float) -> None:
+        if not 0 < lease_s < float("inf"):
+            raise ValueError(f"a lease takes finite seconds > 0, got {lease_s!r}")
+        self._lease = timedelta(seconds=lease_s)
+        self._process = this_process()
+        self._renewed_at: datetime | None = None
+        name = f"{socket.gethostname()}:{os.getpid()}" if label is None else label
+        # Even a label that is used again gets an id of its own: the jobs of a process
+        # that may still live are not taken by having its name.
+        self.name = f"{checked('owner', name, most=_MAX_LABEL)}/{secrets.token_hex(6)}"
+
+    @property
+    def registered(self) -> bool:
+        """Whether it may own jobs already."""
+        return self._renewed_at is not None
+
+    def renew(
+        self, connection: Connection, *, now: datetime, force: bool = False
+    ) -> bool:
+        """Extend the lease where a third of it has passed; say so with `renewed`."""
+        if not force and not self._due(now):
+            return False
+        until = now + self._lease
+        done = connection.execute(_RENEW, {"me": self.name, "until": until})
+        if done.rowcount == 0:
+            self._register(connection, until=until, now=now)
+        return True
+
+    def renewed(self, now: datetime) -> None:
+        """The renewal was committed."""
+        self._renewed_at = now
+
+    def vacant(self, connection: Connection, name: str, *, now: datetime) -> bool:
+        """Whether another owner lives no more: its lease ran out, or its process."""
+        row = connection.execute(_FIND, {"name": name}).mappings().first()
+        if row is None or row["expires_at"] <= now:
+            return True
+        return is_gone(Process(row["machine"], row["pid"], row["started"]))
+
+    def leave(self, connection: Connection) -> None:
+        """Release every job and the lease."""
+        mine = update(job).where(job.c.owner == self.name).values(owner=None)
+        connection.execute(mine)
+        connection.execute(delete(owner).where(owner.c.owner == self.name))
+
+    def _due(self, now: datetime) -> bool:
+        if self._renewed_at is None:
+            return True
+        return not timedelta(0) <= now - self._renewed_at < self._lease / 3
+
+    def _register(
+        self, connection: Connection, *, until: datetime, now: datetime
+    ) -> None:
+        connection.execute(
+            insert(owner).values(
+                owner=self.name,
+                machine=self._process.machine,
+                pid=self._process.pid,
+                started=self._process.started,
+                expires_at=until,
+            )
+        )
+        old = owner.c.expires_at < now - _FORGOTTEN_AFTER
+        idle = ~exists().where(job.c.owner == owner.c.owner)
+        connection.execute(delete(owner).where(old, idle))
