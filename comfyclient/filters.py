@@ -24,6 +24,9 @@ MAX_SEED = (1 << 64) - 1
 """The largest seed that ComfyUI's samplers take."""
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
+
 class Uploads(Protocol):
     """Takes files for the server's input folder."""
 
@@ -41,7 +44,7 @@ def to_json(value: object) -> str:
         str(value)  # raises jinja2.UndefinedError, which names what is missing
     try:
         plain = value if type(value) is str else to_jsonable_python(value)
-        text = json.dumps(plain, allow_nan=False)
+        text = _ENCODER.encode(plain)
         if "\\ud" in text:  # could be half of a pair, which no server can encode
             json.dumps(plain, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

@@ -202,8 +202,8 @@ class Manifest(_Part):
         return ParameterError(f"parameter {name!r}: {why}", template=self.ref)
 
 
-TRIP_FIELDS = frozenset(PublishedTrip.model_fields)
-"""The attributes of a published trip."""
+TRIP_FIELDS = frozenset({*PublishedTrip.model_fields, "profile", "simplified"})
+"""What a template may read of a published trip."""
 
 
 def load_manifest(path: Path) -> Manifest:

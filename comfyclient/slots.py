@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from types import TracebackType
+from typing import Any
 
 import jinja2
 from jinja2 import nodes, pass_context
@@ -32,6 +33,8 @@ MAX_TEXT = 64 << 20
 
 _CALLS = {"range": None, "profile": "trip", "simplified": "trip"}
 """Callable names, and the variable they must be called on."""
+
+_PLAIN = {str, int, float, bool, tuple, type(None)}
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template,
@@ -302,6 +305,13 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self.globals.clear()
         self.filters = {**FILTERS, "_slot": _slot}
         self.tests = tests
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Plain values under public names; of methods, those in `_CALLS`."""
+        if type(value) in _PLAIN:
+            return not attr.startswith("_")
+        safe = super().is_safe_attribute(obj, attr, value)
+        return safe and (not callable(value) or attr in _CALLS)
 
 
 @cache
