@@ -31,7 +31,7 @@ from .published import (
 )
 from .recorded import RecordedTrip
 from .tracks import Track
-from .trip_facts import Days, Drive, drive_of
+from .trip_facts import Days, Drive
 from .trip_records import unix
 
 NEAR_M = 5000.0
@@ -78,10 +78,10 @@ def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
     """The trip without names and homes; see `docs/trips.md` for every rule."""
     zones = zones_of(trip, home_radius_m=home_radius_m)
     redactor = Redactor(trip.secrets())
-    facts, days = trip.facts, Days(trip.start)
+    facts, days = trip.facts, Days.since(trip.start)
     cut = _Cut()
-    if trip.track is not None:
-        cut = _cut(trip.track, drive_of(trip.track), zones=zones, days=days)
+    if trip.track is not None and trip.drive is not None:
+        cut = _cut(trip.track, trip.drive, zones=zones, days=days)
     segments = tuple(cut.segments)
     stops = tuple(_stops(trip, zones, redactor, days))
     figures = _figures(trip)
@@ -148,7 +148,8 @@ def _note_height(cut: _Cut, point: Point, day: int) -> None:
     if altitude is None:
         return
     cut.highest_by_day[day] = max(altitude, cut.highest_by_day.get(day, altitude))
-    if cut.highest is None or altitude > (cut.highest[2] or 0.0):
+    highest = cut.highest[2] if cut.highest is not None else None
+    if highest is None or altitude > highest:
         cut.highest = point
 
 

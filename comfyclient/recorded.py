@@ -20,7 +20,7 @@ from pydantic import (
 
 from .privacy import Redactor
 from .tracks import Track, as_json, fault, track_of
-from .trip_facts import TripFacts, facts_of
+from .trip_facts import Drive, TripFacts, drive_of, facts_of
 from .trip_records import (
     Count,
     Figures,
@@ -110,12 +110,18 @@ class RecordedTrip(Record):
             before = arrival
 
     @cached_property
+    def drive(self) -> Drive | None:
+        """The way between the points of the track; None without one."""
+        return None if self.track is None else drive_of(self.track)
+
+    @cached_property
     def facts(self) -> TripFacts:
         """Everything that follows from the records; computed once."""
         return facts_of(
             start=self.start,
             end=self.end,
             track=self.track,
+            drive=self.drive,
             stops=self.stops,
             figures=self.figures,
             terrain=self.terrain,

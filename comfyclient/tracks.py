@@ -42,6 +42,12 @@ class Track:
     breaks: tuple[int, ...] = ()
     """Points that begin a new segment, where the recording says so."""
 
+    def known_altitudes(self) -> list[float]:
+        """The altitudes in order, without the points that have none."""
+        if self.altitudes is None:
+            return []
+        return [altitude for altitude in self.altitudes if altitude is not None]
+
     def __len__(self) -> int:
         return len(self.positions)
 

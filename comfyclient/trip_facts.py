@@ -29,6 +29,8 @@ _FASTEST_KMH = 300.0
 _RESTING_KMH = 1.0
 _SUN_STEP_S = 120.0
 _TOP_SPEED_WINDOW_S = 10.0
+_HILLY = 0.006
+"""Metres of climb per metre of road from which a plain is no plain."""
 
 _TERRAIN_OF: Mapping[StopKind, Terrain] = {
     "lake": "lake",
@@ -45,25 +47,28 @@ class Days:
     """Which travel day a moment belongs to, in the zone of the start."""
 
     start: datetime
+    second: datetime
+    """When the second travel day begins."""
+    second_unix: float
 
-    @property
-    def first_end(self) -> datetime:
-        """When the second travel day begins."""
-        end = self.start.replace(hour=DAY_STARTS_AT, minute=0, second=0, microsecond=0)
-        while end - self.start < _SHORTEST_DAY:
-            end += timedelta(days=1)
-        return end
+    @classmethod
+    def since(cls, start: datetime) -> Days:
+        """The travel days of a trip with that start."""
+        second = start.replace(hour=DAY_STARTS_AT, minute=0, second=0, microsecond=0)
+        while second - start < _SHORTEST_DAY:
+            second += timedelta(days=1)
+        return cls(start, second, unix(second))
 
     def number(self, at: float) -> int:
         """The travel day of a Unix time, from 1."""
-        after = at - unix(self.first_end)
+        after = at - self.second_unix
         return 1 if after < 0 else 2 + int(after // 86_400)
 
     def date(self, number: int) -> date:
         """The calendar date on which a travel day begins."""
         if number <= 1:
             return self.start.date()
-        return (self.first_end + timedelta(days=number - 2)).date()
+        return (self.second + timedelta(days=number - 2)).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +163,13 @@ def facts_of(
     start: datetime,
     end: datetime,
     track: Track | None,
+    drive: Drive | None,
     stops: Sequence[Stop],
     figures: Figures,
     terrain: Terrain | None,
 ) -> TripFacts:
     """Everything that follows from a trip's own records."""
-    drive = drive_of(track) if track is not None else None
-    days = Days(start)
+    days = Days.since(start)
     place = _some_place(track, stops)
     lit = tuple(_lit(days, end, track, drive, place))
     full = _figures(figures, track, drive)
@@ -189,13 +194,9 @@ def facts_of(
 
 def highest_of(track: Track) -> HighPoint | None:
     """The point of the greatest altitude."""
-    known = [
-        (altitude, -index)
-        for index, altitude in enumerate(track.altitudes or ())
-        if altitude is not None
-    ]
-    if not known:
+    if track.altitudes is None:
         return None
+    known = [(a, -at) for at, a in enumerate(track.altitudes) if a is not None]
     altitude, minus = max(known)
     return HighPoint(altitude, track.positions[-minus])
 
@@ -207,14 +208,15 @@ def guess_terrain(
     votes = Counter(_TERRAIN_OF[s.kind] for s in stops if s.kind in _TERRAIN_OF)
     if votes:
         return votes.most_common(1)[0][0]
-    known = [a for a in (track.altitudes if track else None) or () if a is not None]
+    known = track.known_altitudes() if track is not None else []
     if not known:
         return "plain"
     rise = max(known) - min(known)
     if rise >= 1000 or (max(known) >= 2500 and rise >= 400):
         return "mountains"
-    per_km = (figures.climb_m or 0.0) / max(1.0, (figures.distance_m or 0.0) / 1000)
-    return "hills" if rise >= 150 and per_km >= 6 else "plain"
+    climb, way = figures.climb_m, figures.distance_m
+    steep = climb is not None and way is not None and climb >= way * _HILLY
+    return "hills" if rise >= 150 and steep else "plain"
 
 
 def _spans(track: Track) -> list[float] | None:
@@ -236,7 +238,7 @@ def _figures(given: Figures, track: Track | None, drive: Drive | None) -> Figure
     found: dict[str, float | None] = {"distance_m": sum(drive.steps)}
     if drive.seconds is not None and sum(drive.seconds) > 0:
         found["duration_s"] = sum(drive.seconds)
-    altitudes = [a for a in track.altitudes or () if a is not None]
+    altitudes = track.known_altitudes()
     if altitudes:
         found["climb_m"] = climb_m(altitudes)
     found["top_kmh"] = _top_kmh(track, drive)
@@ -253,9 +255,8 @@ def _with_average(figures: Figures) -> Figures:
 
 def _top_kmh(track: Track, drive: Drive) -> float | None:
     """The fastest reading, or the fastest ten seconds of the way itself."""
-    readings = [s for s in track.speeds_kmh or () if s is not None]
-    if readings:
-        return max(readings)
+    if track.speeds_kmh is not None:
+        return max(speed for speed in track.speeds_kmh if speed is not None)
     if drive.seconds is None:
         return None
     best, way, spent, first = 0.0, 0.0, 0.0, 0
@@ -268,7 +269,7 @@ def _top_kmh(track: Track, drive: Drive) -> float | None:
         while spent >= _TOP_SPEED_WINDOW_S and first < index:
             way, spent = way - drive.steps[first], spent - drive.seconds[first]
             first += 1
-    return min(best, _FASTEST_KMH) or None
+    return min(best, _FASTEST_KMH) if best > 0 else None
 
 
 def _lit(
@@ -334,13 +335,14 @@ def _legs(
     by_day: dict[int, list[_Lit]] = defaultdict(list)
     for stretch in lit:
         by_day[stretch.day].append(stretch)
-    timed = drive is not None and drive.seconds is not None
-    if track is not None and drive is not None and track.times is not None:
-        for step, span, at in zip(
-            drive.steps, drive.seconds or (), track.times, strict=False
-        ):
-            metres[days.number(at)] += step
-            seconds[days.number(at)] += span
+    times = track.times if track is not None else None
+    moving = drive.seconds if drive is not None else None
+    timed = drive is not None and times is not None and moving is not None
+    if drive is not None and times is not None and moving is not None:
+        for step, span, at in zip(drive.steps, moving, times, strict=False):
+            day = days.number(at)
+            metres[day] += step
+            seconds[day] += span
     for day in range(1, count + 1):
         light = _shares(by_day[day])
         part = max(light, key=lambda name: light[name])
