@@ -36,6 +36,7 @@ from .ledger_rows import (
     intent_columns,
     load_history,
     load_jobs,
+    new_job,
     outputs_column,
     unpacked,
     words,
@@ -381,16 +382,11 @@ class Ledger:
     def _intended(self, columns: Mapping[str, object], graph: JsonValue) -> JobRow:
         with self._owning() as connection:
             found = same_job(connection, columns)
-            if found is None:
-                found = str(columns["job_id"])
-                insert_job(
-                    connection,
-                    columns,
-                    graph=graph,
-                    owner=self.owner,
-                    now=self._clock.now(),
-                )
-            return self._row(connection, found)
+            if found is not None:
+                return self._row(connection, found)
+            mine, now = self.owner, self._clock.now()
+            insert_job(connection, columns, graph=graph, owner=mine, now=now)
+        return new_job(columns, owner=mine, now=now)
 
     def _row(self, connection: Connection, job_id: str) -> JobRow:
         found = load_jobs(connection, _JOB, {"id": job_id})

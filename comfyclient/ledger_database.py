@@ -42,6 +42,7 @@ class Database:
         self._file: Path | None = None
         self._inode: tuple[int, int] | None = None
         self._pid = 0
+        self._reading = False
         self._guard: AbstractContextManager[Any] = nullcontext()
         self.place = "the ledger"
         """What messages call it: a file, or a URL without its password."""
@@ -100,10 +101,9 @@ class Database:
     def _transaction(self, *, reading: bool) -> Iterator[Connection]:
         with self._guard, self._translated():
             engine = self._usable()
-            with engine.connect() as plain:
-                connection = plain.execution_options(comfyclient_reading=reading)
-                with connection.begin():
-                    yield connection
+            self._reading = reading  # for SQLite, where the guard is held
+            with engine.begin() as connection:
+                yield connection
 
     def _usable(self) -> Engine:
         if self._engine is None:
@@ -172,7 +172,7 @@ class Database:
             },
         )
         event.listen(engine, "connect", self._tune_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", self._begin_sqlite)
         return engine
 
     def _tune_sqlite(self, connection: Any, _record: object) -> None:
@@ -200,6 +200,16 @@ class Database:
                     raise
             with pause:
                 self._clock.wait(pause, _WAL_PAUSE_S)
+
+    def _begin_sqlite(self, connection: Connection) -> None:
+        # A transaction that reads first and writes later could not wait for the lock:
+        # SQLite would refuse it at once. So a writer takes it at the start.
+        word = "BEGIN" if self._reading else "BEGIN IMMEDIATE"
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(word)
+        finally:
+            cursor.close()
 
     def _server(self, url: URL) -> Engine:
         if url.get_dialect().is_async:
@@ -238,13 +248,6 @@ _CONNECT_TIMEOUT = {
     "psycopg2": "connect_timeout",
     "pg8000": "timeout",
 }
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later could not wait for the lock:
-    # SQLite would refuse it at once. So a writer takes it at the start.
-    reading = connection.get_execution_options().get("comfyclient_reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def parsed_url(url: str | Path) -> URL:

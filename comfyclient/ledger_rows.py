@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ def load_jobs(
     return [_job(row, tuple(attempts[row["job_id"]])) for row in rows]
 
 
+def new_job(columns: Mapping[str, Any], *, owner: str, now: datetime) -> JobRow:
+    """The job as it stands right after its intent was recorded."""
+    unset = dict.fromkeys(("ended_at", "error", "outputs", "files"))
+    times = {"created_at": now, "updated_at": now}
+    return _job({**unset, **times, **columns, "owner": owner}, ())
+
+
 def load_history(connection: Connection, job_id: str) -> list[ChangeRow]:
     """A job's changes, oldest first."""
     query = select(change).where(change.c.job_id == job_id).order_by(change.c.seq)
@@ -72,7 +80,9 @@ def damage_named(place: str) -> Iterator[None]:
         ) from error
 
 
-def _job(row: RowMapping, attempts: tuple[AttemptRow, ...]) -> JobRow:
+def _job(
+    row: Mapping[str, Any] | RowMapping, attempts: tuple[AttemptRow, ...]
+) -> JobRow:
     return JobRow(
         job_id=row["job_id"],
         environment=row["environment"],

@@ -94,9 +94,12 @@ class WholeNumber(TypeDecorator[int]):
         return None if value is None else int(value)
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
+
+
 def as_json(value: object) -> str:
     """Equal values give equal text."""
-    return json.dumps(value, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 metadata = MetaData()
@@ -142,6 +145,8 @@ job = Table(
     Column("trip_id", String(LONG)),
     Column("state", String(16), nullable=False),
     Column("owner", String(LONG), index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("attempt_id", String(SHORT)),  # the last one's
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("ended_at", Moment),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from pydantic import JsonValue
 from sqlalchemy import (
     BindParameter,
     Connection,
     RowMapping,
+    and_,
     bindparam,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -22,32 +25,42 @@ from .ledger_records import JobState
 from .ledger_rows import packed
 from .ledger_schema import attempt, change, job, workflow
 
+# Statements are built once: building one takes as long as executing it.
 _ID: BindParameter[str] = bindparam("id")
-_JOB = select(job).where(job.c.job_id == _ID)
-_JOB_LOCKED = (
-    select(job.c.job_id, job.c.state, job.c.owner)
+_NOW: BindParameter[datetime] = bindparam("now", type_=job.c.created_at.type)
+_SAME = select(job).where(
+    or_(
+        job.c.job_id == bindparam("job_id"),
+        and_(
+            job.c.environment == bindparam("environment"),
+            job.c.idempotency_key == bindparam("idempotency_key"),
+        ),
+    )
+)
+_LOCKED = (
+    select(job.c.job_id, job.c.state, job.c.owner, job.c.attempts, job.c.attempt_id)
     .where(job.c.job_id == _ID)
     .with_for_update()  # SQLite has no such thing: there the writer is alone
 )
-_JOB_BY_KEY = select(job).where(
-    job.c.environment == bindparam("environment"),
-    job.c.idempotency_key == bindparam("key"),
-)
-_ATTEMPT = select(attempt).where(attempt.c.attempt_id == _ID)
-_LAST_ATTEMPT = (
-    select(attempt.c.attempt_id, attempt.c.ordinal)
-    .where(attempt.c.job_id == _ID)
-    .order_by(attempt.c.ordinal.desc())
-    .limit(1)
-)
 _HAS_WORKFLOW = select(func.count()).where(workflow.c.digest == _ID)
-_END_OPEN_ATTEMPTS = (
+_ADD_WORKFLOW = insert(workflow)
+_ADD_JOB = insert(job)
+_SET_JOB = update(job).where(job.c.job_id == _ID)
+_ADD_ATTEMPT = insert(attempt)
+_ATTEMPT = and_(attempt.c.job_id == _ID, attempt.c.attempt_id == bindparam("which"))
+_ENDED_AT = select(attempt.c.ended_at).where(_ATTEMPT)
+_END_ATTEMPT = update(attempt).where(_ATTEMPT)
+_ACCEPT_ATTEMPT = _END_ATTEMPT.values(
+    accepted_at=func.coalesce(attempt.c.accepted_at, _NOW)
+)
+_GIVE_UP_ATTEMPTS = (
     update(attempt)
     .where(attempt.c.job_id == _ID, attempt.c.ended_at.is_(None))
-    .values(ended_at=bindparam("now"))
+    .values(ended_at=_NOW)
 )
+_ADD_LINE = insert(change)
 
-Columns = Mapping[str, object]
+Columns = Mapping[str, Any]
 
 
 def same_job(connection: Connection, columns: Columns) -> str | None:
@@ -56,25 +69,29 @@ def same_job(connection: Connection, columns: Columns) -> str | None:
     Raises:
         LedgerConflictError: the key, or the id, stands for other content.
     """
-    key, job_id = columns["idempotency_key"], columns["job_id"]
-    found = connection.execute(_JOB, {"id": job_id}).mappings().first()
-    by = f"job id {job_id}"
-    if found is None and key is not None:
-        values = {"environment": columns["environment"], "key": key}
-        found = connection.execute(_JOB_BY_KEY, values).mappings().first()
-        by = f"idempotency key {key!r}"
-    if found is None:
-        return None
+    names = ("job_id", "environment", "idempotency_key")
+    values = {name: columns[name] for name in names}
     compared = ("environment", "idempotency_key", "template", "digest", "params")
-    other = [name for name in compared if found[name] != columns[name]]
-    if other:
-        raise LedgerConflictError(
-            f"{by} stands for job {found['job_id']} of {found['created_at']:%F %T}; "
-            f"the new job {job_id} has another {', '.join(other)}",
-            hint="give other content a key of its own",
-            job_id=str(job_id),
-        )
-    return str(found["job_id"])
+    same = None
+    for found in connection.execute(_SAME, values).mappings():
+        other = [name for name in compared if found[name] != columns[name]]
+        if other:
+            raise _conflict(found, columns, other)
+        same = str(found["job_id"])
+    return same
+
+
+def _conflict(
+    found: RowMapping, columns: Columns, other: list[str]
+) -> LedgerConflictError:
+    new, old = columns["job_id"], found["job_id"]
+    by = "the id" if new == old else f"idempotency key {columns['idempotency_key']!r}"
+    return LedgerConflictError(
+        f"{by} stands for job {old} of {found['created_at']:%F %T} UTC; "
+        f"the new job {new} has another {', '.join(other)}",
+        hint="give other content a key of its own",
+        job_id=new,
+    )
 
 
 def insert_job(
@@ -89,35 +106,30 @@ def insert_job(
     digest = columns["digest"]
     if graph is not None and not connection.scalar(_HAS_WORKFLOW, {"id": digest}):
         row = {"digest": digest, "graph": packed(graph), "created_at": now}
-        connection.execute(insert(workflow), row)
-    whole = {**columns, "owner": owner, "created_at": now, "updated_at": now}
-    connection.execute(insert(job), whole)
-    add_line(connection, str(columns["job_id"]), state=JobState.INTENDED, now=now)
+        connection.execute(_ADD_WORKFLOW, row)
+    first = {"owner": owner, "attempts": 0, "created_at": now, "updated_at": now}
+    connection.execute(_ADD_JOB, {**columns, **first})
+    _add_line(connection, columns["job_id"], state=JobState.INTENDED, now=now)
 
 
 def locked_job(
     connection: Connection, job_id: str, *, owner: str | None = None
 ) -> RowMapping:
-    """A job's state and owner, kept from others until the transaction ends.
+    """What a step must know of a job, kept from others until the transaction ends.
 
     Raises:
         UnknownJobError: there is none.
         LeaseError: it belongs to another owner than the one given.
     """
-    row = connection.execute(_JOB_LOCKED, {"id": job_id}).mappings().first()
+    row = connection.execute(_LOCKED, {"id": job_id}).mappings().first()
     if row is None:
         raise unknown(job_id)
     if owner is not None:
-        check_owner(row, owner)
+        _check_owner(row, owner)
     return row
 
 
-def check_owner(row: RowMapping, owner: str) -> None:
-    """See that the job is the owner's.
-
-    Raises:
-        LeaseError: it is not.
-    """
+def _check_owner(row: RowMapping, owner: str) -> None:
     if row["owner"] != owner:
         raise LeaseError(
             f"the job belongs to {row['owner'] or 'nobody'}, not to {owner}",
@@ -134,26 +146,12 @@ def unknown(job_id: str) -> UnknownJobError:
     )
 
 
-def attempt_of(connection: Connection, job_id: str, attempt_id: str) -> RowMapping:
-    """One attempt of the job.
-
-    Raises:
-        LedgerError: the job has no such attempt.
-    """
-    row = connection.execute(_ATTEMPT, {"id": attempt_id}).mappings().first()
-    if row is None or row["job_id"] != job_id:
-        raise LedgerError(
-            f"the job has no attempt {attempt_id[:60]!r}",
-            hint="record an attempt before it is sent",
-            job_id=job_id,
-        )
-    return row
-
-
-def last_attempt(connection: Connection, job_id: str) -> tuple[str | None, int]:
-    """Id and ordinal of the job's last attempt; 0 where there was none."""
-    row = connection.execute(_LAST_ATTEMPT, {"id": job_id}).first()
-    return (None, 0) if row is None else (row.attempt_id, row.ordinal)
+def _no_attempt(job_id: str, attempt_id: str) -> LedgerError:
+    return LedgerError(
+        f"the job has no attempt {attempt_id[:60]!r}",
+        hint="record an attempt before it is sent",
+        job_id=job_id,
+    )
 
 
 def begin_attempt(
@@ -165,7 +163,7 @@ def begin_attempt(
         LedgerError: the job has ended.
     """
     job_id, state = row["job_id"], JobState(row["state"])
-    if _is_begun(connection, job_id, columns):
+    if row["attempt_id"] == columns["attempt_id"]:
         return
     if state.terminal and state is not JobState.LOST:
         raise LedgerError(
@@ -173,34 +171,24 @@ def begin_attempt(
             hint="submit it as a new job",
             job_id=job_id,
         )
-    last, ordinal = last_attempt(connection, job_id)
-    if last is not None:
-        connection.execute(_END_OPEN_ATTEMPTS, {"id": job_id, "now": now})
-    whole = {**columns, "job_id": job_id, "ordinal": ordinal + 1, "begun_at": now}
-    connection.execute(insert(attempt), whole)
+    if row["attempts"]:
+        connection.execute(_GIVE_UP_ATTEMPTS, {"id": job_id, "now": now})
+    ordinal, attempt_id = row["attempts"] + 1, columns["attempt_id"]
+    whole = {**columns, "job_id": job_id, "ordinal": ordinal, "begun_at": now}
+    connection.execute(_ADD_ATTEMPT, whole)
     set_state(
         connection,
         job_id,
         state=JobState.INTENDED,
         now=now,
-        attempt_id=str(columns["attempt_id"]),
-        columns={"ended_at": None, "error": None},
+        attempt_id=attempt_id,
+        columns={
+            "attempts": ordinal,
+            "attempt_id": attempt_id,
+            "ended_at": None,
+            "error": None,
+        },
     )
-
-
-def _is_begun(connection: Connection, job_id: str, columns: Columns) -> bool:
-    values = {"id": columns["attempt_id"]}
-    row = connection.execute(_ATTEMPT, values).mappings().first()
-    if row is None:
-        return False
-    if (row["job_id"], row["instance"]) != (job_id, columns["instance"]):
-        raise LedgerError(
-            f"attempt {columns['attempt_id']} was made before: for job "
-            f"{row['job_id']} on {row['instance']}",
-            hint="give every attempt a UUID of its own",
-            job_id=job_id,
-        )
-    return True
 
 
 def accept_attempt(
@@ -211,14 +199,17 @@ def accept_attempt(
     columns: Columns,
     now: datetime,
 ) -> None:
-    """A server has the attempt, even one that had been given up."""
+    """A server has the attempt, even one that had been given up.
+
+    Raises:
+        LedgerError: the job has no such attempt.
+    """
     job_id, state = row["job_id"], JobState(row["state"])
-    whole = dict(columns)
-    if attempt_of(connection, job_id, attempt_id)["accepted_at"] is None:
-        whole["accepted_at"] = now
+    values = {**columns, "id": job_id, "which": attempt_id, "now": now}
     if not state.terminal:
-        whole |= {"ended_at": None, "error": None}
-    set_attempt(connection, attempt_id, whole)
+        values |= {"ended_at": None, "error": None}
+    if connection.execute(_ACCEPT_ATTEMPT, values).rowcount == 0:
+        raise _no_attempt(job_id, attempt_id)
     if state.may_become(JobState.ACCEPTED):
         state = JobState.ACCEPTED
         set_state(connection, job_id, state=state, now=now, attempt_id=attempt_id)
@@ -232,13 +223,20 @@ def end_attempt(
     error: JsonValue,
     now: datetime,
 ) -> None:
-    """The attempt came to nothing: where it is the last one, the job waits again."""
+    """The attempt came to nothing: where it is the last one, the job waits again.
+
+    Raises:
+        LedgerError: the job has no such attempt.
+    """
     job_id, state = row["job_id"], JobState(row["state"])
-    found = attempt_of(connection, job_id, attempt_id)
-    if found["ended_at"] is not None or state.terminal:
+    which = {"id": job_id, "which": attempt_id}
+    found = connection.execute(_ENDED_AT, which).first()
+    if found is None:
+        raise _no_attempt(job_id, attempt_id)
+    if found.ended_at is not None or state.terminal:
         return
-    set_attempt(connection, attempt_id, {"ended_at": now, "error": error})
-    if last_attempt(connection, job_id)[0] == attempt_id:
+    connection.execute(_END_ATTEMPT, {**which, "ended_at": now, "error": error})
+    if row["attempt_id"] == attempt_id:
         state = JobState.INTENDED
     set_state(
         connection, job_id, state=state, now=now, attempt_id=attempt_id, error=error
@@ -265,37 +263,31 @@ def change_job(
     news = before.may_become(state)
     if not news and (before is not state or detail is None):
         return False
-    check_owner(row, owner)
-    last, _ = last_attempt(connection, job_id)
-    ends = news and state.terminal and state is not JobState.COLLECTED
-    ending: dict[str, object] = {"ended_at": now, "error": error}
-    if ends and last is not None:
-        set_attempt(connection, last, ending)
+    _check_owner(row, owner)
+    columns: Columns = {}
+    if news and state.terminal and state is not JobState.COLLECTED:
+        ending = {"ended_at": now, "error": error}
+        which = {"id": job_id, "which": row["attempt_id"]}
+        connection.execute(_END_ATTEMPT, {**which, **ending})
+        columns = {**ending, "outputs": outputs}
     set_state(
         connection,
         job_id,
         state=state,
         now=now,
-        attempt_id=last,
+        attempt_id=row["attempt_id"],
         detail=detail,
         error=error,
-        columns={**ending, "outputs": outputs} if ends else None,
+        columns=columns,
     )
     return True
-
-
-def set_attempt(connection: Connection, attempt_id: str, columns: Columns) -> None:
-    """Change an attempt."""
-    one = update(attempt).where(attempt.c.attempt_id == attempt_id)
-    connection.execute(one.values(**columns))
 
 
 def set_job(
     connection: Connection, job_id: str, columns: Columns, *, now: datetime
 ) -> None:
     """Change a job."""
-    one = update(job).where(job.c.job_id == job_id)
-    connection.execute(one.values(updated_at=now, **columns))
+    connection.execute(_SET_JOB, {**columns, "id": job_id, "updated_at": now})
 
 
 def set_state(
@@ -310,8 +302,9 @@ def set_state(
     columns: Columns | None = None,
 ) -> None:
     """A job's state, with the line of its history."""
-    set_job(connection, job_id, {"state": state.value, **(columns or {})}, now=now)
-    add_line(
+    whole = {"state": state.value, **(columns if columns is not None else {})}
+    set_job(connection, job_id, whole, now=now)
+    _add_line(
         connection,
         job_id,
         state=state,
@@ -322,7 +315,7 @@ def set_state(
     )
 
 
-def add_line(
+def _add_line(
     connection: Connection,
     job_id: str,
     *,
@@ -332,7 +325,6 @@ def add_line(
     detail: str | None = None,
     error: JsonValue = None,
 ) -> None:
-    """A line of a job's history."""
     row = {
         "job_id": job_id,
         "at": now,
@@ -341,4 +333,4 @@ def add_line(
         "detail": detail,
         "error": error,
     }
-    connection.execute(insert(change), row)
+    connection.execute(_ADD_LINE, row)
