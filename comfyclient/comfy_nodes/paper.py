@@ -1,0 +1,79 @@
+"""The node that makes the paper a card is printed on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import finish
+from .host import Steps, image_out
+from .palette import THEMES, read_palette
+from .reading import choice, number, whole
+
+
+class TripPaper:
+    """Makes a sheet of fine-grained paper in the palette's colour."""
+
+    CATEGORY = "comfyclient/trip"
+    DESCRIPTION = (
+        "A sheet of paper in the colour of a card's palette, the ground of it."
+    )
+    RETURN_TYPES = ("IMAGE",)
+    RETURN_NAMES = ("image",)
+    FUNCTION = "make"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        """What the node takes."""
+        return {
+            "required": {
+                "width": ("INT", {"default": 1080, "min": 64, "max": 4096}),
+                "height": ("INT", {"default": 1440, "min": 64, "max": 4096}),
+                "style": (
+                    THEMES,
+                    {"default": "light", "tooltip": "The colour, where no palette is."},
+                ),
+                "seed": ("INT", {"default": 0, "min": 0, "max": 2**64 - 1}),
+            },
+            "optional": {
+                "palette": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "tooltip": "Link TripBackdrop's palette; empty for the style's own.",
+                    },
+                ),
+                "grain": (
+                    "FLOAT",
+                    {"default": 0.6, "min": 0.0, "max": 3.0, "step": 0.1},
+                ),
+            },
+        }
+
+    def make(
+        self,
+        *,
+        width: int,
+        height: int,
+        style: str,
+        seed: int,
+        palette: str = "",
+        grain: float = 0.6,
+    ) -> tuple[Any]:
+        """Make the sheet.
+
+        Raises:
+            ValueError: an input is impossible; the message names it.
+        """
+        wide = whole("width", width, low=64, high=4096)
+        tall = whole("height", height, low=64, high=4096)
+        theme = choice("style", style, among=THEMES)
+        colours = read_palette("palette", palette, theme=theme)
+        pixels = np.empty((tall, wide, 3), np.float32)
+        pixels[:] = colours.colour("paper")
+        strength = number("grain", grain, low=0, high=3)
+        number_of = whole("seed", seed, low=0, high=2**64 - 1)
+        finish.grain(pixels, seed=number_of, strength=strength)
+        Steps(1).done()
+        return (image_out(pixels),)
