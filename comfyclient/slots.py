@@ -13,14 +13,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, groupby
 from types import TracebackType
 from typing import Any
 
 import jinja2
 from jinja2 import nodes, pass_context
 from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 
 from .errors import RenderError
 from .filters import FILTERS, RUN, TESTS, Uploads, to_json
@@ -142,9 +142,9 @@ class Filled:
         if slot is not None:
             return slot.line, slot
         before = [self.slots[i].line for i in range(index) if i in self.slots]
-        first = self.source.fixed_line(self.chunks[index], max(before, default=1))
-        within = self.chunks[index][: offset - starts[index]]
-        return first + within.count("\n"), None
+        after = before[-1] if before else 1
+        within = offset - starts[index]
+        return self.source.fixed_line(self.chunks[index], within, after=after), None
 
 
 class _Run:
@@ -174,7 +174,7 @@ class SlotTemplate:
         self.names: frozenset[str] = frozenset()
         """Which of `NAMES` it reads."""
         self.slots: tuple[Slot, ...] = ()
-        self._fixed: dict[str, list[int]] = {}
+        self._fixed: dict[str, list[tuple[tuple[int, int], ...]]] = {}
         self._jinja = self._compiled(source)
 
     def fill(self, context: Mapping[str, object], uploads: Uploads | None) -> Filled:
@@ -186,7 +186,7 @@ class SlotTemplate:
         run = _Run(uploads)
         chunks: list[str] = []
         slots: dict[int, Slot] = {}
-        values = {"range": range, **context, RUN: run}
+        values = {"range": safe_range, **context, RUN: run}
         size = filled = 0
         try:
             for chunk in self._jinja.root_render_func(
@@ -203,10 +203,12 @@ class SlotTemplate:
             raise self._failure(error) from error
         return Filled(tuple(chunks), slots, self)
 
-    def fixed_line(self, text: str, after: int) -> int:
-        """The line where a fixed chunk begins, at or behind another line."""
-        lines = self._fixed.get(text, [])
-        return next((line for line in lines if line >= after), max([after, *lines[:1]]))
+    def fixed_line(self, text: str, offset: int, *, after: int) -> int:
+        """The line of an offset in a fixed chunk, by choice at or behind another."""
+        begins = self._fixed.get(text) or [((0, after),)]
+        pieces = next((p for p in begins if p[0][1] >= after), begins[0])
+        start, line = [piece for piece in pieces if piece[0] <= offset][-1]
+        return line + text.count("\n", start, offset)
 
     def _compiled(self, source: str) -> jinja2.Template:
         environment = _environment()
@@ -249,25 +251,26 @@ class SlotTemplate:
         """Put each slot's expression into the filter that serialises and counts it."""
         number = 0
         for output in tree.find_all(nodes.Output):
-            wrapped: list[nodes.Expr] = []
-            for part in output.nodes:
-                last = wrapped[-1] if wrapped else None
+            for index, part in enumerate(output.nodes):
                 if not isinstance(part, nodes.TemplateData):
-                    count = nodes.Const(number, lineno=part.lineno)
-                    wrapped.append(
-                        nodes.Filter(
-                            part, "_slot", [count], [], None, None, lineno=part.lineno
-                        )
+                    line = part.lineno
+                    count = nodes.Const(number, lineno=line)
+                    output.nodes[index] = nodes.Filter(
+                        part, "_slot", [count], [], None, None, lineno=line
                     )
                     number += 1
-                elif isinstance(last, nodes.TemplateData):
-                    last.data += part.data  # a comment stood between them
-                else:
-                    wrapped.append(part)
-            output.nodes = wrapped
-            for part in wrapped:
-                if isinstance(part, nodes.TemplateData):
-                    self._fixed.setdefault(part.data, []).append(part.lineno)
+            self._keep_lines(output.nodes)
+
+    def _keep_lines(self, parts: list[nodes.Expr]) -> None:
+        """Note the lines of fixed texts; Jinja joins those around a comment."""
+        for fixed, run in groupby(parts, lambda p: isinstance(p, nodes.TemplateData)):
+            if fixed:
+                text, pieces = "", list[tuple[int, int]]()
+                for part in run:
+                    assert isinstance(part, nodes.TemplateData)
+                    pieces.append((len(text), part.lineno))
+                    text += part.data
+                self._fixed.setdefault(text, []).append(tuple(pieces))
 
     def _error(self, message: str, line: int | None) -> RenderError:
         return RenderError(
