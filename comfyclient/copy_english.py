@@ -92,9 +92,9 @@ class _English:
             return f"{name} at dusk"
         if trip.part_of_day == "dawn":
             return f"{name} at dawn"
-        if trip.days > 1:
-            return f"{name} in {_count(trip.days)} days"
-        return f"{name} in {trip.season}" if trip.season else f"To {name}"
+        if trip.season is not None:
+            return f"{name} in {trip.season}"
+        return f"To {name}" if trip.days == 1 else f"{name}, {_count(trip.days)} days"
 
     def title(self, trip: PublishedTrip) -> str:
         land = _LANDS.get(trip.terrain)
@@ -149,9 +149,9 @@ class _English:
         if trip.companions is not None:
             people = trip.companions + 1
             yield (
-                "A drive alone."
+                "Driven alone."
                 if people == 1
-                else (f"{_count(people).capitalize()} of us in the car.")
+                else (f"{_count(people).capitalize()} in the car.")
             )
         climb = trip.figures.climb_m
         if climb is not None and climb >= CLIMB_M:

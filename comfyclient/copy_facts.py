@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
+from .privacy import REDACTED
 from .published import PublishedLeg, PublishedTrip
 from .trip_records import StopKind
 
@@ -59,18 +60,21 @@ class Phrases(Protocol):
 
 
 def anchor_names(trip: PublishedTrip) -> list[str]:
-    """The names a title may be built around, best first."""
+    """The names a title may be built around, best first: of days, the region."""
     named = [
         (_WORTH[stop.kind], at, stop.name)
         for at, stop in enumerate(trip.stops)
         if stop.name is not None and stop.kind in _WORTH
     ]
-    return list(dict.fromkeys(name for _, _, name in sorted(named)))
+    region = region_of(trip) if trip.days > 1 else None
+    names = [name for _, _, name in sorted(named) if REDACTED not in name]
+    return list(dict.fromkeys(names if region is None else [region, *names]))
 
 
 def region_of(trip: PublishedTrip) -> str | None:
     """The place most stops are in; the first of them where several tie."""
-    places = Counter(stop.place for stop in trip.stops if stop.place is not None)
+    known = (stop.place for stop in trip.stops if stop.place is not None)
+    places = Counter(place for place in known if REDACTED not in place)
     return places.most_common(1)[0][0] if places else None
 
 

@@ -27,6 +27,7 @@ DAY_STARTS_AT = 4
 _SHORTEST_DAY = timedelta(hours=6)
 _FASTEST_KMH = 300.0
 _RESTING_KMH = 1.0
+_CRAWLING_KMH = 10.0
 _SUN_STEP_S = 120.0
 _TOP_SPEED_WINDOW_S = 10.0
 _HILLY = 0.006
@@ -35,11 +36,12 @@ _HILLY = 0.006
 _TERRAIN_OF: Mapping[StopKind, Terrain] = {
     "lake": "lake",
     "beach": "coast",
+    "desert": "desert",
+    "forest": "forest",
     "pass": "mountains",
     "city": "city",
-    "forest": "forest",
-    "desert": "desert",
 }
+"""What a stop says of the land; of as many votes the upper one wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +154,19 @@ def drive_of(track: Track) -> Drive:
     moving = None
     if spans is not None:
         moving = tuple(
-            span if step > span * _RESTING_KMH / 3.6 else 0.0
+            _moving(step, span, usual=usual_span)
             for step, span in zip(steps, spans, strict=True)
         )
     return Drive(tuple(steps), moving, frozenset(gaps))
+
+
+def _moving(step: float, span: float, *, usual: float) -> float:
+    """How much of the time between two points was driving."""
+    if step <= span * _RESTING_KMH / 3.6:
+        return 0.0
+    # A long slow interval is a stop with the first metres after it.
+    stopped = span > max(120.0, 4 * usual) and step < span * _CRAWLING_KMH / 3.6
+    return usual if stopped else span
 
 
 def facts_of(
@@ -172,9 +183,11 @@ def facts_of(
     days = Days.since(start)
     place = _some_place(track, stops)
     lit = tuple(_lit(days, end, track, drive, place))
-    full = _figures(figures, track, drive)
-    if full.duration_s is None and unix(end) > unix(start):
-        full = full.model_copy(update={"duration_s": unix(end) - unix(start)})
+    full = _figures(_with_charges(figures, stops), track, drive)
+    if full.duration_s is None and days.number(unix(end)) == 1:
+        stays = sum(stop.stay_s for stop in stops if stop.stay_s is not None)
+        spent = unix(end) - unix(start) - stays
+        full = full.model_copy(update={"duration_s": spent if spent > 0 else None})
     light = _shares(lit)
     up = sum(part.seconds for part in lit if part.sun_up)
     total = sum(part.seconds for part in lit)
@@ -207,7 +220,8 @@ def guess_terrain(
     """What most stops say of the land, else what its altitudes say, else a plain."""
     votes = Counter(_TERRAIN_OF[s.kind] for s in stops if s.kind in _TERRAIN_OF)
     if votes:
-        return votes.most_common(1)[0][0]
+        order = list(_TERRAIN_OF.values())
+        return max(votes, key=lambda land: (votes[land], -order.index(land)))
     known = track.known_altitudes() if track is not None else []
     if not known:
         return "plain"
@@ -244,6 +258,14 @@ def _figures(given: Figures, track: Track | None, drive: Drive | None) -> Figure
     found["top_kmh"] = _top_kmh(track, drive)
     missing = {k: v for k, v in found.items() if getattr(given, k) is None}
     return given.model_copy(update=missing)
+
+
+def _with_charges(given: Figures, stops: Sequence[Stop]) -> Figures:
+    """Charging stops counted where some are recorded; none recorded tells nothing."""
+    count = sum(stop.kind == "charge" for stop in stops)
+    if given.charging_stops is not None or count == 0:
+        return given
+    return given.model_copy(update={"charging_stops": count})
 
 
 def _with_average(figures: Figures) -> Figures:
