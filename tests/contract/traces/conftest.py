@@ -107,26 +107,27 @@ class Replay:
             return
         text = json.dumps(body).encode()
         match request["method"], request["path"].removeprefix("/api").split("/")[1:]:
-            case "POST", ["prompt"] if status == 200:
-                graph = sent_graph(request)
-                accepted = read_accepted(text, graph)
-                prompt_id = accepted.prompt_id
-                self.jobs[prompt_id] = Seen(prompt_id, accepted, graph)
-            case "POST", ["prompt"] if status == 400:
-                self.refusals.append(read_refusal(text, sent_graph(request)))
+            case "POST", ["prompt"]:
+                self.submitted(sent_graph(request), status, text)
             case "GET", ["queue"]:
                 self.queues.append(read_queue(text))
             case "GET", ["history"]:
-                for prompt_id in body:
-                    assert read_history(text, prompt_id) is not None
-            case "GET", ["history", prompt_id]:
-                outcome = read_history(text, prompt_id)
-                if outcome is not None and prompt_id in self.jobs:
-                    self.jobs[prompt_id].outcome = outcome
+                assert None not in [read_history(text, key) for key in body]
+            case "GET", ["history", prompt_id] if prompt_id in self.jobs:
+                self.jobs[prompt_id].outcome = read_history(text, prompt_id)
             case "GET", ["jobs", prompt_id]:
                 self.looks.append(read_job(text))
                 if prompt_id in self.jobs:
                     self.jobs[prompt_id].looked = self.looks[-1][1]
+
+    def submitted(self, graph: Workflow, status: int, text: bytes) -> None:
+        """Read the answer to a POST of a graph."""
+        if status == 400:
+            self.refusals.append(read_refusal(text, graph))
+            return
+        assert status == 200
+        accepted = read_accepted(text, graph)
+        self.jobs[accepted.prompt_id] = Seen(accepted.prompt_id, accepted, graph)
 
 
 def sent_graph(request: dict[str, Any]) -> Workflow:
