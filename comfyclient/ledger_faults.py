@@ -10,6 +10,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
     SQLAlchemyError,
+    StatementError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -87,10 +88,15 @@ _SQLSTATE = {
 def explained(error: Exception, place: str) -> LedgerError:
     """The error to raise for whatever the database or SQLAlchemy raised."""
     fault = _fault_of(error)
-    # Never str(error): SQLAlchemy's own text holds the statement.
-    words = error.orig if isinstance(error, DBAPIError) else error
-    said = " ".join(redacted(storable(str(words))).split())
+    said = " ".join(redacted(storable(_words_of(error))).split())
     return fault.kind(f"the ledger {place} {fault.what}: {said}", hint=fault.hint)
+
+
+def _words_of(error: Exception) -> str:
+    # Not str(error): SQLAlchemy's own text holds the statement.
+    if isinstance(error, StatementError):
+        return str(error.orig if error.orig is not None else error.args[0])
+    return str(error)
 
 
 def is_clash(error: LedgerError) -> bool:

@@ -60,7 +60,8 @@ class Moment(TypeDecorator[datetime]):
         """From the database."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+        naive = value.tzinfo is None
+        return value.replace(tzinfo=UTC) if naive else value.astimezone(UTC)
 
 
 class JsonText(TypeDecorator[JsonValue]):
