@@ -1,0 +1,1 @@
+"""The embedded engine: a ComfyUI-compatible server that needs no GPU and no models."""
