@@ -62,7 +62,7 @@ class TripBackdrop:
                     {
                         "default": "[]",
                         "multiline": True,
-                        "tooltip": "JSON list of metres along the way; the ridges echo it.",
+                        "tooltip": "JSON list of metres; the ridges echo it.",
                     },
                 ),
                 "seed": ("INT", {**SEED, "tooltip": "Another seed, another picture."}),

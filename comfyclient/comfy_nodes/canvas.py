@@ -45,7 +45,7 @@ def crag(rng: np.random.Generator, count: int, *, waves: float, rough: float) ->
         total += weight * curve(rng, count, waves=waves)
         whole += weight
         weight, waves = weight * rough, waves * 2.03
-    return total / np.float32(max(whole, 1e-6))
+    return np.asarray(total / np.float32(max(whole, 1e-6)))
 
 
 def zigzag(rng: np.random.Generator, count: int, *, waves: float) -> Floats:

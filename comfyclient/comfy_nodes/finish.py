@@ -16,6 +16,7 @@ def paint_weather(
     """Rain, falling snow or fog in front of the scene."""
     if weather == "rain":
         _rain(canvas, colours, seed=seed)
+        canvas.lay(np.full((canvas.height, canvas.width), 0.14), colours.haze)
     elif weather == "snow":
         _snowfall(canvas, colours, seed=seed)
     elif weather == "fog":
@@ -36,7 +37,7 @@ def _rain(canvas: Canvas, colours: SceneColours, *, seed: int) -> None:
 
     tint = mix(colours.haze, colours.light, share=0.4)
     box = (0, 0, canvas.width, canvas.height)
-    canvas.stamp(box, tint, draw=draw, opacity=0.32, scale=2)
+    canvas.stamp(box, tint, draw=draw, opacity=0.5, scale=2)
 
 
 def _snowfall(canvas: Canvas, colours: SceneColours, *, seed: int) -> None:

@@ -41,30 +41,47 @@ def fir(pen: ImageDraw.ImageDraw, x: float, y: float, tall: float, turn: float) 
         pen.polygon([*points, (x - half, low)], 255)
 
 
+_CLUMPS = (
+    (-0.27, 0.44, 0.17),
+    (0.27, 0.45, 0.17),
+    (0.0, 0.43, 0.2),
+    (-0.2, 0.62, 0.2),
+    (0.2, 0.64, 0.2),
+    (0.0, 0.66, 0.24),
+    (-0.09, 0.82, 0.16),
+    (0.1, 0.84, 0.15),
+)
+
+
 def broad(
     pen: ImageDraw.ImageDraw, x: float, y: float, tall: float, turn: float
 ) -> None:
     """A broad tree of round clumps on a short trunk."""
-    pen.rectangle((x - tall * 0.035, y - tall * 0.5, x + tall * 0.035, y), 255)
-    clumps = (
-        (0.0, 0.66, 0.33),
-        (-0.24, 0.5, 0.23),
-        (0.25, 0.48, 0.22),
-        (-0.1 + 0.2 * turn, 0.84, 0.2),
-        (0.02, 0.42, 0.22),
+    pen.polygon(
+        [
+            (x - tall * 0.018, y - tall * 0.5),
+            (x + tall * 0.018, y - tall * 0.5),
+            (x + tall * 0.035, y),
+            (x - tall * 0.035, y),
+        ],
+        255,
     )
-    for dx, dy, size in clumps:
-        cx, cy, r = x + dx * tall, y - dy * tall, size * tall * (0.9 + 0.2 * turn)
-        pen.ellipse((cx - r, cy - r * 0.92, cx + r, cy + r * 0.92), 255)
+    for i, (dx, dy, size) in enumerate(_CLUMPS):
+        sway = math.sin(turn * 40 + i * 2.4)
+        r = size * tall * (1 + 0.12 * sway)
+        cx, cy = x + (dx + 0.03 * sway) * tall, y - dy * tall
+        pen.ellipse((cx - r, cy - r * 0.9, cx + r, cy + r * 0.9), 255)
 
 
 def broad_light(
     pen: ImageDraw.ImageDraw, x: float, y: float, tall: float, turn: float
 ) -> None:
     """The lit clumps of a broad tree."""
-    for dx, dy, size in ((-0.08, 0.78, 0.17), (-0.27, 0.54, 0.12), (0.12, 0.6, 0.11)):
-        cx, cy, r = x + dx * tall, y - dy * tall, size * tall * (0.9 + 0.2 * turn)
-        pen.ellipse((cx - r, cy - r * 0.8, cx + r, cy + r * 0.8), 255)
+    for i, (dx, dy, size) in enumerate(_CLUMPS[3:]):
+        sway = math.sin(turn * 31 + i * 1.7)
+        r = size * tall * (0.5 + 0.14 * sway)
+        cx, cy = x + (dx - 0.075) * tall, y - (dy + 0.045) * tall
+        pen.ellipse((cx - r, cy - r * 0.72, cx + r, cy + r * 0.72), 255)
 
 
 def fir_light(
@@ -92,9 +109,9 @@ def shrub(
     pen: ImageDraw.ImageDraw, x: float, y: float, tall: float, turn: float
 ) -> None:
     """A low round shrub."""
-    for dx, size in ((-0.5, 0.55), (0.0, 0.8 + 0.2 * turn), (0.55, 0.5)):
+    for dx, size in ((-0.3, 0.26), (0.0, 0.36 + 0.1 * turn), (0.32, 0.24)):
         cx, r = x + dx * tall, size * tall
-        pen.pieslice((cx - r * 0.8, y - r, cx + r * 0.8, y + r), 180, 360, 255)
+        pen.pieslice((cx - r, y - r, cx + r, y + r), 180, 360, 255)
 
 
 def bare(
@@ -152,7 +169,7 @@ def grove(
             some = [s for s in batch if int(s.turn * 997) % len(colours) == i]
             plant(canvas, some, shape=shape, colour=colour)
             if light is not None:
-                lit = mix(colour, sun, share=0.28)
+                lit = mix(colour, sun, share=0.15)
                 plant(canvas, some, shape=light, colour=lit)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL import ImageDraw
@@ -166,24 +168,29 @@ def paint_lighthouse(
     red = mix(rgb("#c8402f"), colours.near, share=0.35 if colours.dark else 0.0)
     dark = mix(rgb("#22303a"), colours.near, share=0.2)
     parts = ((_tower, body), (_bands, red), (_gallery, dark), (_lamp, rgb("#ffe9a8")))
+    left, top = int(x - tall / 2), int(y - tall * 1.1)
     for part, colour in parts:
-        left, top = int(x - tall / 2), int(y - tall * 1.1)
-
-        def draw(
-            pen: ImageDraw.ImageDraw,
-            scale: float,
-            part=part,  # type: ignore[no-untyped-def]
-        ) -> None:
-            part(pen, (x - left) * scale, (y - top) * scale, tall * scale)
-
-        canvas.stamp((left, top, x + tall / 2, y + 1), colour, draw=draw, scale=4)
+        drawn = partial(_drawn, part=part, x=x - left, y=y - top, tall=tall)
+        canvas.stamp((left, top, x + tall / 2, y + 1), colour, draw=drawn, scale=4)
     if colours.dark:
         warm = rgb("#fff0bf")
         canvas.glow(*lamp, radius=tall * 0.75, colour=warm, strength=0.85)
 
 
+def _drawn(
+    pen: ImageDraw.ImageDraw,
+    scale: float,
+    *,
+    part: Callable[[ImageDraw.ImageDraw, float, float, float], None],
+    x: float,
+    y: float,
+    tall: float,
+) -> None:
+    part(pen, x * scale, y * scale, tall * scale)
+
+
 def _beam(canvas: Canvas, *, x: float, y: float, side: int) -> None:
-    for way, strength in ((side, 0.34), (-side, 0.16)):
+    for way, strength in ((side, 0.5), (-side, 0.24)):
         ahead = (canvas.xs[None, :] - x) * way
         off = np.abs(canvas.ys[:, None] - (y - ahead * 0.10))
         wide = 1.5 + np.maximum(ahead, 0) * 0.07

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -102,8 +103,9 @@ def _projected(
         beside = unwrapped(beside)
     lon = np.concatenate([runs, beside])
     pad = min(style.padding, layer.width * 0.3, layer.height * 0.3)
-    key = 46 * style.unit if style.show_scale else 0
-    frame = Frame(pad, pad, layer.width - pad, layer.height - pad * 0.75 - key)
+    key = 40 * style.unit if style.show_scale else 0
+    low = layer.height - pad * 0.8
+    frame = Frame(pad, min(pad + key, low - 8), layer.width - pad, low)
     view = project(lat, lon, frame=frame)
     xy = view(lat, lon)
     legs, start = [], 0
@@ -134,7 +136,7 @@ def _leg(points: Points, values: Points, *, spread: tuple[float, float] | None) 
 def _route(layer: Layer, legs: Sequence[Leg], *, style: MapStyle) -> None:
     width = style.line_width * max(style.unit, 0.4)
     full = [leg for leg in legs if len(leg.points) > 3]
-    for before, after in zip(legs, legs[1:], strict=False):
+    for before, after in pairwise(legs):
         gap = np.stack([before.points[-1], after.points[0]])
         dashed_line(layer, gap, width=width * 0.4, palette=style.palette, bend=0.0)
     for leg in legs:
@@ -174,33 +176,30 @@ def _around(x: float, y: float, *, reach: float) -> Frame:
 def _key(
     layer: Layer, view: Projection, tracks: Sequence[Points], *, style: MapStyle
 ) -> list[Frame]:
+    """The legend at the upper left, scale and north at the upper right."""
     inset = max(14.0, style.padding * 0.5)
-    y = layer.height - inset * 0.62
-    tall = style.small.getmetrics()[0]
-    taken = []
-    if len(tracks):
-        length = round_length(view.metres_per_pixel * layer.width * 0.17)
-        label = length_text(length)
+    tall = float(style.small.getmetrics()[0])
+    y = inset + tall
+    taken = _legend(layer, tracks, style=style, inset=inset, y=y)
+    north = layer.width - inset - 10 * style.unit
+    mapmarks.north(layer, style.palette, x=north, y=y - tall * 0.42, font=style.small)
+    left = north - 22 * style.unit
+    if tracks:
+        length = round_length(view.metres_per_pixel * layer.width * 0.13)
         pixels = length / view.metres_per_pixel
-        right = layer.width - inset
+        left -= 14 * style.unit
+        label = length_text(length)
         mapmarks.scale_bar(
             layer,
             style.palette,
-            right=right,
+            right=left,
             y=y,
             length=pixels,
             label=label,
             font=style.small,
         )
-        left = right - pixels - advance(label, font=style.small) - 24
-        taken.append(Frame(left, y - tall - 4, layer.width, float(layer.height)))
-    taken += _legend(layer, tracks, style=style, inset=inset, y=y)
-    mapmarks.north(
-        layer, style.palette, x=layer.width - inset - 8, y=inset + 30, font=style.small
-    )
-    x = layer.width - inset - 8
-    taken.append(Frame(x - 20, 0, float(layer.width), inset + 54))
-    return taken
+        left -= pixels + advance(label, font=style.small) + 24
+    return [*taken, Frame(left, 0, float(layer.width), y + tall * 1.2)]
 
 
 def _legend(
@@ -226,8 +225,7 @@ def _legend(
         title=_WORDS[style.language][style.colour_by],
         font=style.small,
     )
-    tall = style.small.getmetrics()[0]
-    return [Frame(0, y - tall - 4, end + 12, float(layer.height))]
+    return [Frame(0, 0, end + 12, y + 12)]
 
 
 def rank(stop: Stop) -> int:
@@ -329,7 +327,7 @@ def _count(layer: Layer, missing: int, *, style: MapStyle) -> None:
     inset = max(14.0, style.padding * 0.5)
     layer.write(
         f"+{missing}",
-        at=(inset, inset + style.small.getmetrics()[0]),
+        at=(inset, layer.height - inset * 0.6),
         font=style.small,
         colour=style.palette.colour("map_ink"),
         halo=style.palette.colour("map_halo"),

@@ -217,23 +217,29 @@ def _whole(length: int, thick: int) -> Callable[[ImageDraw.ImageDraw, float], No
 
 
 def north(layer: Layer, palette: Palette, *, x: float, y: float, font: Font) -> None:
-    """A small needle that points north, above an N."""
+    """A small compass whose needle points north."""
     ink, halo = palette.colour("map_ink"), palette.colour("map_halo")
-    left, top = math.floor(x) - 16, math.floor(y) - 40
+    r = font.size * 0.82
+    left, top = math.floor(x - r) - 3, math.floor(y - r) - 3
+
+    def ring(pen: ImageDraw.ImageDraw, scale: float) -> None:
+        cx, cy, reach = (x - left) * scale, (y - top) * scale, r * scale
+        box = (cx - reach, cy - reach, cx + reach, cy + reach)
+        pen.ellipse(box, None, 255, max(1, round(1.5 * scale)))
 
     def needle(side: int) -> Callable[[ImageDraw.ImageDraw, float], None]:
         def draw(pen: ImageDraw.ImageDraw, scale: float) -> None:
-            cx, cy = (x - left) * scale, (y - top - 16) * scale
-            tip, tail = (cx, cy - 17 * scale), (cx, cy + 5 * scale)
-            pen.polygon([tip, (cx + side * 8 * scale, cy + 11 * scale), tail], 255)
+            cx, cy, reach = (x - left) * scale, (y - top) * scale, r * scale
+            tip, tail = (cx, cy - reach * 0.72), (cx, cy + reach * 0.28)
+            pen.polygon([tip, (cx + side * reach * 0.4, cy + reach * 0.55), tail], 255)
 
         return draw
 
-    box = (left, top, x + 16, y + 2)
-    layer.stamp(box, ink, draw=needle(-1), opacity=0.9)
-    layer.stamp(box, ink, draw=needle(1), opacity=0.45)
-    at = (x - advance("N", font=font) / 2, y + 17)
-    layer.write("N", at=at, font=font, colour=ink, halo=halo, halo_width=2)
+    box = (left, top, x + r + 3, y + r + 3)
+    _disc(layer, halo, x=x, y=y, radius=r, opacity=0.4)
+    layer.stamp(box, ink, draw=ring, opacity=0.85)
+    layer.stamp(box, ink, draw=needle(-1), opacity=0.95)
+    layer.stamp(box, ink, draw=needle(1), opacity=0.5)
 
 
 def rose(layer: Layer, palette: Palette, *, x: float, y: float, radius: float) -> None:

@@ -10,6 +10,10 @@ from .colour import Floats, is_hex, rgb
 from .reading import bad
 
 THEMES = ["light", "dark"]
+PALETTE_INPUT = (
+    "STRING",
+    {"default": "", "tooltip": "Link TripBackdrop's palette; empty for the default."},
+)
 
 
 @dataclass(frozen=True)

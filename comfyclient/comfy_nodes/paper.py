@@ -8,7 +8,7 @@ import numpy as np
 
 from . import finish
 from .host import Steps, image_out
-from .palette import THEMES, read_palette
+from .palette import PALETTE_INPUT, THEMES, read_palette
 from .reading import choice, number, whole
 
 
@@ -37,13 +37,7 @@ class TripPaper:
                 "seed": ("INT", {"default": 0, "min": 0, "max": 2**64 - 1}),
             },
             "optional": {
-                "palette": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "Link TripBackdrop's palette; empty for the style's own.",
-                    },
-                ),
+                "palette": PALETTE_INPUT,
                 "grain": (
                     "FLOAT",
                     {"default": 0.6, "min": 0.0, "max": 3.0, "step": 0.1},

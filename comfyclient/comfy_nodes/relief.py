@@ -43,15 +43,18 @@ FORMS = {
 }
 
 
-def echo(profile: list[float], *, count: int) -> Floats | None:
-    """The real altitudes along the way as a curve from 0 to 1, None where flat."""
+def echo(profile: list[float], *, count: int, detail: int = 90) -> Floats | None:
+    """The real altitudes along the way as a curve from 0 to 1, None where flat.
+
+    The more `detail`, the less the curve is smoothed.
+    """
     if len(profile) < 3 or max(profile) - min(profile) < 5:
         return None
     values = np.asarray(profile, np.float64)
     values = (values - values.min()) / (values.max() - values.min())
     knots = np.linspace(0, 1, len(values))
     line = np.interp(np.linspace(0, 1, count), knots, values)
-    reach = max(1, count // 90)
+    reach = max(1, count // detail)
     padded = np.pad(line, reach, mode="edge")
     window = np.hanning(2 * reach + 3)[1:-1]
     smooth = np.convolve(padded, window / window.sum(), mode="valid")
@@ -113,21 +116,19 @@ def paint_sides(
         return
     rows = canvas.ys[top:bottom, None]
     depth = np.maximum(rows - crest[None, :], 0)
-    reach = max(2, canvas.width // 110)
-    smooth = _smooth(crest, reach)
-    wander = (zigzag(rng, bottom - top, waves=9) - 0.5)[:, None]
-    shift = depth * (0.30 * sunward) + wander * np.minimum(depth, 60) * 0.9
+    smooth = _smooth(crest, max(2, canvas.width // 120))
+    wander = (zigzag(rng, bottom - top, waves=7) - 0.5)[:, None]
+    shift = depth * (0.22 * sunward) + wander * np.minimum(depth, 34) * 0.8
     source = np.clip(canvas.xs[None, :] + shift, 0, canvas.width - 1).astype(int)
     slope = np.gradient(smooth)[source] * sunward
-    lit = 1 / (1 + np.exp(-slope * 9))
-    fade = np.clip(1 - depth / max(base - float(crest.min()), 1), 0, 1) ** 0.8
+    lit = 1 / (1 + np.exp(-slope * 7))
+    tall = np.maximum(base - crest, 1)[None, :]
+    fade = np.clip(1 - depth / (tall * 0.92), 0, 1) ** 0.7
     edge = np.clip(rows - crest[None, :], 0, 1)
-    alpha = (np.abs(lit - 0.5) * 2 * strength * fade * edge).astype(np.float32)
+    alpha = np.abs(lit - 0.5) * 2 * strength * fade * edge
     shade = np.array([0.06, 0.08, 0.2], np.float32)
     paint = np.where((lit > 0.5)[..., None], light, shade)
-    canvas.lay(
-        alpha * np.where(lit > 0.5, 0.42, 0.34).astype(np.float32), paint, top=top
-    )
+    canvas.lay(alpha * np.where(lit > 0.5, 0.4, 0.3), paint, top=top)
 
 
 def _smooth(line: Floats, reach: int) -> Floats:

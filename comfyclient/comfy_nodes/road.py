@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,7 +110,16 @@ def paint_car(canvas: Canvas, road: Road, *, colour: Floats, lit: bool) -> None:
             )
 
 
-def _stamp(canvas, part, *, x, y, size, colour, opacity):  # type: ignore[no-untyped-def]
+def _stamp(
+    canvas: Canvas,
+    part: Callable[[ImageDraw.ImageDraw, float, float, float], None],
+    *,
+    x: float,
+    y: float,
+    size: float,
+    colour: Floats,
+    opacity: float,
+) -> None:
     left, top = int(x - size), int(y - size)
 
     def draw(pen: ImageDraw.ImageDraw, scale: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -70,7 +71,7 @@ def _paint(
     for points, shades in legs:
         index = np.round(shades * (_SHADES - 1)).astype(int)
         cuts = [0, *(np.flatnonzero(np.diff(index)) + 1), len(index)]
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in pairwise(cuts):
             ink = inks[index[start]]
             _stroke(pen, points[start : end + 1], width=width, ink=ink)
     return np.asarray(sheet.reduce(_SCALE), np.float32) / 255

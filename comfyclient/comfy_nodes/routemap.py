@@ -10,7 +10,7 @@ from .fonts import check_glyphs, face, find_font, normalised
 from .host import Steps, image_out, mask_out
 from .layer import Layer
 from .mapdrawing import MapStyle, draw_map
-from .palette import THEMES, read_palette
+from .palette import PALETTE_INPUT, THEMES, read_palette
 from .reading import (
     Stop,
     choice,
@@ -71,13 +71,7 @@ class TripRouteMap:
                 ),
             },
             "optional": {
-                "palette": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "Link TripBackdrop's palette; empty for the theme's own.",
-                    },
-                ),
+                "palette": PALETTE_INPUT,
                 "font": (
                     "STRING",
                     {

@@ -53,6 +53,7 @@ def paint_land(
     else:
         _ridges(canvas, colours, brief, sunward=sunward)
     if brief.terrain == "plain":
+        _fields(canvas, colours, brief)
         landmarks.paint_turbines(canvas, colours, level=brief.horizon, seed=brief.seed)
     if brief.terrain in _WATERY:
         calm = {"lake": 0.85, "coast": 0.2, "city": 0.7}[brief.terrain]
@@ -69,7 +70,8 @@ def _ridges(
     canvas: Canvas, colours: SceneColours, brief: Brief, *, sunward: int
 ) -> None:
     form = relief.FORMS[brief.terrain]
-    shape = relief.echo(brief.profile, count=canvas.width)
+    detail = 70 if form.sharp > 0.5 else 26
+    shape = relief.echo(brief.profile, count=canvas.width, detail=detail)
     watery = brief.terrain in _WATERY
     for layer in range(form.layers):
         nearness = layer / max(1, form.layers - 1)
@@ -85,6 +87,28 @@ def _ridges(
         )
 
 
+def _fields(canvas: Canvas, colours: SceneColours, brief: Brief) -> None:
+    """Strips of different crops that widen towards the viewer."""
+    rng = stream(brief.seed, "fields")
+    room = (canvas.height - brief.horizon) * 0.56
+    crops = [colours.ground, colours.middle, colours.near, *colours.flowers[:2]]
+    for i in range(10):
+        near = i / 10
+        edge = brief.horizon + room * (0.04 + near**1.5)
+        swell = curve(rng, canvas.width, waves=1.6) - 0.5
+        tilt = (canvas.xs / canvas.width - 0.5) * (rng.random() - 0.5)
+        crest = edge + (swell * 0.09 + tilt * 0.16) * room * (0.25 + near)
+        crop = mix(crops[(i * 2 + i // 5) % len(crops)], colours.ground, share=0.35)
+        relief.paint_ridge(
+            canvas,
+            crest,
+            base=edge + room * 0.3,
+            colour=mix(crop, colours.haze, share=0.6 * (1 - near)),
+            haze=colours.ground,
+            haziness=0.3,
+        )
+
+
 def _headland(line: Floats, *, layer: int, seed: int) -> Floats:
     rng = stream(seed, f"headland {layer}")
     side = 1 if (seed + layer) % 2 else -1
@@ -93,7 +117,7 @@ def _headland(line: Floats, *, layer: int, seed: int) -> Floats:
         along = along[::-1]
     reach = np.float32(0.34 + 0.2 * rng.random() - 0.1 * layer)
     taper = np.clip((reach - along) / reach, 0, 1) ** np.float32(0.6)
-    return ((0.35 + 0.65 * line) * taper - (taper <= 0) * 0.3).astype(np.float32)
+    return np.asarray((0.35 + 0.65 * line) * taper - (taper <= 0) * 0.3)
 
 
 def _ridge(
@@ -278,20 +302,27 @@ def _roadside(
     light: float,
 ) -> None:
     rng = stream(brief.seed, "roadside")
-    spots = _beside(canvas, way, crest, rng=rng)
+    spots = _beside(canvas, way, crest, rng=rng, terrain=brief.terrain)
     shape, lit = _tree_of(brief)
+    leaves = colours.foliage
+    if brief.terrain == "plain" and brief.season == "spring":
+        leaves = (leaves[0], leaves[3])
     growth.grove(
         canvas,
         spots,
         shape=shape,
         light=lit,
-        colours=[relief.shaded(leaf, share=0.2) for leaf in colours.foliage],
+        colours=[relief.shaded(leaf, share=0.1) for leaf in leaves],
         sun=colours.light,
     )
 
 
 def _tree_of(brief: Brief) -> tuple[growth.Shape, growth.Shape | None]:
-    if brief.terrain in {"mountains", "forest", "lake"} and brief.season != "spring":
+    leafy = brief.season == "spring" or (brief.season, brief.terrain) == (
+        "autumn",
+        "forest",
+    )
+    if brief.terrain in {"mountains", "forest", "lake"} and not leafy:
         return growth.fir, growth.fir_light
     if brief.terrain in {"desert", "coast"}:
         return growth.shrub, None
@@ -302,19 +333,29 @@ def _tree_of(brief: Brief) -> tuple[growth.Shape, growth.Shape | None]:
     return growth.broad, growth.broad_light
 
 
+_TREES = {"lake": 16, "forest": 46, "mountains": 34, "coast": 26, "desert": 18}
+
+
 def _beside(
-    canvas: Canvas, way: road.Road, crest: Floats, *, rng: np.random.Generator
+    canvas: Canvas,
+    way: road.Road,
+    crest: Floats,
+    *,
+    rng: np.random.Generator,
+    terrain: str,
 ) -> list[growth.Spot]:
-    spots = []
-    for _ in range(46):
-        row = int(len(way.near) * (0.02 + 0.9 * rng.random() ** 1.5))
+    """Places off the road; what is near stands at the sides, as in a frame."""
+    spots: list[growth.Spot] = []
+    for _ in range(_TREES.get(terrain, 30) * 3):
+        row = int(len(way.near) * (0.02 + 0.84 * rng.random() ** 1.7))
         near = float(way.near[row])
-        side = 1 if rng.random() < 0.5 else -1
-        gap = float(way.half[row]) * 1.5 + canvas.width * (0.03 + 0.4 * rng.random())
-        x = float(way.middle[row]) + side * gap
-        if not 0 <= x < canvas.width:
+        x = float(rng.random() * canvas.width)
+        tall = canvas.height * (0.028 + 0.13 * near**1.3) * (0.7 + 0.5 * rng.random())
+        gap = abs(x - float(way.middle[row])) - float(way.half[row]) * 1.35
+        edge = abs(x / canvas.width - 0.5) * 2
+        y = float(way.top + row)
+        if gap < tall * 0.34 or edge < near * 0.8 or y < float(crest[int(x)]) + 2:
             continue
-        y = max(float(way.top + row), float(crest[int(x)]) + 2)
-        tall = canvas.height * (0.026 + 0.15 * near**1.2) * (0.7 + 0.5 * rng.random())
-        spots.append(growth.Spot(x, y, tall, float(rng.random())))
-    return spots
+        if all(abs(x - s.x) > (tall + s.tall) * 0.16 for s in spots if s.y > y - tall):
+            spots.append(growth.Spot(x, y, tall, float(rng.random())))
+    return spots[: _TREES.get(terrain, 30)]

@@ -53,7 +53,7 @@ _GREENS = {
 _FOLIAGE = {
     "spring": ("#7fb15a", "#a9cb6b", "#f2b9c4", "#4f8f56"),
     "summer": ("#2f7350", "#438c55", "#235a47", "#69a355"),
-    "autumn": ("#c9612b", "#e39a34", "#9c3b28", "#7c5a2b"),
+    "autumn": ("#c9612b", "#e39a34", "#a83f2a", "#94762f"),
     "winter": ("#3f6176", "#54788d", "#2f4d63", "#6d8ea2"),
 }
 _FLOWERS = {
@@ -140,8 +140,8 @@ def scene_colours(
         middle=slopes[1],
         near=slopes[2],
         ground=slopes[3],
-        snow=_toned(rgb("#fbfdff"), daylight),
-        snow_shade=_toned(rgb("#b9cfe4"), daylight),
+        snow=_snowy("#fdfdff", sky, daylight=daylight),
+        snow_shade=_snowy("#b4cbe3", sky, daylight=daylight),
         foliage=tuple(_toned(rgb(leaf), daylight) for leaf in foliage),
         flowers=tuple(_toned(rgb(petal), daylight) for petal in _FLOWERS[season]),
         road=_toned(rgb("#56616b"), daylight),
@@ -151,7 +151,7 @@ def scene_colours(
 
 
 def _sky(season: str, daylight: str, *, weather: str) -> tuple[Floats, Floats, Floats]:
-    grey = {"clear": 0.0, "cloudy": 0.18, "rain": 0.42, "snow": 0.34, "fog": 0.38}
+    grey = {"clear": 0.0, "cloudy": 0.18, "rain": 0.66, "snow": 0.4, "fog": 0.45}
     stops = [rgb(stop) for stop in _SKIES[season, daylight]]
     dull = stops[1] * 0.35 + float(stops[1].mean()) * 0.6
     top, middle, low = (mix(stop, dull, share=grey[weather]) for stop in stops)
@@ -162,6 +162,12 @@ def _toned(colour: Floats, daylight: str) -> Floats:
     times, tint, share = _AMBIENT[daylight]
     lit = colour * np.array(times, np.float32)
     return mix(lit, rgb(tint), share=share)
+
+
+def _snowy(white: str, sky: tuple[Floats, Floats, Floats], *, daylight: str) -> Floats:
+    """Snow, which shows the sky's colours more than its own."""
+    bright = mix(_toned(rgb(white), daylight), rgb(white), share=0.5)
+    return mix(bright, sky[2], share={"night": 0.3, "dusk": 0.3}.get(daylight, 0.1))
 
 
 def _slopes(season: str, daylight: str, *, terrain: str) -> list[Floats]:

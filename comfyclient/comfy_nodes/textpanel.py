@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from .fonts import Font, check_glyphs, face, find_font, normalised
+from .fonts import check_glyphs, find_font, normalised
 from .host import Steps, image_out, mask_out
-from .layer import Layer, advance
-from .palette import THEMES, Palette, read_palette
-from .reading import Figure, choice, read_figures, read_lines, text, verdict, whole
-from .typesetting import Measure, fit, shortened, wrap
+from .layer import Layer
+from .palette import PALETTE_INPUT, THEMES, read_palette
+from .panel import Panel, Words
+from .reading import (
+    Figure,
+    choice,
+    read_figures,
+    read_lines,
+    read_profile,
+    text,
+    verdict,
+    whole,
+)
 
 ALIGNS = ["left", "center", "right"]
 _MOST_FIGURES = 6
-
-
-@dataclass(frozen=True)
-class Words:
-    """The texts of a panel, checked and normalised."""
-
-    kicker: str
-    title: str
-    subtitle: str
-    lines: list[str]
-    figures: list[Figure]
-    footer: str
-    footer_right: str
 
 
 class TripTextPanel:
@@ -62,6 +57,9 @@ class TripTextPanel:
             "optional": {
                 "kicker": _string("The small spaced line above the title."),
                 "footer_right": _string("Small print at the lower right."),
+                "altitude_profile": _json(
+                    "JSON list of metres along the way, drawn above the footer."
+                ),
                 "title_size": (
                     "INT",
                     {
@@ -71,20 +69,22 @@ class TripTextPanel:
                         "tooltip": "The largest size of the title in pixels.",
                     },
                 ),
-                "palette": _string(
-                    "Link TripBackdrop's palette; empty for the style's own."
-                ),
+                "palette": PALETTE_INPUT,
                 "font": _string("Path of a font file; empty to find one."),
             },
         }
 
     @classmethod
     def VALIDATE_INPUTS(
-        cls, lines: str | None = None, figures: str | None = None
+        cls,
+        lines: str | None = None,
+        figures: str | None = None,
+        altitude_profile: str | None = None,
     ) -> bool | str:
         """Check the constants that the server cannot check by itself."""
         wrong = verdict(read_lines, "lines", lines)
         wrong = wrong or verdict(read_figures, "figures", figures)
+        wrong = wrong or verdict(read_profile, "altitude_profile", altitude_profile)
         return True if wrong is None else wrong
 
     def set(
@@ -101,6 +101,7 @@ class TripTextPanel:
         align: str,
         kicker: str = "",
         footer_right: str = "",
+        altitude_profile: str = "[]",
         title_size: int = 84,
         palette: str = "",
         font: str = "",
@@ -122,6 +123,7 @@ class TripTextPanel:
             figures=_clean_figures(read_figures("figures", figures), path=path),
             footer=_clean("footer", footer, path=path),
             footer_right=_clean("footer_right", footer_right, path=path),
+            profile=read_profile("altitude_profile", altitude_profile),
         )
         layer = Layer(
             whole("width", width, low=64, high=4096),
@@ -130,7 +132,7 @@ class TripTextPanel:
         colours = read_palette(
             "palette", palette, theme=choice("style", style, among=THEMES)
         )
-        panel = _Panel(layer, colours, path, choice("align", align, among=ALIGNS))
+        panel = Panel(layer, colours, path, choice("align", align, among=ALIGNS))
         steps = Steps(1)
         panel.compose(words, size=whole("title_size", title_size, low=16, high=400))
         steps.done()
@@ -160,190 +162,3 @@ def _clean_figures(figures: list[Figure], *, path: str) -> list[Figure]:
         )
         for i, figure in enumerate(figures[:_MOST_FIGURES])
     ]
-
-
-class _Panel:
-    """Sets words on a layer, the texts from above and the figures from below."""
-
-    def __init__(self, layer: Layer, colours: Palette, path: str, align: str) -> None:
-        self._layer, self._colours, self._path = layer, colours, path
-        self._align = align
-        self._unit = layer.width / 952
-
-    def compose(self, words: Words, *, size: int) -> None:
-        """Set everything."""
-        floor = float(self._layer.height)
-        floor = self._footer(words, floor=floor)
-        floor = self._figures(words.figures, floor=floor)
-        self._texts(words, size=size, floor=floor)
-
-    def _px(self, size: float) -> int:
-        return max(8, round(size * self._unit))
-
-    def _face(self, size: int, weight: int) -> Font:
-        return face(self._path, size=size, weight=weight)
-
-    def _gauge(self, size: int, weight: int) -> Measure:
-        font = self._face(size, weight)
-        return lambda line: advance(line, font=font)
-
-    def _start(self, wide: float) -> float:
-        room = self._layer.width - wide
-        return {"left": 0.0, "center": room / 2, "right": room}[self._align]
-
-    def _line(
-        self, line: str, *, y: float, font: Font, ink: str, tracking: float = 0.0
-    ) -> None:
-        x = self._start(advance(line, font=font, tracking=tracking))
-        colour = self._colours.colour(ink)
-        self._layer.write(line, at=(x, y), font=font, colour=colour, tracking=tracking)
-
-    def _footer(self, words: Words, *, floor: float) -> float:
-        if not words.footer and not words.footer_right:
-            return floor
-        font = self._face(self._px(21), 400)
-        muted = self._colours.colour("muted")
-        width, y = self._layer.width, floor - font.getmetrics()[1] * 0.8
-        tracking = 0.6 * self._unit
-        right = shortened(
-            words.footer_right,
-            width=width * 0.45,
-            measure=lambda line: advance(line, font=font, tracking=tracking),
-        )
-        reach = advance(right, font=font, tracking=tracking)
-        self._layer.write(
-            right, at=(width - reach, y), font=font, colour=muted, tracking=tracking
-        )
-        left = shortened(
-            words.footer,
-            width=width - reach - self._px(24) * bool(right),
-            measure=lambda line: advance(line, font=font, tracking=tracking),
-        )
-        self._layer.write(left, at=(0, y), font=font, colour=muted, tracking=tracking)
-        top = y - font.getmetrics()[0] - self._px(13)
-        self._rule(top, opacity=0.22)
-        return top - self._px(20)
-
-    def _rule(self, y: float, *, opacity: float) -> None:
-        width = self._layer.width
-        thick = max(1.0, 1.5 * self._unit)
-        self._layer.stamp(
-            (0, y - thick, width, y),
-            self._colours.colour("ink"),
-            draw=lambda pen, scale: pen.rectangle((0, 0, width * scale, 99), 255),
-            opacity=opacity,
-            scale=1,
-        )
-
-    def _figures(self, figures: list[Figure], *, floor: float) -> float:
-        if not figures:
-            return floor
-        columns = max(len(figures), 3)
-        cell = self._layer.width / columns
-        size = self._figure_size(figures, room=cell - self._px(26))
-        label = self._face(self._px(21), 400)
-        base = floor - self._px(34)
-        for i, figure in enumerate(figures):
-            self._figure(figure, x=i * cell, y=base, size=size, room=cell)
-            short = shortened(
-                figure.label,
-                width=cell - self._px(20),
-                measure=lambda line: advance(line, font=label),
-            )
-            muted = self._colours.colour("muted")
-            self._layer.write(short, at=(i * cell, floor - 2), font=label, colour=muted)
-        return base - size * 0.9 - self._px(14)
-
-    def _figure_size(self, figures: list[Figure], *, room: float) -> int:
-        for size in range(self._px(54), self._px(24), -2):
-            number, unit = self._face(size, 700), self._face(_small(size), 500)
-            if all(
-                advance(f.value, font=number)
-                + advance(f.unit, font=unit)
-                + size * 0.14 * bool(f.unit)
-                <= room
-                for f in figures
-            ):
-                return size
-        return self._px(24)
-
-    def _figure(
-        self, figure: Figure, *, x: float, y: float, size: int, room: float
-    ) -> None:
-        number, unit = self._face(size, 700), self._face(_small(size), 500)
-        beside = advance(figure.unit, font=unit) + size * 0.14 * bool(figure.unit)
-        value = shortened(
-            figure.value,
-            width=room - beside - self._px(20),
-            measure=lambda line: advance(line, font=number),
-        )
-        ink, muted = self._colours.colour("ink"), self._colours.colour("muted")
-        self._layer.write(value, at=(x, y), font=number, colour=ink)
-        after = x + advance(value, font=number) + size * 0.14
-        self._layer.write(figure.unit, at=(after, y), font=unit, colour=muted)
-
-    def _texts(self, words: Words, *, size: int, floor: float) -> None:
-        y = 0.0
-        if words.kicker:
-            font = self._face(self._px(23), 600)
-            spaced = 2.4 * self._unit
-            line = shortened(
-                words.kicker,
-                width=self._layer.width,
-                measure=lambda line: advance(line, font=font, tracking=spaced),
-            )
-            y += self._px(23)
-            self._line(line, y=y, font=font, ink="accent", tracking=spaced)
-            y += self._px(14)
-        y = self._title(words.title, size=size, top=y, floor=floor)
-        y = self._block([words.subtitle], top=y, floor=floor, size=31, ink="ink")
-        self._block(words.lines, top=y, floor=floor, size=25, ink="muted")
-
-    def _title(self, title: str, *, size: int, top: float, floor: float) -> float:
-        if not title:
-            return top
-        room = floor - top
-        most = 2 if room > size * 1.9 * self._unit else 1
-        sizes = range(self._px(size), self._px(min(size, 40)) - 1, -2)
-        set_in = fit(
-            title,
-            width=self._layer.width,
-            most_lines=most,
-            sizes=sizes,
-            measure=lambda points: self._gauge(points, 800),
-        )
-        font = self._face(set_in.size, 800)
-        y = top
-        for line in set_in.lines:
-            y += set_in.size * 1.14
-            self._line(line, y=y - set_in.size * 0.14, font=font, ink="ink")
-        return y + self._px(4)
-
-    def _block(
-        self, lines: list[str], *, top: float, floor: float, size: int, ink: str
-    ) -> float:
-        font = self._face(self._px(size), 400)
-        step = self._px(size) * 1.42
-        room = max(0, int((floor - top) / step))
-
-        def measure(line: str) -> float:
-            return advance(line, font=font)
-
-        width = self._layer.width
-        wrapped = [
-            piece
-            for line in lines
-            for piece in wrap(line, width=width, measure=measure)
-        ]
-        kept = wrapped[:room]
-        if kept and len(wrapped) > room:
-            kept[-1] = shortened(kept[-1] + "……", width=width, measure=measure)
-        y = top
-        for line in kept:
-            y += step
-            self._line(line, y=y - step * 0.22, font=font, ink=ink)
-        return y
-
-
-def _small(size: int) -> int:
-    return max(10, round(size * 0.5))

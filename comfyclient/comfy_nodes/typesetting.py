@@ -14,7 +14,11 @@ NOT_AT_START = (
 NOT_AT_END = "（《〈「『【〔［｛〖‘“([{«‹￥$€£#"
 ELLIPSIS = "…"
 
-_CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff"
+_CJK = (
+    "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+    "\U00020000-\U0003ffff"
+)
+_PHRASE_ENDS = "，。、；：！？—…·,;:!?–"
 _UNITS = re.compile(rf"\n|[^\S\n]+|[{_CJK}]|[^\s{_CJK}]+")
 
 
@@ -88,10 +92,20 @@ def _divided(unit: str, *, width: float, measure: Measure) -> list[str]:
 
 
 def balanced(text: str, *, width: float, measure: Measure) -> list[str]:
-    """The text in as few lines as `wrap` needs, but of similar lengths."""
+    """The text in as few lines as `wrap` needs, of similar lengths.
+
+    Two lines part at the end of a phrase where that leaves them similar enough.
+    """
     lines = wrap(text, width=width, measure=measure)
-    if len(lines) < 2:
+    if len(lines) < 2 or "\n" in text:
         return lines
+    phrases = _phrased(text, width=width, measure=measure) if len(lines) == 2 else None
+    return phrases or _evened(text, lines, width=width, measure=measure)
+
+
+def _evened(
+    text: str, lines: list[str], *, width: float, measure: Measure
+) -> list[str]:
     low, high = width / len(lines) * 0.8, width
     for _ in range(8):
         middle = (low + high) / 2
@@ -101,6 +115,21 @@ def balanced(text: str, *, width: float, measure: Measure) -> list[str]:
         else:
             low = middle
     return lines
+
+
+def _phrased(text: str, *, width: float, measure: Measure) -> list[str] | None:
+    best, least = None, 0.45
+    for i in range(1, len(text)):
+        first, second = text[:i].rstrip(), text[i:].lstrip()
+        ends = text[i - 1] in _PHRASE_ENDS and bool(second)
+        if not ends or second[0] in NOT_AT_START or first[-1:].isdigit():
+            continue
+        if text[i - 1] in ",:" and not text[i].isspace():
+            continue
+        short, long = sorted((measure(first), measure(second)))
+        if long <= width and short / long > least:
+            best, least = [first, second], short / long
+    return best
 
 
 def shortened(text: str, *, width: float, measure: Measure) -> str:
@@ -124,26 +153,30 @@ def fit(
     most_lines: int,
     sizes: range,
     measure: Callable[[int], Measure],
-) -> Fitted:
+) -> Fitted | None:
     """The text at the largest size that needs no more than so many lines.
 
-    Where even the smallest needs more, the last line ends in an ellipsis.
+    None where even the smallest needs more or would divide a word.
     """
-    lines: list[str] = []
     for size in sizes:
-        gauge = measure(size)
-        lines = balanced(text, width=width, measure=gauge)
+        lines = balanced(text, width=width, measure=measure(size))
         if len(lines) <= most_lines and not _broken(lines, text):
             return Fitted(size, lines)
-    size = sizes[-1]
-    gauge = measure(size)
+    return None
+
+
+def cropped(text: str, *, width: float, most_lines: int, measure: Measure) -> list[str]:
+    """The text in lines; what is too many is cut and marked with an ellipsis."""
+    lines = wrap(text, width=width, measure=measure)
     if len(lines) <= most_lines:
-        return Fitted(size, lines)
-    lines = wrap(text, width=width, measure=gauge)
-    kept = lines[: most_lines - 1]
-    rest = " ".join(lines[most_lines - 1 :])
-    kept.append(shortened(rest, width=width, measure=gauge))
-    return Fitted(size, [*kept[:-1], _marked(kept[-1], width=width, measure=gauge)])
+        return lines
+    if most_lines < 1:
+        return []
+    last = lines[most_lines - 1]
+    while last and measure(last + ELLIPSIS) > width:
+        last = last[:-1]
+    closed = last.rstrip(" " + NOT_AT_END + "，。、；：,.;:") + ELLIPSIS
+    return [*lines[: most_lines - 1], closed]
 
 
 def _broken(lines: list[str], text: str) -> bool:
@@ -154,9 +187,3 @@ def _broken(lines: list[str], text: str) -> bool:
         for line in lines
         for word in line.split()
     )
-
-
-def _marked(line: str, *, width: float, measure: Measure) -> str:
-    if line.endswith(ELLIPSIS):
-        return line
-    return shortened(line + ELLIPSIS * 2, width=width, measure=measure)
