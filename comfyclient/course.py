@@ -16,6 +16,7 @@ from .errors import (
     JobTimeoutError,
 )
 from .events import (
+    ConnectionLost,
     Event,
     Finished,
     NodeOutput,
@@ -103,15 +104,18 @@ class Course:
     @property
     def deadline(self) -> Deadline:
         """The nearest of the whole job's, the queue's and the silence's."""
-        nearest = min(self.total, self._silence, key=Deadline.remaining)
+        nearest = self.total
+        if self.status is not JobStatus.INTENDED:  # nobody can speak of it before
+            nearest = min(nearest, self._silence, key=Deadline.remaining)
         if self.status in {JobStatus.INTENDED, JobStatus.QUEUED}:
             nearest = min(nearest, self._queue, key=Deadline.remaining)
         return nearest
 
     def heard(self, event: Event) -> None:
-        """Take an event in."""
+        """Take an event in; one that says nothing new is a sign of life still."""
         with self._condition:
-            self._silence = Deadline(self._silence_s, clock=self._clock)
+            if not isinstance(event, ConnectionLost):
+                self._silence = Deadline(self._silence_s, clock=self._clock)
             if self.status.final or not self._is_new(event):
                 return
             self._note(event)
@@ -129,8 +133,14 @@ class Course:
         verdict = self._as_asked(verdict)
         if verdict.error is not None:
             verdict.error.attach(job_id=self.job_id)
-        if self._settling is not None:
-            self._settling(verdict)
+        try:
+            if self._settling is not None:
+                self._settling(verdict)
+        finally:
+            self._finish(verdict)
+        self._wake()
+
+    def _finish(self, verdict: Verdict) -> None:
         with self._condition:
             for node_id, output in verdict.outputs.items():
                 if node_id not in self._shown:
@@ -143,12 +153,14 @@ class Course:
             self.status = _final_status(verdict.error)
             self._append(finished)
             self._condition.notify_all()
-        self._wake()
 
-    def overdue(self) -> None:
+    def overdue(self, trouble: ComfyClientError | None) -> None:
         """End it: its time is over."""
-        which = self.deadline
-        self.ended(Verdict(self.timeout_error(which)))
+        error = self.timeout_error(self.deadline)
+        if trouble is not None:
+            error.message += f"; the server could not be asked: {trouble.message}"
+            error.__cause__ = trouble
+        self.ended(Verdict(error))
         if self._giving_up is not None:
             self._giving_up()
 
@@ -250,6 +262,9 @@ class Course:
             return self.status is not JobStatus.RUNNING
         if isinstance(event, Queued):
             # a look at the queue may arrive after the socket's word that it runs
+            queued = self.status is JobStatus.QUEUED
+            if queued and event.position in {None, self.position}:
+                return False
             return self.status is not JobStatus.RUNNING
         return self._novelty.admits(event)
 

@@ -168,11 +168,12 @@ def safe_name(name: str) -> str:
     """The last part of a server's file name, fit to be a file name here.
 
     Raises:
-        UnsafePathError: it is absolute, climbs with `..`, or holds control characters.
+        UnsafePathError: it is absolute, climbs with `..`, or holds control characters
+            or lone surrogates.
     """
     parts = name.replace("\\", "/").split("/")
     bad = any(part in {"", ".", ".."} for part in parts) or any(
-        ord(c) < 32 or c == "\x7f" for c in name
+        ord(c) < 32 or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in name
     )
     if bad or (os.name == "nt" and any(c in '<>:"|?*' for c in name)):
         raise UnsafePathError(
@@ -183,12 +184,12 @@ def safe_name(name: str) -> str:
 
 
 def _shortened(name: str) -> str:
-    raw = name.encode("utf-8", "surrogatepass")
+    raw = name.encode()
     if len(raw) <= MAX_NAME_BYTES:
         return name
     mark = hashlib.sha256(raw).hexdigest()[:8]
     suffix = PurePosixPath(name).suffix[:16]
-    room = MAX_NAME_BYTES - len(suffix.encode("utf-8", "surrogatepass")) - 9
+    room = MAX_NAME_BYTES - len(suffix.encode()) - 9
     return raw[:room].decode("utf-8", "ignore") + f"-{mark}{suffix}"
 
 

@@ -12,7 +12,7 @@ from .errors import (
     JobCancelledError,
     JobLostError,
     LedgerError,
-    TransportError,
+    UnclearAnswerError,
 )
 from .ledger_records import JobState, Journal
 from .outputs import Output, SavedFile
@@ -41,6 +41,7 @@ class Placement:
         self._environment = environment
         self._condition = threading.Condition()
         self._placed: Placed | None = None
+        self._ended = False
         self._released = False
         self._files: dict[int, SavedFile] = {}
         self._expected = 0
@@ -49,8 +50,9 @@ class Placement:
         """An instance took the job."""
         with self._condition:
             self._placed = placed
+            ended = self._ended
             self._condition.notify_all()
-        if self._course.status.final:
+        if ended:
             self._release()
 
     def instance(self) -> str | None:
@@ -60,6 +62,10 @@ class Placement:
 
     def settle(self, verdict: Verdict) -> None:
         """Write the end down before it is told; called once."""
+        if isinstance(verdict.error, UnclearAnswerError):
+            # a server may have it: the ledger keeps the attempt open, to be asked for
+            self._release()
+            return
         refs = [ref for output in verdict.outputs.values() for ref in output.refs]
         try:
             self._journal.changed(
@@ -81,7 +87,7 @@ class Placement:
         placed.transport.forget(placed.ticket)
         try:
             placed.transport.cancel(placed.ticket, deadline=Deadline(PARTING_S))
-        except TransportError as error:
+        except ComfyClientError as error:
             _log.warning("job %s may run on: %s", self._id, error.message)
 
     def cancel(self, deadline: Deadline) -> None:
@@ -133,6 +139,7 @@ class Placement:
     def _release(self) -> None:
         """Give the instance's place back, once."""
         with self._condition:
+            self._ended = True
             placed, released = self._placed, self._released
             self._released = placed is not None
             self._condition.notify_all()

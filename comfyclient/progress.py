@@ -84,7 +84,7 @@ class ProgressMeter:
         return self._tell(min(done / self._total, 0.99))
 
     def _start(self, node_id: str) -> None:
-        """One node runs at a time: the one before it is done; old servers do not say."""
+        """One node runs at a time: the one before it is done (old servers are mute)."""
         if self._current is not None and self._current != node_id:
             self._reach(self._current, 1.0)
         self._current = node_id
@@ -110,6 +110,6 @@ def _weight(class_type: JsonValue) -> float:
 
 
 def _share(value: float, maximum: float) -> float:
-    if not maximum > 0 or not value >= 0:  # NaN fails both comparisons
+    if not 0 < maximum < float("inf") or not value >= 0:  # NaN fails comparisons
         return 0.0
     return min(value / maximum, 1.0)

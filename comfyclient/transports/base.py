@@ -85,8 +85,11 @@ class Follower(Protocol):
     def ended(self, verdict: Verdict) -> None:
         """The server is done with it, or lost it; nothing follows."""
 
-    def overdue(self) -> None:
-        """The deadline passed before the job ended; nothing follows."""
+    def overdue(self, trouble: ComfyClientError | None) -> None:
+        """The deadline passed before the job ended; nothing follows.
+
+        `trouble` is why the server could not be asked of late, where it could not.
+        """
 
 
 @dataclass(frozen=True, slots=True)

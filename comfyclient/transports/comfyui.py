@@ -17,6 +17,7 @@ from ..errors import (
     BadAnswerError,
     OutputMissingError,
     RefusedError,
+    ServerFaultError,
     TransportError,
     UnclearAnswerError,
     UnreachableError,
@@ -33,7 +34,7 @@ from .endpoint import Endpoint
 from .following import Following
 from .http import Answer, ComfyHttp, Stream
 from .listener import Listener
-from .lookup import MARK, Lookup
+from .lookup import MARK, Lookup, Sighting
 from .messages import Signal
 from .refusals import read_refusal
 
@@ -83,7 +84,8 @@ class ComfyUITransport:
         """Send a job and follow it; see `Transport.submit`."""
         self._following.expect()
         try:
-            self._get_acquainted(deadline)
+            with _nothing_sent():
+                self._get_acquainted(deadline)
             self._listener.want(True)
             self._listener.await_registered(min(SOCKET_GRACE, deadline.remaining()))
             accepted = self._post(attempt, deadline)
@@ -125,7 +127,8 @@ class ComfyUITransport:
         """Put an input file into the server's `input/`, unless it is there already."""
         known = self._uploaded.get(file.sha256)
         if known is None:
-            known = self._there(file, deadline) or self._send(file, deadline)
+            with _nothing_sent():  # a second upload of these bytes changes nothing
+                known = self._there(file, deadline) or self._send(file, deadline)
             self._uploaded[file.sha256] = known
         return known
 
@@ -201,7 +204,7 @@ class ComfyUITransport:
                     hint="check the instance's url and its path prefix",
                 )
             return read_accepted(answer.body, attempt.workflow)
-        except (UnclearAnswerError, BadAnswerError) as error:
+        except (UnclearAnswerError, BadAnswerError, ServerFaultError) as error:
             return self._resolve(attempt, error, deadline)
 
     def _body(self, attempt: Attempt) -> dict[str, JsonValue]:
@@ -224,10 +227,13 @@ class ComfyUITransport:
 
         Raises:
             UnreachableError: the server was asked and does not have it.
+            BadAnswerError, ServerFaultError: likewise; what it answered.
             UnclearAnswerError: it could not be asked.
         """
         answered = False
-        for pause in ASK_AGAIN:
+        # a server that failed on the graph has done so already: one look is enough
+        at_once = isinstance(unclear, ServerFaultError)
+        for pause in ASK_AGAIN[:1] if at_once else ASK_AGAIN:
             self._sleep(min(pause, deadline.remaining()))
             try:
                 prompt_id = self._lookup.find(attempt.attempt_id, deadline=deadline)
@@ -246,7 +252,7 @@ class ComfyUITransport:
                 hint=f"ask the server for attempt {attempt.attempt_id} before "
                 "sending the job again",
             ) from unclear
-        if isinstance(unclear, BadAnswerError):
+        if isinstance(unclear, BadAnswerError | ServerFaultError):
             raise unclear.attach(instance=self.name)
         raise UnreachableError(
             f"the job did not arrive: {unclear.message}", instance=self.name
@@ -287,6 +293,8 @@ class ComfyUITransport:
         delete = json.dumps({"delete": [prompt_id]}).encode()
         self._http.post("/queue", json=delete, deadline=deadline)
         sighting = self._lookup.where([prompt_id], deadline=deadline)[prompt_id]
+        if not isinstance(sighting, Sighting):
+            raise sighting
         # An older server stops whoever runs: it is asked to only while ours is seen
         # running. Between the look and the request the next job may have begun.
         if sighting.where is Whereabouts.RUNNING or self._dialect.interrupts_by_id:
@@ -332,6 +340,17 @@ class ComfyUITransport:
         return OutputMissingError(
             f"the server has no {what}", instance=self.name, hint=hint
         )
+
+
+@contextmanager
+def _nothing_sent() -> Iterator[None]:
+    """Requests that may be repeated freely: a lost answer leaves nothing unclear."""
+    try:
+        yield
+    except UnclearAnswerError as error:
+        raise UnreachableError(
+            error.message, status=error.status, hint=error.hint
+        ).attach(job_id=error.job_id, instance=error.instance) from error
 
 
 def _view_params(ref: OutputRef) -> dict[str, str]:

@@ -52,7 +52,7 @@ class Endpoint:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigError(
                 f"instance {self.name}: the url must be http(s)://host…, "
-                f"got {self.shown!r}"
+                f"got {self.shown.rpartition('@')[2]!r}"
             )
         for name, value in self.all_headers().items():
             _check_header(self.name, name, value)
@@ -102,8 +102,10 @@ def _split(url: str, name: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  (reading it is what checks it)
-    except ValueError as error:
-        raise ConfigError(f"instance {name}: the url is not one: {error}") from None
+    except ValueError:  # its text quotes the url, and perhaps a password in it
+        raise ConfigError(
+            f"instance {name}: the url is not one: its host or port is malformed"
+        ) from None
     return parts
 
 

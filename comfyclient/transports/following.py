@@ -14,13 +14,21 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import ComfyClientError, JobInterruptedError, JobLostError
+from ..errors import (
+    BadAnswerError,
+    ComfyClientError,
+    JobInterruptedError,
+    JobLostError,
+    RefusedError,
+    ServerFaultError,
+)
 from ..events import (
     ConnectionLost,
     ConnectionRestored,
     Event,
     NodesCached,
     NodeStarted,
+    Preview,
     Queued,
     Started,
 )
@@ -35,7 +43,7 @@ from .messages import Ended, Heard, Signal
 
 _log = logging.getLogger("comfyclient.transports.following")
 
-LOOK_TIMEOUT = 20.0
+LOOK_TIMEOUT, LEAST_PATIENCE = 20.0, 0.5
 SETTLE = 0.03
 """Seconds after `execution_success` until the history is asked: it is stored later."""
 RARELY, AT_MOST = 2.0, 10.0
@@ -58,7 +66,8 @@ class _Followed:
     due: float
     settled: bool = False
     misses: int = 0
-    position: int | None = None
+    early: list[Heard | Ended] | None = None
+    """Signals held back while those that came before them are being told."""
 
 
 class Following:
@@ -93,6 +102,7 @@ class Following:
             self._posting -= 1
             if self._posting == 0:
                 self._strays.clear()
+        self._unwant()
 
     def add(self, ticket: Ticket, workflow: Workflow, follower: Follower) -> None:
         """Follow a job until its end."""
@@ -101,11 +111,13 @@ class Following:
         with self._condition:
             followed.due = now + self._interval(followed)
             self._followed[ticket.prompt_id] = followed
-            strays = [s for s in self._strays if s.prompt_id == ticket.prompt_id]
+            followed.early = [
+                s for s in self._strays if s.prompt_id == ticket.prompt_id
+            ]
             self._start()
             self._condition.notify_all()
-        for stray in strays:
-            self.signal(stray)
+        while (early := self._next_early(followed)) is not None:
+            self._take(early)
 
     def remove(self, prompt_id: str) -> None:
         """Follow a job no longer."""
@@ -122,15 +134,9 @@ class Following:
     def signal(self, signal: Signal) -> None:
         """Take what the websocket said. Called from the listener's thread."""
         match signal:
-            case Heard(prompt_id=prompt_id, event=event):
-                self._heard(prompt_id, event, signal)
-            case Ended(prompt_id=prompt_id, settled=settled):
-                if prompt_id in self._followed:
-                    self._hasten(prompt_id, 0.0 if settled else SETTLE, settled=settled)
-                else:
-                    self._keep(signal)
-                if self._running == prompt_id:
-                    self._running = None
+            case Heard() | Ended():
+                if not self._held_back(signal):
+                    self._take(signal)
             case _:
                 pass
 
@@ -158,21 +164,47 @@ class Following:
 
     # -- the websocket's side
 
-    def _heard(self, prompt_id: str | None, event: Event, signal: Heard) -> None:
-        known = self._running if prompt_id is None else prompt_id
-        followed = None if known is None else self._followed.get(known)
-        if followed is None:
-            if prompt_id is not None:
-                self._keep(signal)
-            return
-        if isinstance(event, Started | NodesCached | NodeStarted):
-            self._running = known
-        followed.follower.heard(event)
+    def _held_back(self, signal: Heard | Ended) -> bool:
+        """Keep a signal that must wait: its prompt is not known yet, or just became so.
 
-    def _keep(self, signal: Heard | Ended) -> None:
+        Previews are not kept: they are large, and anybody's may be broadcast.
+        """
+        if signal.prompt_id is None:
+            return False
         with self._condition:
-            if self._posting > 0:
-                self._strays.append(signal)
+            followed = self._followed.get(signal.prompt_id)
+            if followed is not None and followed.early is not None:
+                followed.early.append(signal)
+                return True
+            if followed is None and self._posting > 0:
+                if not (
+                    isinstance(signal, Heard) and isinstance(signal.event, Preview)
+                ):
+                    self._strays.append(signal)
+                return True
+        return False
+
+    def _next_early(self, followed: _Followed) -> Heard | Ended | None:
+        with self._condition:
+            if followed.early:
+                return followed.early.pop(0)
+            followed.early = None
+            return None
+
+    def _take(self, signal: Heard | Ended) -> None:
+        known = self._running if signal.prompt_id is None else signal.prompt_id
+        followed = None if known is None else self._followed.get(known)
+        if known is None or followed is None:
+            return
+        match signal:
+            case Heard(event=event):
+                if isinstance(event, Started | NodesCached | NodeStarted):
+                    self._running = known
+                followed.follower.heard(event)
+            case Ended(settled=settled):
+                self._hasten(known, 0.0 if settled else SETTLE, settled=settled)
+                if self._running == known:
+                    self._running = None
 
     def _hasten(self, prompt_id: str, seconds: float, *, settled: bool) -> None:
         with self._condition:
@@ -196,16 +228,18 @@ class Following:
 
     def _run(self) -> None:
         while (due := self._await_due()) is not None:
-            self._give_up_overdue()
-            live = [f for f in due if f.ticket.prompt_id in self._followed]
             try:
-                self._look(live)
-                self._trouble = None
+                self._give_up_overdue()
+                live = [f for f in due if f.ticket.prompt_id in self._followed]
+                self._trouble = self._look(live)
+                self._cure_deafness()
             except ComfyClientError as error:
                 # the server may be restarting: the deadline decides, not one answer
                 self._trouble = error
-                _log.info("%s: cannot ask for jobs: %s", self._name, error.message)
-            self._cure_deafness()
+            except Exception:  # noqa: BLE001  one job's bug must not hang the others
+                _log.exception("%s: while following", self._name)
+            if self._trouble is not None:
+                _log.info("%s: cannot ask for jobs: %s", self._name, self._trouble)
 
     def _await_due(self) -> list[_Followed] | None:
         """The jobs to ask for, once there are any; None when closed."""
@@ -240,25 +274,43 @@ class Following:
             for followed in overdue:
                 del self._followed[followed.ticket.prompt_id]
         for followed in overdue:
-            followed.follower.overdue()
+            followed.follower.overdue(self._trouble)
         if overdue:
             self._unwant()
 
-    def _look(self, due: Sequence[_Followed]) -> None:
-        deadline = Deadline(LOOK_TIMEOUT, clock=self._clock)
+    def _look(self, due: Sequence[_Followed]) -> ComfyClientError | None:
+        """Ask for jobs; what was wrong with the answer for one of them."""
+        deadline = self._patience()
         asked: list[_Followed] = []
         for followed in due:
             if not (followed.settled and self._ask_history(followed, deadline)):
                 asked.append(followed)
         if not asked:
-            return
+            return None
         ids = [f.ticket.prompt_id for f in asked]
         sightings = self._lookup.where(ids, deadline=deadline)
+        trouble: ComfyClientError | None = None
         for followed in asked:
-            self._seen(followed, sightings[followed.ticket.prompt_id])
+            sighting = sightings[followed.ticket.prompt_id]
+            if isinstance(sighting, Sighting):
+                self._seen(followed, sighting)
+            else:
+                trouble = sighting
+        return trouble
+
+    def _patience(self) -> Deadline:
+        """No job's end is waited past because the server is slow to answer."""
+        with self._condition:
+            left = [f.follower.deadline.remaining() for f in self._followed.values()]
+        return Deadline(
+            max(min([LOOK_TIMEOUT, *left]), LEAST_PATIENCE), clock=self._clock
+        )
 
     def _ask_history(self, followed: _Followed, deadline: Deadline) -> bool:
-        outcome = self._lookup.history(followed.ticket.prompt_id, deadline=deadline)
+        try:
+            outcome = self._lookup.history(followed.ticket.prompt_id, deadline=deadline)
+        except (BadAnswerError, RefusedError, ServerFaultError):
+            return False  # the longer way may tell more
         if outcome is not None:
             self._end(followed, verdict_of(outcome, followed.workflow))
         return outcome is not None
@@ -273,8 +325,7 @@ class Following:
         elif sighting.where is Whereabouts.RUNNING:
             self._running = followed.ticket.prompt_id
             followed.follower.heard(Started())
-        elif sighting.position != followed.position:
-            followed.position = sighting.position
+        else:
             followed.follower.heard(Queued(sighting.position))
 
     def _missed(self, followed: _Followed) -> None:
@@ -301,10 +352,10 @@ class Following:
 
     def _unwant(self) -> None:
         """Nothing to follow: a socket that breaks now need not be dialled again."""
-        with self._condition:
+        with self._condition:  # held, so that a submit's wish comes before or after
             idle = not self._followed and self._posting == 0
-        if idle and self._listener is not None:
-            self._listener.want(False)
+            if idle and self._listener is not None:
+                self._listener.want(False)
 
     def _cure_deafness(self) -> None:
         """Dial anew when the server works for us and the open socket stays silent.

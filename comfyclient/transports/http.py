@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +11,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 
 from ..errors import (
     AccessDeniedError,
@@ -32,6 +31,7 @@ from ..errors import (
 )
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .endpoint import Endpoint
+from .session import new_session
 
 _log = logging.getLogger("comfyclient.transports.http")
 
@@ -62,9 +62,9 @@ class Stream:
     @property
     def size(self) -> int | None:
         """The announced size; None where the body is encoded or chunked."""
-        length = self._response.headers.get("Content-Length", "")
         encoded = self._response.headers.get("Content-Encoding", "identity")
-        return int(length) if length.isdigit() and encoded == "identity" else None
+        length = _whole(self._response.headers.get("Content-Length", ""))
+        return length if encoded == "identity" else None
 
     def chunks(self) -> Iterator[bytes]:
         """The body, piece by piece.
@@ -73,7 +73,7 @@ class Stream:
             OutputDamagedError: the connection broke, or the deadline passed.
         """
         try:
-            for chunk in self._response.iter_content(CHUNK):
+            for chunk in _pieces(self._response):
                 if self._deadline.passed():
                     raise OutputDamagedError(
                         f"{self._what}: not complete after {self._deadline.seconds:g} s"
@@ -91,6 +91,7 @@ class ComfyHttp:
     def __init__(self, endpoint: Endpoint, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.endpoint = endpoint
         self._clock = clock
+        self._lock = threading.Lock()
         self._session: requests.Session | None = None
         self._closed = False
 
@@ -148,9 +149,10 @@ class ComfyHttp:
 
     def close(self) -> None:
         """Drop the pooled connections."""
-        self._closed = True
-        if self._session is not None:
-            self._session.close()
+        with self._lock:
+            self._closed = True
+            if self._session is not None:
+                self._session.close()
 
     def _request(
         self,
@@ -167,7 +169,12 @@ class ComfyHttp:
     def _send(
         self, method: str, path: str, *, deadline: Deadline, **arguments: Any
     ) -> requests.Response:
-        remaining = max(deadline.remaining(), 0.001)
+        remaining = deadline.remaining()
+        if remaining <= 0:
+            raise UnreachableError(
+                f"{method} {path} was not sent: no time was left",
+                instance=self.endpoint.name,
+            )
         timeout = (
             min(self.endpoint.connect_timeout, remaining),
             min(self.endpoint.read_timeout, remaining),
@@ -181,15 +188,17 @@ class ComfyHttp:
                 stream=True,
                 **arguments,
             )
-        except RequestException as error:
+        # requests lets some errors of urllib3 through, and those of certificate files
+        except (RequestException, HTTPError, OSError, UnicodeError) as error:
             self._translate(error, f"{method} {path}")
 
     def _open_session(self) -> requests.Session:
-        if self._closed:
-            raise ClosedError(f"instance {self.endpoint.name} was closed")
-        if self._session is None:
-            self._session = _new_session(self.endpoint)
-        return self._session
+        with self._lock:
+            if self._closed:
+                raise ClosedError(f"instance {self.endpoint.name} was closed")
+            if self._session is None:
+                self._session = new_session(self.endpoint)
+            return self._session
 
     def _answer(
         self,
@@ -218,7 +227,7 @@ class ComfyHttp:
     ) -> bytes:
         body = bytearray()
         try:
-            for chunk in response.iter_content(CHUNK):
+            for chunk in _pieces(response):
                 body += chunk
                 if len(body) > limit and limit == ERROR_LIMIT:
                     return bytes(body[:limit])
@@ -233,6 +242,8 @@ class ComfyHttp:
                         instance=self.endpoint.name,
                     )
         except (RequestException, HTTPError, OSError) as error:
+            if limit == ERROR_LIMIT:  # the status has said it already
+                return bytes(body)
             raise UnclearAnswerError(
                 f"the answer broke off: {_reason(error)}", instance=self.endpoint.name
             ) from None
@@ -258,8 +269,9 @@ class ComfyHttp:
 
     def _retry_after(self, response: requests.Response) -> float | None:
         value = response.headers.get("Retry-After", "").strip()
-        if value.isdigit():
-            return float(min(int(value), 86_400))
+        seconds = _whole(value)
+        if seconds is not None:
+            return float(min(seconds, 86_400))
         try:
             moment = parsedate_to_datetime(value)
         except ValueError:
@@ -268,8 +280,8 @@ class ComfyHttp:
             return None
         return max(0.0, (moment - self._clock.now()).total_seconds())
 
-    def _translate(self, error: RequestException, what: str) -> NoReturn:
-        """Raise our own error for one of requests'."""
+    def _translate(self, error: Exception, what: str) -> NoReturn:
+        """Raise our own error for one of requests' or urllib3's."""
         kind = _kind_of(error)
         text = f"{what}: {_reason(error)}"
         if kind is ConfigError:
@@ -299,37 +311,21 @@ _STATUS: dict[int, tuple[type[TransportError], str | None]] = {
 }
 
 
-def _new_session(endpoint: Endpoint) -> requests.Session:
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=16, max_retries=0)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    # Proxies and CA bundles of the environment are read once, here; netrc is not:
-    # its password would replace the instance's own token.
-    url = endpoint.http_url("/")
-    session.proxies.update(requests.utils.get_environ_proxies(url, no_proxy=None))
-    session.verify = _verify(endpoint)
-    if endpoint.tls.cert_file is not None:
-        key = endpoint.tls.key_file
-        session.cert = (
-            endpoint.tls.cert_file if key is None else (endpoint.tls.cert_file, key)
-        )
-    session.trust_env = False
-    session.headers.update(endpoint.all_headers())
-    return session
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives: iter_content waits until a piece is full, for ever
+    where the bytes only drip."""
+    while piece := response.raw.read1(CHUNK, decode_content=True):
+        yield piece
 
 
-def _verify(endpoint: Endpoint) -> bool | str:
-    if not endpoint.tls.verify:
-        return False
-    bundle = endpoint.tls.ca_file
-    if bundle is None:
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
-    return bundle if bundle is not None else True
+def _whole(text: str) -> int | None:
+    """The number a header holds; None where it holds something else."""
+    fits = text.isascii() and text.isdigit() and len(text) < 20
+    return int(text) if fits else None
 
 
 def _kind_of(
-    error: RequestException,
+    error: Exception,
 ) -> type[UnreachableError | UnclearAnswerError | ConfigError]:
     """Whether the server may have acted on the request.
 
@@ -343,8 +339,10 @@ def _kind_of(
         | exceptions.MissingSchema
         | exceptions.InvalidSchema
         | exceptions.InvalidHeader
-        | exceptions.UnrewindableBodyError,
-    ):
+        | exceptions.UnrewindableBodyError
+        | LocationValueError
+        | UnicodeError,
+    ) or not isinstance(error, RequestException | HTTPError):
         return ConfigError
     if isinstance(
         error,

@@ -55,9 +55,11 @@ class Listener:
         on_signal: Callable[[Signal], None],
         on_link: Callable[[str | None], None],
         clock: Clock = SYSTEM_CLOCK,
+        ping_every: float = PING_EVERY,
     ) -> None:
         self._endpoint = endpoint
         self._client_id = client_id
+        self._ping_every = ping_every
         self._on_signal = on_signal
         self._on_link = on_link
         self._clock = clock
@@ -77,7 +79,7 @@ class Listener:
 
     @property
     def quiet_for(self) -> float:
-        """Seconds since the last frame of any kind."""
+        """Seconds since the last message; a deaf socket still answers pings."""
         return self._clock.monotonic() - self._heard_at
 
     def want(self, wanted: bool) -> None:
@@ -123,7 +125,7 @@ class Listener:
         while self._await_wanted():
             try:
                 connection = self._connect()
-            except (WebSocketException, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001  hostile headers raise anything
                 refused = isinstance(error, WebSocketBadStatusException)
                 self._lost(_reason(error))
                 self._pause(REFUSED_BACKOFF if refused else backoff)
@@ -132,7 +134,7 @@ class Listener:
             try:
                 self._listen(connection)
                 reason = "closed by the server"
-            except (WebSocketException, OSError) as error:
+            except (WebSocketException, OSError, ValueError) as error:
                 reason = _reason(error)
             finally:
                 self._hang_up(connection)
@@ -166,12 +168,17 @@ class Listener:
             sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )
         self._socket = connection
-        connection.send(FEATURE_FLAGS)
+        try:
+            _check_accepted(connection)
+            connection.send(FEATURE_FLAGS)
+        except BaseException:
+            self._hang_up(connection)
+            raise
         return connection
 
     def _listen(self, connection: websocket.WebSocket) -> None:
         """Hand on frames until the connection ends or is given up."""
-        connection.settimeout(PING_EVERY)
+        connection.settimeout(self._ping_every)
         pinged = False
         while not self._closed:
             try:
@@ -180,16 +187,16 @@ class Listener:
                 if pinged:
                     raise
                 connection.ping()
-                connection.settimeout(PONG_WITHIN)
+                connection.settimeout(min(PONG_WITHIN, self._ping_every))
                 pinged = True
                 continue
-            self._heard_at = self._clock.monotonic()
             if pinged:
-                connection.settimeout(PING_EVERY)
+                connection.settimeout(self._ping_every)
                 pinged = False
             if opcode == ABNF.OPCODE_CLOSE:
                 return
             if opcode in {ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY}:
+                self._heard_at = self._clock.monotonic()
                 self._hand_on(opcode, frame)
 
     def _hand_on(self, opcode: int, frame: bytes) -> None:
@@ -227,15 +234,23 @@ class Listener:
         with suppress(WebSocketException, OSError):
             connection.close(timeout=1)
         with suppress(WebSocketException, OSError):
-            connection.shutdown()
+            connection.shutdown()  # type: ignore[no-untyped-call]
 
     @staticmethod
     def _shut(connection: websocket.WebSocket | None) -> None:
         """Wake the listening thread out of its read."""
-        if connection is None or connection.sock is None:
-            return
-        with suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+        wire = None if connection is None else connection.sock
+        if wire is not None:  # it may be closing in its own thread meanwhile
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
+
+
+def _check_accepted(connection: websocket.WebSocket) -> None:
+    """Refuse a redirect, which the library takes for an accepted websocket."""
+    answer = connection.handshake_response
+    status = None if answer is None else answer.status
+    if status != 101:
+        raise WebSocketBadStatusException("the handshake was redirected", status or 0)
 
 
 def _ssl_options(endpoint: Endpoint) -> dict[str, object]:

@@ -9,7 +9,13 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from ..errors import BadAnswerError, ServerFaultError
+from ..errors import (
+    AccessDeniedError,
+    BadAnswerError,
+    RefusedError,
+    ServerFaultError,
+    TransportError,
+)
 from ..timing import Deadline
 from .answers import Outcome, Whereabouts, read_history, read_job, read_queue
 from .dialect import Dialect
@@ -19,6 +25,10 @@ MARK = "comfyclient_attempt"
 """Our attempt's id in `extra_data`, for servers that mint the prompt id themselves."""
 RECENT = 200
 """History entries searched for a mark."""
+
+
+_UNHELPFUL = (BadAnswerError, ServerFaultError, RefusedError, AccessDeniedError)
+"""Answers of a server that is there, and may answer another question well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +56,8 @@ class Lookup:
 
     def where(
         self, prompt_ids: Sequence[str], *, deadline: Deadline
-    ) -> dict[str, Sighting]:
-        """Where each of these jobs is.
+    ) -> dict[str, Sighting | TransportError]:
+        """Where each of these jobs is; an error where the server's word on it is bad.
 
         One job is asked for by its id where the server has a jobs API. Several are
         looked up in the queue first and, those that are not there, in the history:
@@ -62,6 +72,8 @@ class Lookup:
     def find(self, attempt_id: str, *, deadline: Deadline) -> str | None:
         """The prompt id under which the server has this attempt, if it has it."""
         sighting = self.where([attempt_id], deadline=deadline)[attempt_id]
+        if not isinstance(sighting, Sighting):
+            raise sighting
         if sighting.where is not Whereabouts.UNKNOWN:
             return attempt_id
         if self._dialect.has_jobs_api:  # these servers take our id as it is
@@ -72,18 +84,14 @@ class Lookup:
         path = f"/api/jobs/{quote(prompt_id, safe='')}"
         try:
             answer = self._http.get(path, deadline=deadline)
-        except ServerFaultError:  # one odd prompt breaks this route for everybody
+            where, outcome = read_job(answer.body)
+        except _UNHELPFUL:  # one odd prompt breaks this route for everybody
             return None
-        if answer.status == 404:
-            if not _is_json(answer.body):  # no such route: an older server after all
-                self._dialect.jobs_api = False
-                return None
-            return Sighting(Whereabouts.UNKNOWN)
-        where, outcome = read_job(answer.body)
         if where is Whereabouts.ENDED:
             # the jobs API reshapes outputs; the history has them as the nodes gave them
-            exact = self.history(prompt_id, deadline=deadline)
-            outcome = outcome if exact is None else exact
+            exact = self._told(prompt_id, deadline)
+            if isinstance(exact, Sighting) and exact.outcome is not None:
+                outcome = exact.outcome
         position = None
         if where is Whereabouts.PENDING:
             position = self._position(prompt_id, deadline)
@@ -95,11 +103,11 @@ class Lookup:
 
     def _ask_queue(
         self, prompt_ids: Sequence[str], deadline: Deadline
-    ) -> dict[str, Sighting]:
+    ) -> dict[str, Sighting | TransportError]:
         view = read_queue(_found(self._http.get("/queue", deadline=deadline)).body)
         running = set(view.running)
         pending = set(view.pending)
-        sightings: dict[str, Sighting] = {}
+        sightings: dict[str, Sighting | TransportError] = {}
         for prompt_id in prompt_ids:
             if prompt_id in running:
                 sightings[prompt_id] = Sighting(Whereabouts.RUNNING)
@@ -107,10 +115,17 @@ class Lookup:
                 position = view.position(prompt_id)
                 sightings[prompt_id] = Sighting(Whereabouts.PENDING, position)
             else:
-                outcome = self.history(prompt_id, deadline=deadline)
-                where = Whereabouts.UNKNOWN if outcome is None else Whereabouts.ENDED
-                sightings[prompt_id] = Sighting(where, outcome=outcome)
+                sightings[prompt_id] = self._told(prompt_id, deadline)
         return sightings
+
+    def _told(self, prompt_id: str, deadline: Deadline) -> Sighting | TransportError:
+        """What the history says of a job; one bad entry must not hide the others."""
+        try:
+            outcome = self.history(prompt_id, deadline=deadline)
+        except _UNHELPFUL as error:
+            return error
+        where = Whereabouts.UNKNOWN if outcome is None else Whereabouts.ENDED
+        return Sighting(where, outcome=outcome)
 
     def _find_mark(self, attempt_id: str, deadline: Deadline) -> str | None:
         queue = _parsed(_found(self._http.get("/queue", deadline=deadline)).body)
@@ -142,10 +157,6 @@ def _parsed(body: bytes) -> JsonValue:
     except ValueError as error:
         raise BadAnswerError(f"the answer is not JSON: {error}") from None
     return parsed
-
-
-def _is_json(body: bytes) -> bool:
-    return body.lstrip().startswith(b"{")
 
 
 def _queue_items(queue: JsonValue) -> Iterator[JsonValue]:

@@ -1,0 +1,51 @@
+"""The requests session of one endpoint: its pool, proxies, certificates and headers."""
+
+from __future__ import annotations
+
+import os
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from .endpoint import Endpoint
+
+
+class _Session(requests.Session):
+    """A session that does not look where a redirect leads.
+
+    requests follows none when told so, but still reads the whole body of one, and
+    stumbles over an address that is not one.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
+
+
+def new_session(endpoint: Endpoint) -> requests.Session:
+    """A session that shows this endpoint's headers, and nobody else's password."""
+    session = _Session()
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=16, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    # Proxies and CA bundles of the environment are read once, here; netrc is not:
+    # its password would replace the instance's own token.
+    url = endpoint.http_url("/")
+    session.proxies.update(requests.utils.get_environ_proxies(url, no_proxy=None))
+    session.verify = _verify(endpoint)
+    if endpoint.tls.cert_file is not None:
+        key = endpoint.tls.key_file
+        session.cert = (
+            endpoint.tls.cert_file if key is None else (endpoint.tls.cert_file, key)
+        )
+    session.trust_env = False
+    session.headers.update(endpoint.all_headers())
+    return session
+
+
+def _verify(endpoint: Endpoint) -> bool | str:
+    if not endpoint.tls.verify:
+        return False
+    bundle = endpoint.tls.ca_file
+    if bundle is None:
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    return bundle if bundle is not None else True
