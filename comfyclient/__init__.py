@@ -1,3 +1,34 @@
-"""Typed, headless Python SDK that turns trip data into pictures through ComfyUI."""
+"""Typed, headless Python SDK that turns trip data into pictures through ComfyUI.
+
+What this module lists, and `comfyclient.errors`, `comfyclient.events` and
+`comfyclient.testing`, is the public API; other modules may change between versions.
+"""
+
+from .client import Client
+from .config import Settings, load_settings
+from .errors import ComfyClientError
+from .job import Job, JobStatus
+from .outputs import Output, OutputRef
+from .result import Provenance, Result
+from .trips import Trip, load_trip, load_trips
+from .workflow import Workflow
+
+__all__ = [
+    "Client",
+    "ComfyClientError",
+    "Job",
+    "JobStatus",
+    "Output",
+    "OutputRef",
+    "Provenance",
+    "Result",
+    "Settings",
+    "Trip",
+    "Workflow",
+    "__version__",
+    "load_settings",
+    "load_trip",
+    "load_trips",
+]
 
 __version__ = "0.1.0"

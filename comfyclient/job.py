@@ -14,6 +14,8 @@ from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Verdict
 from .workflow import Workflow
 
+__all__ = ["Job", "JobStatus"]
+
 CANCEL_AGAIN = 1.0
 """Seconds until a job that runs on is asked to stop again: a yes is no proof."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -88,7 +89,7 @@ def _instances(
 ) -> list[tuple[Transport, float]]:
     configured = settings.instances
     if settings.transport == "embedded":
-        url = start_engine(settings.engine, stack)
+        url = start_engine(settings.engine, stack).url
         configured = (InstanceSettings(name=f"{name}-engine", url=url),)
     instances: list[tuple[Transport, float]] = []
     for instance in configured:
@@ -98,14 +99,29 @@ def _instances(
     return instances
 
 
+class RunningEngine(Protocol):
+    """What the rest of the package sees of the embedded engine."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+    @property
+    def base_directory(self) -> Path:
+        """Where its input/, output/ and temp/ are."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for its end; whether it ended."""
+
+
 def start_engine(
     settings: EngineSettings,
     stack: ExitStack,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-) -> str:
-    """Start the embedded engine with the node pack; its URL.
+) -> RunningEngine:
+    """Start the embedded engine with the node pack; the stack stops it.
 
     Raises:
         MissingExtraError: aiohttp, numpy or Pillow is not installed.
@@ -119,15 +135,14 @@ def start_engine(
             f"the embedded engine needs {error.name}, which is not installed",
             hint="pip install 'comfyclient[local]'",
         ) from error
-    base: Path | None = settings.base_directory
     engine = EmbeddedEngine(
-        base,
+        settings.base_directory,
         host=host,
         port=port,
         version=settings.version,
         node_packs=(comfy_nodes,),
     )
-    return stack.enter_context(engine).url
+    return stack.enter_context(engine)
 
 
 def _endpoint(instance: InstanceSettings) -> Endpoint:

@@ -1,0 +1,42 @@
+"""What type checkers see of the public names; checked by mypy, not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import assert_type
+
+from comfyclient import (
+    Client,
+    Job,
+    JobStatus,
+    Output,
+    Result,
+    Trip,
+    Workflow,
+    load_trip,
+)
+from comfyclient.events import Event
+
+
+def check_submit(client: Client) -> None:
+    """A job, its events, its result and its files are typed all the way."""
+    trip = load_trip("trip.json")
+    assert_type(trip, Trip)
+    job = client.submit("trip-postcard", trip, seed=7)
+    assert_type(job, Job)
+    assert_type(job.status, JobStatus)
+    assert_type(job.progress, float)
+    assert_type(job.events(timeout=1), Iterator[Event])
+    result = job.result(timeout=60)
+    assert_type(result, Result)
+    assert_type(result.outputs, tuple[Output, ...])
+    assert_type(result.outputs[0].save("out/"), Path)
+    assert_type(client.run(Workflow.from_file("graph.json")), Result)
+
+
+async def check_async(job: Job) -> None:
+    """The same handle in asyncio code."""
+    assert_type(await job, Result)
+    async for event in job:
+        assert_type(event, Event)
