@@ -25,6 +25,9 @@ MAX_SEED = (1 << 64) - 1
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
+_TEXT_ENCODER = json.JSONEncoder(
+    allow_nan=False, ensure_ascii=False, separators=(",", ":")
+)
 
 
 class Uploads(Protocol):
@@ -40,23 +43,30 @@ def to_json(value: object) -> str:
     Raises:
         RenderError: the value is undefined, not finite, or nothing that JSON has.
     """
-    if isinstance(value, Undefined):
-        str(value)  # raises jinja2.UndefinedError, which names what is missing
-    try:
-        plain = value if type(value) is str else to_jsonable_python(value)
-        text = _ENCODER.encode(plain)
-        if "\\ud" in text:  # could be half of a pair, which no server can encode
-            json.dumps(plain, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise RenderError("the text holds half of a surrogate pair") from error
-    except (ValueError, TypeError, RecursionError, PydanticSerializationError) as error:
-        kind = type(value).__name__
-        raise RenderError(f"a {kind} cannot be a JSON value: {error}") from error
+    text = _encoded(value, _ENCODER)
+    if "\\ud" in text:  # could be half of a pair, which no server can encode
+        _json_text(value)
     return text
 
 
 def _json_text(value: object) -> str:
-    return to_json(value)
+    text = _encoded(value, _TEXT_ENCODER)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RenderError("the text holds half of a surrogate pair") from error
+    return text
+
+
+def _encoded(value: object, encoder: json.JSONEncoder) -> str:
+    if isinstance(value, Undefined):
+        str(value)  # raises jinja2.UndefinedError, which names what is missing
+    try:
+        plain = value if type(value) is str else to_jsonable_python(value)
+        return encoder.encode(plain)
+    except (ValueError, TypeError, RecursionError, PydanticSerializationError) as error:
+        kind = type(value).__name__
+        raise RenderError(f"a {kind} cannot be a JSON value: {error}") from error
 
 
 @pass_context
@@ -95,6 +105,37 @@ def _items(value: Mapping[str, object]) -> list[tuple[str, object]]:
     return list(value.items())
 
 
+def _having(values: Iterable[object], *names: str) -> list[object]:
+    """Those whose fields of these names are all set."""
+    return [
+        value for value in values if None not in map(_fields(value, names).get, names)
+    ]
+
+
+def _set_only(values: Iterable[object]) -> list[object]:
+    return [value for value in values if value is not None]
+
+
+def _pick(values: Iterable[object], *names: str) -> list[dict[str, object]]:
+    return [_fields(value, names) for value in values]
+
+
+def _fields(value: object, names: Sequence[str]) -> dict[str, object]:
+    fields: object = to_jsonable_python(value)
+    if not isinstance(fields, dict):
+        raise RenderError(f"a {type(value).__name__} has no fields")
+    missing = [name for name in names if name not in fields]
+    if missing:
+        there = ", ".join(map(str, fields))
+        raise RenderError(f"there is no field {missing[0]!r}; there are {there}")
+    return {name: fields[name] for name in names}
+
+
+def _grouped(value: float, digits: int = 0) -> str:
+    """A number for people: `1,284` or `1,284.5`."""
+    return f"{value:,.{digits}f}"
+
+
 def _first(values: Sequence[object]) -> object:
     return values[0]
 
@@ -124,6 +165,8 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "default": _default,
     "first": _first,
     "float": _number,
+    "grouped": _grouped,
+    "having": _having,
     "int": _integer,
     "items": _items,
     "join": _join,
@@ -133,8 +176,10 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "lower": lambda value: _text(value).lower(),
     "max": max,
     "min": min,
+    "pick": _pick,
     "plus": _plus,
     "round": _round,
+    "set_only": _set_only,
     "string": _text,
     "sum": sum,
     "trim": lambda value: _text(value).strip(),

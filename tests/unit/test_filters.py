@@ -18,6 +18,11 @@ from comfyclient.slots import SlotTemplate
     ("expression", "expected"),
     [
         ("-3 | abs", 3),
+        ("['a', none, ''] | set_only", ["a", ""]),
+        ("[{'a': 1}, {'a': none}] | having('a')", [{"a": 1}]),
+        ("[{'a': 1, 'b': 2}] | pick('b')", [{"b": 2}]),
+        ("1284.56 | grouped", "1,285"),
+        ("1284.56 | grouped(1)", "1,284.6"),
         ("9 | between(1, 5)", 5),
         ("-9 | between(1, 5)", 1),
         ("'环青海湖自驾' | clip(4)", "环青海…"),
@@ -32,8 +37,8 @@ from comfyclient.slots import SlotTemplate
         ("'2.5' | float", 2.5),
         ("2.9 | int", 2),
         ("[1, 'b', 2.5] | join(' · ')", "1 · b · 2.5"),
-        ("[1, [2]] | json_text", "[1, [2]]"),
-        ('{"a": "\\"}"} | json_text', '{"a": "\\"}"}'),
+        ("[1, ['湖']] | json_text", '[1,["湖"]]'),
+        ('{"a": "\\"}"} | json_text', '{"a":"\\"}"}'),
         ("[1, 2] | length", 2),
         ("'aB' | lower", "ab"),
         ("[1, 5, 2] | max", 5),
@@ -63,8 +68,18 @@ def test_rounding_to_whole_numbers_gives_integers() -> None:
     assert template.fill({}, None).text == "3"
 
 
-@pytest.mark.parametrize("expression", ["[1] | upper", "none | join", "true | string"])
-def test_a_text_filter_refuses_what_is_no_text(expression: str) -> None:
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[1] | upper",
+        "none | join",
+        "true | string",
+        "['a'] | pick('a')",
+        "[{'a': 1}] | pick('b')",
+        "'a' | grouped",
+    ],
+)
+def test_a_filter_refuses_what_it_is_not_for(expression: str) -> None:
     """Python's way of writing a list or a boolean never gets onto a card."""
     template = SlotTemplate("{{ " + expression + " }}", "t@1.0.0")
     with pytest.raises(RenderError):
