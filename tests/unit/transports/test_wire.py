@@ -75,7 +75,7 @@ def test_types(
     """Each reader takes its own type alone, and names what it found instead."""
     assert read(good, "the x") == good
     for value in bad:
-        with pytest.raises(BadAnswerError, match="^the x is .*, not "):
+        with pytest.raises(BadAnswerError, match=r"^the x is .*, not "):
             read(value, "the x")
 
 
