@@ -21,6 +21,8 @@ from .timing import Clock, Deadline
 
 _CONNECT_S = 10
 _WAL_PAUSE_S = 0.05
+_SMALLEST = 512
+"""Bytes of the smallest SQLite file that holds anything."""
 
 
 class Database:
@@ -58,12 +60,13 @@ class Database:
         url = parsed_url(self._given)
         self._file = _file_of(url)
         self.place = str(self._file) if self._file is not None else _shown(url)
+        engine = self._connectable(url)
         if self._file is not None:
             _prepare_file(self._file)
-        self._pid = os.getpid()
-        self._engine = self._connectable(url)
+        self._pid, self._engine = os.getpid(), engine
         try:
-            self._update_tables()
+            with self._settings_named():
+                self._update_tables()
         except BaseException:
             self.close()
             raise
@@ -140,10 +143,13 @@ class Database:
         sqlite = url.get_backend_name() == "sqlite"
         if sqlite:
             self._guard = threading.RLock()
+        with self._settings_named():
+            return self._sqlite(url) if sqlite else self._server(url)
+
+    @contextmanager
+    def _settings_named(self) -> Iterator[None]:
         try:
-            if sqlite:
-                return self._sqlite(url)
-            return self._server(url)
+            yield
         except ImportError as error:
             raise LedgerError(
                 f"{self.place} needs a database driver that is not installed: "
@@ -205,11 +211,7 @@ class Database:
         # A transaction that reads first and writes later could not wait for the lock:
         # SQLite would refuse it at once. So a writer takes it at the start.
         word = "BEGIN" if self._reading else "BEGIN IMMEDIATE"
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(word)
-        finally:
-            cursor.close()
+        connection.exec_driver_sql(word)
 
     def _server(self, url: URL) -> Engine:
         if url.get_dialect().is_async:
@@ -329,6 +331,12 @@ def _prepare_file(file: Path) -> None:
             f"{getattr(error, 'strerror', None) or error}",
             hint="give the ledger a path in a folder that this user may write",
         ) from error
+    if 0 < file.stat().st_size < _SMALLEST:
+        # SQLite would take such a file for an empty one, and write over it.
+        raise LedgerError(
+            f"the ledger {file} is not a ledger, nor any SQLite file",
+            hint="move the file aside, or give the ledger another path",
+        )
     if not os.access(file, os.R_OK | os.W_OK):
         raise LedgerError(
             f"the ledger file {file} may not be read and written by this user",
