@@ -24,7 +24,7 @@ class BinaryEvent(IntEnum):
     PREVIEW_WITH_METADATA = 4
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Connection:
     socket: web.WebSocketResponse
     request: web.Request
@@ -43,7 +43,7 @@ class SocketHub:
         self._behaviour = behaviour
         self._features = features
         self._connections: dict[str, _Connection] = {}
-        self._everyone: set[web.Request] = set()
+        self._everyone: list[_Connection] = []
         self._outgoing: asyncio.Queue[tuple[str | None, str | bytes]] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._publisher: asyncio.Task[None] | None = None
@@ -58,9 +58,9 @@ class SocketHub:
 
     async def stop(self) -> None:
         """Drop every socket as a killed server does, without a closing frame."""
-        for request in list(self._everyone):
-            if request.transport is not None:
-                request.transport.abort()
+        for connection in self._everyone:
+            if connection.request.transport is not None:
+                connection.request.transport.abort()
         if self._publisher is not None:
             self._publisher.cancel()
             with suppress(asyncio.CancelledError):
@@ -95,14 +95,14 @@ class SocketHub:
         await socket.prepare(request)
         connection = _Connection(socket, request)
         self._connections[sid] = connection
-        self._everyone.add(request)
+        self._everyone.append(connection)
         try:
             await self._greet(socket, sid, queue_status)
             await self._listen(connection)
         finally:
             # Not only its own: the server unregisters whoever holds the sid by now.
             self._connections.pop(sid, None)
-            self._everyone.discard(request)
+            self._everyone.remove(connection)
         return socket
 
     async def _greet(
