@@ -120,6 +120,10 @@ def _pick(values: Iterable[object], *names: str) -> list[dict[str, object]]:
     return [_fields(value, names) for value in values]
 
 
+def _pluck(values: Iterable[object], name: str) -> list[object]:
+    return [_fields(value, [name])[name] for value in values]
+
+
 def _fields(value: object, names: Sequence[str]) -> dict[str, object]:
     fields: object = to_jsonable_python(value)
     if not isinstance(fields, dict):
@@ -177,6 +181,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "max": max,
     "min": min,
     "pick": _pick,
+    "pluck": _pluck,
     "plus": _plus,
     "round": _round,
     "set_only": _set_only,
