@@ -231,8 +231,9 @@ def load_manifest(path: Path) -> Manifest:
 
 def _refused(errors: list[ErrorDetails], path: Path, text: str) -> ManifestError:
     said = [_said(error) for error in errors[:8]]
-    first = [str(part) for part in errors[0]["loc"]]
-    return ManifestError("; ".join(said), file=str(path), line=_line(text, first))
+    lines = (_line(text, [str(part) for part in error["loc"]]) for error in errors)
+    line = next((line for line in lines if line is not None), None)
+    return ManifestError("; ".join(said), file=str(path), line=line)
 
 
 def _said(error: ErrorDetails) -> str:
