@@ -85,6 +85,7 @@ def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
     segments = tuple(cut.segments)
     stops = tuple(_stops(trip, zones, redactor, days))
     figures = _figures(trip)
+    cleaned = [_clean(redactor, line) for line in trip.highlights]
     return PublishedTrip(
         id=_public_id(trip, redactor),
         title=_clean(redactor, trip.title),
@@ -110,7 +111,7 @@ def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
         distance_km=None if figures.distance_m is None else figures.distance_m / 1000,
         duration_h=_in_hours(figures.duration_s),
         figures=figures,
-        highlights=tuple(redactor.clean(line) for line in trip.highlights),
+        highlights=tuple(line for line in cleaned if line is not None),
         photos=tuple(_photos(trip, zones, days)),
     )
 
@@ -292,7 +293,11 @@ def _public_id(trip: RecordedTrip, redactor: Redactor) -> str:
 
 
 def _clean(redactor: Redactor, text: str | None) -> str | None:
-    return None if text is None else redactor.clean(text)
+    """The text without secrets; None where nothing to read is left of it."""
+    if text is None:
+        return None
+    cleaned = redactor.clean(text)
+    return cleaned if any(c.isalnum() for c in cleaned) or cleaned == text else None
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

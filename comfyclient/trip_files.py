@@ -82,7 +82,7 @@ def _lines(
             yield _too_large(name, size, max_bytes, line=number)
         elif raw.strip():
             try:
-                yield _document(raw, file=name, first_line=number)
+                yield _document(raw.rstrip(b"\r\n"), file=name, first_line=number)
             except TripError as error:
                 yield error
 

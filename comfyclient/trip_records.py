@@ -117,7 +117,7 @@ Secret: TypeAlias = Annotated[SecretStr, Field(min_length=2, max_length=200)]
 
 
 class Record(BaseModel):
-    """A frozen part of a trip; an unknown field is an error, blank text is none."""
+    """A frozen part of a trip; unknown fields are errors, null and blank unset."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -135,7 +135,7 @@ class Record(BaseModel):
             if key not in cls.model_fields:
                 near = did_you_mean(str(key), sorted(cls.model_fields))
                 raise fault(f"unknown field; {near}", (str(key),))
-        return {k: v for k, v in value.items() if not _is_blank(v)}
+        return {key: part for key, part in value.items() if not _is_unset(part)}
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(
@@ -144,8 +144,8 @@ class Record(BaseModel):
         )
 
 
-def _is_blank(value: object) -> bool:
-    return isinstance(value, str) and not value.strip()
+def _is_unset(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 class Vehicle(Record):

@@ -123,7 +123,7 @@ def _trip(document: TripDocument, folder: Path, max_bytes: int) -> Trip:
     try:
         fields["track"] = _track(document, folder, max_bytes)
         fields["photos"] = _photos(document, folder)
-        return Trip.model_validate({k: v for k, v in fields.items() if v is not None})
+        return Trip.model_validate(fields)
     except ValidationError as error:
         # `from None`: pydantic's own error would carry the values, secrets included.
         raise _translated(error, document) from None

@@ -1,0 +1,358 @@
+"""Trips read from files."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from comfyclient.errors import TripError, UsageError
+from comfyclient.trips import load_trip, load_trips, parse_trip
+
+SAMPLES = Path(__file__).parents[2] / "examples" / "trips"
+Fields = dict[str, JsonValue]
+SECRETS = ("SAMPLE0000VIN0001", "样A·00001", "Sample Owner", "1 Example Street")
+
+
+def fields(**changes: JsonValue) -> Fields:
+    """A small trip with every secret, and changes."""
+    return {
+        "id": "t",
+        "vehicle": {"vin": SECRETS[0], "plate": SECRETS[1], "owner": SECRETS[2]},
+        "start": "2026-07-18T08:00:00+08:00",
+        "end": "2026-07-18T11:00:00+08:00",
+        "stops": [
+            {"kind": "home", "name": "Ours", "address": SECRETS[3]},
+            {"kind": "lake", "name": "L", "arrival": "2026-07-18T09:00:00+08:00"},
+        ],
+        "track": [{"lat": 36.0, "lon": 100.0}, {"lat": 36.1, "lon": 100.0}],
+        **changes,
+    }
+
+
+def written(folder: Path, value: JsonValue, name: str = "trip.json") -> Path:
+    """A readable JSON file, one value a line."""
+    path = folder / name
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def error_of(path: Path) -> TripError:
+    """What is wrong with a trip file."""
+    with pytest.raises(TripError) as caught:
+        load_trip(path)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "mark", "part"),
+    [
+        ({"vehcle": {}}, "vehcle", '"vehcle"', "did you mean vehicle?"),
+        ({"start": "2026-07-18T08:00:00"}, "start", '"start"', "has no zone"),
+        ({"start": 1784332800}, "start", '"start"', "is not a moment"),
+        ({"start": "0001-01-01T00:00:00Z"}, "start", '"start"', "year 1"),
+        ({"end": "2026-07-18T07:00:00+08:00"}, "end", '"end"', "runs backwards"),
+        ({"language": "de-DE"}, "language", '"language"', "'de-DE'"),
+        ({"title": "t" * 201}, "title", '"title"', "200"),
+        ({"companions": -1}, "companions", '"companions"', "'-1'"),
+        ({"companions": 2.5}, "companions", '"companions"', "'2.5'"),
+        ({"weather": {"condition": "sunny"}}, "weather.condition", "sunny", "'clear'"),
+        ({"weather": {"low_c": 9, "high_c": 3}}, "weather", '"weather"', "above"),
+        (
+            {"figures": {"distance_m": float("nan")}},
+            "figures.distance_m",
+            "NaN",
+            "finite",
+        ),
+        ({"figures": {"energy_kwh": "7"}}, "figures.energy_kwh", '"7"', "number"),
+        ({"stops": [{"lat": 91, "lon": 0}]}, "stops[0].lat", '"lat": 91', "90"),
+        ({"stops": [{}, {"lat": 9}]}, "stops[1]", '"lat"', "lon is missing"),
+        ({"stops": [{"kind": "lak"}]}, "stops[0].kind", "lak", "'lake'"),
+        ({"track": []}, "track", '"track"', "0 points"),
+        (
+            {"track": [{"lat": 1, "lon": 1}, {"lat": 1, "lon": 181}]},
+            "track[1].lon",
+            "181",
+            "impossible",
+        ),
+        ({"track": {"gpx": "a.gpx", "x": 1}}, "track.gpx", '"gpx"', "nothing else"),
+        ({"track": {"gpx": "../a.gpx"}}, "track.gpx", '"gpx"', "'../a.gpx'"),
+        ({"track": {"gpx": "/etc/a.gpx"}}, "track.gpx", '"gpx"', "not a file in"),
+        ({"track": {"gpx": "https://x/a"}}, "track.gpx", '"gpx"', "not a file in"),
+        (
+            {"photos": [{"source": "../../etc/passwd"}]},
+            "photos[0].source",
+            "passwd",
+            "nor a path in the trip's folder",
+        ),
+        ({"photos": [{"source": "file:///x"}]}, "photos[0].source", "file:", "neither"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_line_and_field(
+    tmp_path: Path, change: Fields, field: str, mark: str, part: str
+) -> None:
+    """The line is the one on which the bad value stands."""
+    path = written(tmp_path, fields(**change))
+    error = error_of(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert error.file == str(path)
+    assert error.field == field
+    assert part in error.message
+    assert error.line is not None
+    near = lines[error.line - 1 : error.line + 1 + (field == "stops[1]")]
+    assert mark in "".join(near)
+    assert str(error).startswith(f"{path}:{error.line}: {field}: ")
+
+
+def test_a_stop_before_the_one_above_it_is_refused(tmp_path: Path) -> None:
+    """Time runs forwards among the stops, too."""
+    stops: JsonValue = [
+        {"arrival": "2026-07-18T09:30:00+08:00"},
+        {"arrival": "2026-07-18T09:00:00+08:00"},
+    ]
+    error = error_of(written(tmp_path, fields(stops=stops)))
+    assert error.field == "stops[1].arrival"
+    assert "runs backwards" in error.message
+
+
+def test_a_track_of_another_day_is_refused(tmp_path: Path) -> None:
+    """A track that does not belong to start and end is a mix-up."""
+    points: JsonValue = [
+        {"lat": 36, "lon": 100, "time": "2026-07-19T09:00:00+08:00"},
+        {"lat": 36, "lon": 101, "time": "2026-07-19T09:10:00+08:00"},
+    ]
+    error = error_of(written(tmp_path, fields(track=points)))
+    assert error.field == "track"
+    assert "outside of start and end" in error.message
+
+
+@pytest.mark.parametrize(
+    "missing", ["id", "start", "end"], ids=lambda name: f"no {name}"
+)
+def test_a_missing_field_is_named(tmp_path: Path, missing: str) -> None:
+    """Id, start and end are all that a trip must have."""
+    for value in (None, "", "  "):
+        error = error_of(written(tmp_path, fields(**{missing: value})))
+        assert error.field == missing
+        assert "is missing" in error.message
+
+
+def test_further_faults_are_counted(tmp_path: Path) -> None:
+    """The first is told, the others are announced."""
+    path = written(tmp_path, fields(title=7, companions="x", language="xx"))
+    assert "(and 2 more)" in error_of(path).message
+
+
+@pytest.mark.parametrize("value", [[], "trip", 7, None])
+def test_a_file_without_an_object_is_no_trip(tmp_path: Path, value: JsonValue) -> None:
+    """A list of trips is told to become JSON Lines."""
+    assert "JSON Lines" in error_of(written(tmp_path, value)).message
+
+
+@pytest.mark.parametrize("name", ["vin", "plate", "owner"])
+def test_an_error_about_a_secret_does_not_tell_it(tmp_path: Path, name: str) -> None:
+    """The value of a secret is in no message, even where it is what is wrong."""
+    secret = "SAMPLE" * 50
+    error = error_of(written(tmp_path, fields(vehicle={name: secret})))
+    assert error.field == f"vehicle.{name}"
+    assert "SAMPLE" not in str(error)
+    assert error.__cause__ is None
+
+
+def test_an_error_elsewhere_tells_no_secret(tmp_path: Path) -> None:
+    """A fault of the trip as a whole does not print the trip."""
+    error = error_of(written(tmp_path, fields(end="2026-07-18T07:00:00+08:00")))
+    assert not any(secret in str(error) for secret in SECRETS)
+
+
+def test_repr_str_and_logs_tell_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """However a trip gets into a text, its secrets and places stay out."""
+    trip = parse_trip(fields(id=f"t-{SECRETS[0]}"))
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("test").info("%s %r %s", trip, trip, vars(trip))
+    shown = caplog.text + repr(trip) + str(trip) + trip.model_dump_json()
+    for secret in SECRETS[1:]:
+        assert secret not in shown
+    assert SECRETS[0] not in repr(trip) + str(trip)
+    assert "Ours" not in repr(trip.stops)
+
+
+def test_a_trip_refuses_to_be_pickled() -> None:
+    """A pickle would hold the secrets in plain text; copies are fine."""
+    trip = parse_trip(fields())
+    for part in (trip, trip.vehicle, trip.stops[0]):
+        with pytest.raises(UsageError, match="cannot be pickled"):
+            pickle.dumps(part)
+    assert copy.deepcopy(trip) == trip
+    assert pickle.loads(pickle.dumps(trip.for_publishing())) == trip.for_publishing()
+
+
+def test_secrets_lists_all_there_are() -> None:
+    """VIN, plate, owner and every address, for whoever tests for leaks."""
+    assert parse_trip(fields()).secrets() == SECRETS
+    assert parse_trip(fields(vehicle=None, stops=[])).secrets() == ()
+
+
+def test_a_trip_is_frozen() -> None:
+    """Nobody changes a trip on its way."""
+    trip = parse_trip(fields())
+    with pytest.raises(ValueError, match="frozen"):
+        trip.title = "other"
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [("zh", "zh"), ("zh-Hans-CN", "zh"), ("ZH_tw", "zh"), ("en-GB", "en")],
+)
+def test_language_tags_of_any_length_are_read(tag: str, language: str) -> None:
+    """The primary subtag counts."""
+    assert parse_trip(fields(language=tag)).language == language
+
+
+def test_the_script_tells_the_language_where_nothing_else_does() -> None:
+    """Han characters in any text make it Chinese."""
+    assert parse_trip(fields()).spoken == "en"
+    assert parse_trip(fields(highlights=["A", "湖面先亮"])).spoken == "zh"
+
+
+def test_a_trip_of_50000_points_loads_in_about_a_second(tmp_path: Path) -> None:
+    """Long tracks are no reason to wait; the bound leaves room for a busy machine."""
+    rows: list[JsonValue] = [
+        [36 + i * 1e-4, 100.0, i * 0.2, 3200.5, 60.5] for i in range(50_000)
+    ]
+    columns: JsonValue = ["lat", "lon", "time_s", "altitude_m", "speed_kmh"]
+    path = written(tmp_path, fields(track={"columns": columns, "rows": rows}))
+    began = time.process_time()
+    trip = load_trip(path)
+    spent = time.process_time() - began
+    assert trip.track is not None
+    assert len(trip.track) == 50_000
+    assert spent < 4
+
+
+def test_photos_are_found_beside_the_trip(tmp_path: Path) -> None:
+    """A relative path becomes that of the file; an address stays as it is."""
+    photos: JsonValue = [{"source": "p/a.jpg"}, {"source": "https://x/b.jpg?q=1"}]
+    trip = load_trip(written(tmp_path, fields(photos=photos)))
+    assert trip.photos[0].source == str(tmp_path / "p" / "a.jpg")
+    assert trip.photos[1].source == "https://x/b.jpg?q=1"
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    """What looks inside but leads outside is refused."""
+    folder = tmp_path / "trips"
+    folder.mkdir()
+    (tmp_path / "secret.gpx").write_text("<gpx/>")
+    (folder / "inside.gpx").symlink_to(tmp_path / "secret.gpx")
+    error = error_of(written(folder, fields(track={"gpx": "inside.gpx"})))
+    assert "is not a file in the folder" in error.message
+
+
+def test_an_error_in_a_gpx_file_names_that_file(tmp_path: Path) -> None:
+    """The line is one of the GPX file, not of the trip."""
+    (tmp_path / "a.gpx").write_text('<gpx>\n<trkpt lat="9" lon="x"/></gpx>')
+    error = error_of(written(tmp_path, fields(track={"gpx": "a.gpx"})))
+    assert error.file == str(tmp_path / "a.gpx")
+    assert error.line == 2
+
+
+def test_a_gpx_reference_needs_a_start_first(tmp_path: Path) -> None:
+    """Without a start it is the start that is missing."""
+    (tmp_path / "a.gpx").write_text("<gpx/>")
+    path = written(tmp_path, fields(track={"gpx": "a.gpx"}, start=None))
+    assert error_of(path).field == "start"
+
+
+def lines_of(*values: JsonValue | str) -> str:
+    """JSON Lines; a text stands as it is."""
+    return "\n".join(v if isinstance(v, str) else json.dumps(v) for v in values)
+
+
+def test_lines_are_streamed_and_told_by_their_number(tmp_path: Path) -> None:
+    """A good trip comes before the bad line is even read."""
+    path = tmp_path / "trips.jsonl"
+    path.write_text(lines_of(fields(id="a"), fields(id="b", companions=-1)))
+    trips = load_trips(path)
+    assert next(trips).id == "a"
+    with pytest.raises(TripError) as caught:
+        next(trips)
+    assert (caught.value.line, caught.value.field) == (2, "companions")
+
+
+def test_one_bad_trip_does_not_stop_the_rest(tmp_path: Path) -> None:
+    """With a function for errors every good trip comes, and every bad one is told."""
+    path = tmp_path / "trips.ndjson"
+    gpx: Fields = fields(track={"gpx": "none.gpx"})
+    path.write_text(lines_of("{", fields(id="a"), "[]", gpx, fields(id="b")))
+    errors: list[TripError] = []
+    assert [trip.id for trip in load_trips(path, on_error=errors.append)] == ["a", "b"]
+    assert [error.line for error in errors] == [1, 3, None]
+
+
+def test_a_folder_gives_its_trips_in_order_of_name(tmp_path: Path) -> None:
+    """JSON and JSON Lines files count, anything else does not."""
+    written(tmp_path, fields(id="b"), "b.json")
+    (tmp_path / "a.jsonl").write_text(lines_of(fields(id="a1"), fields(id="a2")))
+    (tmp_path / "notes.txt").write_text("no trip")
+    (tmp_path / "c.json").mkdir()
+    assert [trip.id for trip in load_trips(tmp_path)] == ["a1", "a2", "b"]
+
+
+def test_a_50_mb_file_of_lines_needs_the_memory_of_one(tmp_path: Path) -> None:
+    """Many trips may be as large as they like; only one is held."""
+    path = tmp_path / "trips.jsonl"
+    line = json.dumps(fields()).encode()
+    padded = line + b" " * (1_000_000 - len(line) - 1) + b"\n"
+    with path.open("wb") as file:
+        for _ in range(50):
+            file.write(padded)
+    assert sum(1 for _ in load_trips(path, max_bytes=2_000_000)) == 50
+
+
+@pytest.mark.parametrize("name", ["none.json", "none.jsonl", "none"])
+def test_a_missing_path_is_a_trip_error(tmp_path: Path, name: str) -> None:
+    """Neither loader lets an operating system's error through."""
+    with pytest.raises(TripError, match="cannot be read"):
+        list(load_trips(tmp_path / name))
+
+
+def test_mappings_in_code_have_the_errors_of_files() -> None:
+    """Without a file there is still the field."""
+    with pytest.raises(TripError) as caught:
+        parse_trip(fields(figures={"climb": 3}))
+    assert caught.value.field == "figures.climb"
+    assert "did you mean climb_m?" in str(caught.value)
+
+
+def test_every_sample_trip_loads_and_publishes_without_a_secret() -> None:
+    """What ships with the package keeps the rules itself."""
+    trips = list(load_trips(SAMPLES))
+    assert len(trips) >= 8
+    for trip in trips:
+        published = trip.for_publishing().model_dump_json()
+        assert trip.secrets()
+        assert not any(secret in published for secret in trip.secrets())
+
+
+@pytest.mark.parametrize(
+    ("name", "test"),
+    [
+        ("qinghai-lake-loop", lambda p: p.days == 3 and p.terrain == "lake"),
+        ("black-forest-weekend", lambda p: p.season == "autumn" and p.days == 2),
+        ("coast-night-drive", lambda p: p.part_of_day == "night"),
+        ("barely-recorded", lambda p: p.stops == () and p.highest is None),
+        ("longjing-morning", lambda p: p.part_of_day == "dawn"),
+    ],
+)
+def test_the_samples_are_the_trips_they_are_called(
+    name: str, test: Callable[[object], bool]
+) -> None:
+    """Their facts are computed, and come out as their names promise."""
+    assert test(load_trip(SAMPLES / f"{name}.json").for_publishing())
