@@ -45,13 +45,15 @@ def read_document(path: Path, *, max_bytes: int) -> TripDocument:
     Raises:
         TripError: it cannot be read, is too large, or is not JSON.
     """
-    if path.is_dir():
-        raise TripError("is a folder, not a file; load_trips reads it", file=str(path))
     try:
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
             size = os.fstat(file.fileno()).st_size
-    except OSError as error:
+    except IsADirectoryError as error:
+        raise TripError(
+            "is a folder, not a file; load_trips reads it", file=str(path)
+        ) from error
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if len(raw) > max_bytes:
         raise _too_large(str(path), size, max_bytes)
@@ -67,6 +69,22 @@ def read_lines(path: Path, *, max_bytes: int) -> Iterator[TripDocument | TripErr
     try:
         with path.open("rb") as file:
             yield from _lines(file, str(path), max_bytes=max_bytes)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def trip_files_in(path: Path) -> list[Path] | None:
+    """The trip files of a folder by name, not of its folders; None of a file.
+
+    Raises:
+        TripError: the folder cannot be read.
+    """
+    suffixes = {".json", *LINES_SUFFIXES}
+    try:
+        if not path.is_dir():
+            return None
+        found = [each for each in path.iterdir() if each.suffix.lower() in suffixes]
+        return sorted(each for each in found if each.is_file())
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -144,8 +162,10 @@ def _decoded(raw: bytes, *, file: str, first_line: int) -> str:
         ) from None
 
 
-def _unreadable(path: Path, error: OSError) -> TripError:
-    why = error.strerror or type(error).__name__
+def _unreadable(path: Path, error: OSError | ValueError) -> TripError:
+    """A path that holds NUL is a ValueError, any other trouble an OSError."""
+    said = error.strerror if isinstance(error, OSError) else None
+    why = str(error) if said is None else said
     return TripError(f"cannot be read: {why}", file=str(path))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
@@ -23,12 +23,14 @@ from .trip_files import (
     TripDocument,
     read_document,
     read_lines,
+    trip_files_in,
 )
 from .trip_records import Moment, Record
 
 HOME_RADIUS_M = 500.0
 
 OnError: TypeAlias = Literal["raise"] | Callable[[TripError], None]
+_WEB = re.compile("https?://", re.IGNORECASE)
 _SECRET_FIELDS = frozenset({"vin", "plate", "owner", "address"})
 
 
@@ -84,11 +86,10 @@ def load_trips(
 
 
 def _load_each(path: Path, max_bytes: int) -> Iterator[Trip | TripError]:
-    if path.is_dir():
-        suffixes = {".json", *LINES_SUFFIXES}
-        for file in sorted(path.iterdir()):
-            if file.suffix.lower() in suffixes and file.is_file():
-                yield from _load_each(file, max_bytes)
+    files = trip_files_in(path)
+    if files is not None:
+        for file in files:
+            yield from _load_each(file, max_bytes)
         return
     try:
         if path.suffix.lower() not in LINES_SUFFIXES:
@@ -161,7 +162,7 @@ def _photos(document: TripDocument, folder: Path) -> JsonValue:
     for index, photo in enumerate(photos):
         source = photo.get("source") if isinstance(photo, dict) else None
         if isinstance(photo, dict) and isinstance(source, str) and source.strip():
-            if urlsplit(source).scheme not in {"http", "https"}:
+            if _WEB.match(source) is None:
                 path = _inside(source, folder)
                 if path is None:
                     where = ("photos", index, "source")
@@ -182,7 +183,7 @@ def _inside(name: str, folder: Path) -> Path | None:
     path = folder / pure
     try:
         inside = path.resolve().is_relative_to(folder.resolve())
-    except OSError:
+    except (OSError, ValueError):  # too long, a loop of links, not encodable
         return None
     return path if inside else None
 
@@ -222,7 +223,8 @@ def _shown(path: tuple[str | int, ...]) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+    # Half a surrogate pair in a key could not even be printed.
+    return text[:200].encode(errors="backslashreplace").decode()
 
 
 def parse_trip(value: Mapping[str, object]) -> Trip:

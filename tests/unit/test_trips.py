@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from comfyclient.errors import TripError, UsageError
-from comfyclient.trips import load_trip, load_trips, parse_trip
+from comfyclient.trips import Trip, load_trip, load_trips, parse_trip
 
 SAMPLES = Path(__file__).parents[2] / "examples" / "trips"
 Fields = dict[str, JsonValue]
@@ -316,11 +318,84 @@ def test_a_50_mb_file_of_lines_needs_the_memory_of_one(tmp_path: Path) -> None:
     assert sum(1 for _ in load_trips(path, max_bytes=2_000_000)) == 50
 
 
-@pytest.mark.parametrize("name", ["none.json", "none.jsonl", "none"])
+@pytest.mark.parametrize("name", ["none.json", "a\0b.json", "n" * 300, "none.jsonl"])
 def test_a_missing_path_is_a_trip_error(tmp_path: Path, name: str) -> None:
     """Neither loader lets an operating system's error through."""
     with pytest.raises(TripError, match="cannot be read"):
         list(load_trips(tmp_path / name))
+
+
+_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**400), 10**400)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["\ud800", "2026-07-18T09:00:00+08:00", "https://[x", "a\0b"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        | st.fixed_dictionaries({"lat": inner, "lon": inner, "source": inner})
+    ),
+    max_leaves=6,
+)
+_names = st.sampled_from(
+    [
+        "id",
+        "title",
+        "vehicle",
+        "start",
+        "end",
+        "stops",
+        "track",
+        "figures",
+        "weather",
+        "companions",
+        "photos",
+        "highlights",
+        "terrain",
+        "language",
+        "�",
+    ]
+)
+
+
+def outcome(path: Path) -> Trip | TripError:
+    """The trip of a file, or what is wrong with it."""
+    try:
+        return load_trip(path)
+    except TripError as error:
+        return error
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes=st.dictionaries(_names, _values, max_size=3))
+def test_any_json_is_a_trip_or_a_trip_error(
+    tmp_path_factory: pytest.TempPathFactory, changes: Fields
+) -> None:
+    """No value in any field raises anything else, here or when it is published."""
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps({**fields(), **changes}))
+    found = outcome(path)
+    if isinstance(found, Trip):
+        assert found.for_publishing().model_dump_json().encode()
+    else:
+        assert found.line is not None
+        assert str(found).encode()
+
+
+@settings(max_examples=60, deadline=None)
+@given(raw=st.binary(max_size=60), at=st.integers(0, 400))
+def test_any_bytes_are_a_trip_or_a_trip_error(
+    tmp_path_factory: pytest.TempPathFactory, raw: bytes, at: int
+) -> None:
+    """A damaged file is told as such, wherever the damage is."""
+    path = tmp_path_factory.getbasetemp() / "damaged.json"
+    whole = json.dumps(fields()).encode()
+    path.write_bytes(whole[:at] + raw + whole[at + len(raw) :])
+    found = outcome(path)
+    assert isinstance(found, Trip) or found.line is not None
+    assert str(found).encode()
 
 
 def test_mappings_in_code_have_the_errors_of_files() -> None:
