@@ -355,7 +355,7 @@ _names = st.sampled_from(
         "highlights",
         "terrain",
         "language",
-        "�",
+        "\ud800",
     ]
 )
 
