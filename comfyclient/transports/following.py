@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from ..errors import (
     BadAnswerError,
     ComfyClientError,
-    JobInterruptedError,
     JobLostError,
     RefusedError,
     ServerFaultError,
@@ -34,18 +33,20 @@ from ..events import (
 )
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import Workflow
-from .answers import Outcome, Whereabouts
+from .answers import Whereabouts
 from .base import Follower, Ticket, Verdict
-from .failures import read_execution_error
 from .listener import Listener
 from .lookup import Lookup, Sighting
 from .messages import Ended, Heard, Signal
+from .verdicts import verdict_of
 
 _log = logging.getLogger("comfyclient.transports.following")
 
 LOOK_TIMEOUT, LEAST_PATIENCE = 20.0, 0.5
 SETTLE = 0.03
 """Seconds after `execution_success` until the history is asked: it is stored later."""
+LINGER = 0.5
+"""Seconds that the socket may still speak of a job that the server has ended."""
 RARELY, AT_MOST = 2.0, 10.0
 """Seconds between looks while the websocket is healthy: at first, and later."""
 OFTEN, AT_LEAST = 0.1, 2.0
@@ -64,7 +65,11 @@ class _Followed:
     follower: Follower
     since: float
     due: float
+    ending: bool = False
+    """The socket said that it ended."""
     settled: bool = False
+    """It also said that the history has it: nothing more will be heard."""
+    lingered: bool = False
     misses: int = 0
     early: list[Heard | Ended] | None = None
     """Signals held back while those that came before them are being told."""
@@ -202,6 +207,7 @@ class Following:
                     self._running = known
                 followed.follower.heard(event)
             case Ended(settled=settled):
+                followed.ending = True
                 self._hasten(known, 0.0 if settled else SETTLE, settled=settled)
                 if self._running == known:
                     self._running = None
@@ -260,7 +266,8 @@ class Following:
         """Seconds until the next look: more often without a websocket, jittered."""
         age = self._clock.monotonic() - followed.since
         healthy = self._listener is not None and self._listener.registered
-        low, high = (RARELY, AT_MOST) if healthy else (OFTEN, AT_LEAST)
+        calm = healthy and not followed.ending
+        low, high = (RARELY, AT_MOST) if calm else (OFTEN, AT_LEAST)
         seconds = min(max(age * 0.1, low), high) * random.uniform(0.8, 1.2)
         # the end of the job's time is not slept through
         left: float = followed.follower.deadline.remaining()
@@ -321,12 +328,26 @@ class Following:
             return
         followed.misses = 0
         if sighting.outcome is not None:
-            self._end(followed, verdict_of(sighting.outcome, followed.workflow))
+            if not self._may_hear_more(followed):
+                self._end(followed, verdict_of(sighting.outcome, followed.workflow))
         elif sighting.where is Whereabouts.RUNNING:
             self._running = followed.ticket.prompt_id
             followed.follower.heard(Started())
         else:
             followed.follower.heard(Queued(sighting.position))
+
+    def _may_hear_more(self, followed: _Followed) -> bool:
+        """Give the socket a moment, once: its last frames may be on their way.
+
+        Some nodes send their pictures over it alone.
+        """
+        listener = self._listener
+        hears = listener is not None and listener.hears(followed.ticket.client_id)
+        if not hears or followed.settled or followed.lingered:
+            return False
+        followed.lingered = True
+        self._hasten(followed.ticket.prompt_id, LINGER, settled=False)
+        return True
 
     def _missed(self, followed: _Followed) -> None:
         followed.misses += 1
@@ -369,24 +390,3 @@ class Following:
         if self._running in self._followed and listener.quiet_for > DEAF_AFTER:
             _log.info("%s: the websocket went deaf; dialling anew", self._name)
             listener.register_again()
-
-
-def verdict_of(outcome: Outcome, workflow: Workflow) -> Verdict:
-    """A server's outcome as ours, with its failure as an error of our tree."""
-    return Verdict(
-        error=_error_of(outcome, workflow),
-        outputs=outcome.outputs,
-        cached_nodes=outcome.cached_nodes,
-        started_at=outcome.started_at,
-        ended_at=outcome.ended_at,
-    )
-
-
-def _error_of(outcome: Outcome, workflow: Workflow) -> ComfyClientError | None:
-    if outcome.state == "success":
-        return None
-    if outcome.state == "cancelled":
-        return JobInterruptedError("the job was interrupted on the server")
-    if outcome.failure is None:
-        return JobLostError("the server says that the job failed, but not how")
-    return read_execution_error(outcome.failure, workflow)

@@ -77,6 +77,10 @@ class Listener:
         """Whether the server has confirmed this connection."""
         return self._registered
 
+    def hears(self, client_id: str) -> bool:
+        """Whether the messages to this client arrive here now."""
+        return self._registered and client_id == self._client_id
+
     @property
     def quiet_for(self) -> float:
         """Seconds since the last message; a deaf socket still answers pings."""
@@ -126,9 +130,8 @@ class Listener:
             try:
                 connection = self._connect()
             except Exception as error:  # noqa: BLE001  hostile headers raise anything
-                refused = isinstance(error, WebSocketBadStatusException)
                 self._lost(_reason(error))
-                self._pause(REFUSED_BACKOFF if refused else backoff)
+                self._pause(REFUSED_BACKOFF if _is_refusal(error) else backoff)
                 backoff = min(backoff * 2, LAST_BACKOFF)
                 continue
             try:
@@ -243,6 +246,11 @@ class Listener:
         if wire is not None:  # it may be closing in its own thread meanwhile
             with suppress(OSError):
                 wire.shutdown(socket.SHUT_RDWR)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether there is no websocket here; a 5xx is a server that is starting."""
+    return isinstance(error, WebSocketBadStatusException) and error.status_code < 500
 
 
 def _check_accepted(connection: websocket.WebSocket) -> None:
