@@ -22,6 +22,8 @@ Segment: TypeAlias = tuple[Point, ...]
 
 ROUTE_POINTS = 400
 PROFILE_SAMPLES = 120
+_SAMPLED = 50
+"""Points looked at for each point of a simplified segment."""
 
 
 class _Published(BaseModel):
@@ -190,8 +192,11 @@ def simplified_segments(
 
 
 def _thinned(segment: Segment, count: int) -> Segment:
-    kept = simplified([(p[0], p[1]) for p in segment], max_points=count)
-    return tuple(segment[index] for index in kept)
+    # Some curves cost the algorithm points times count: very long ones are sampled.
+    stride = max(1, len(segment) // (_SAMPLED * count))
+    sampled = (*segment[:-1:stride], segment[-1])
+    kept = simplified([(p[0], p[1]) for p in sampled], max_points=count)
+    return tuple(sampled[index] for index in kept)
 
 
 def profile_of(segments: Sequence[Segment], *, samples: int) -> tuple[float, ...]:

@@ -30,6 +30,8 @@ from .trip_records import Moment, Record
 HOME_RADIUS_M = 500.0
 
 OnError: TypeAlias = Literal["raise"] | Callable[[TripError], None]
+_SCHEME = re.compile("[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+"""A URL, or a drive of Windows."""
 _WEB = re.compile("https?://", re.IGNORECASE)
 _SECRET_FIELDS = frozenset({"vin", "plate", "owner", "address"})
 
@@ -178,7 +180,7 @@ def _photos(document: TripDocument, folder: Path) -> JsonValue:
 def _inside(name: str, folder: Path) -> Path | None:
     """The file of that relative name, None where it would leave the folder."""
     pure = PurePosixPath(name.replace("\\", "/"))
-    if pure.is_absolute() or ".." in pure.parts or ":" in name or "\0" in name:
+    if pure.is_absolute() or ".." in pure.parts or _SCHEME.match(name) is not None:
         return None
     path = folder / pure
     try:

@@ -296,6 +296,16 @@ def test_a_route_never_has_more_points_than_asked(
     assert all(len(segment) >= 2 for segment in found)
 
 
+def test_a_long_curve_that_splits_badly_is_still_simplified_soon() -> None:
+    """A curve whose farthest point is always near its end does not cost squares."""
+    curve = tuple(
+        (60 * (1 - 0.9995**i), 60 * i / 60_000, None, None) for i in range(60_000)
+    )
+    (route,) = simplified_segments((curve,), max_points=400)
+    assert 2 < len(route) <= 400
+    assert (route[0], route[-1]) == (curve[0], curve[-1])
+
+
 def test_speed_is_measured_or_computed() -> None:
     """Without readings the points' own times give the speed for the line's colour."""
     published = trip().for_publishing()

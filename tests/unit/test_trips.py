@@ -241,9 +241,12 @@ def test_a_trip_of_50000_points_loads_in_about_a_second(tmp_path: Path) -> None:
 
 def test_photos_are_found_beside_the_trip(tmp_path: Path) -> None:
     """A relative path becomes that of the file; an address stays as it is."""
-    photos: JsonValue = [{"source": "p/a.jpg"}, {"source": "https://x/b.jpg?q=1"}]
+    photos: JsonValue = [
+        {"source": "p/12:30.jpg"},
+        {"source": "https://x/b.jpg?q=1"},
+    ]
     trip = load_trip(written(tmp_path, fields(photos=photos)))
-    assert trip.photos[0].source == str(tmp_path / "p" / "a.jpg")
+    assert trip.photos[0].source == str(tmp_path / "p" / "12:30.jpg")
     assert trip.photos[1].source == "https://x/b.jpg?q=1"
 
 
