@@ -34,7 +34,7 @@ def curve(rng: np.random.Generator, count: int, *, waves: float) -> Floats:
     part = places - index
     eased = part * part * (3 - 2 * part)
     mixed = values[index] * (1 - eased) + values[index + 1] * eased
-    return mixed.astype(np.float32)
+    return np.asarray(mixed, np.float32)
 
 
 def crag(rng: np.random.Generator, count: int, *, waves: float, rough: float) -> Floats:

@@ -58,7 +58,7 @@ DEFAULTS = {
     "light": Palette(
         paper="#f7f1e3",
         ink="#1d2b36",
-        muted="#66727a",
+        muted="#5b666d",
         accent="#c8502f",
         map_ink="#14242f",
         map_halo="#f9f4e8",

@@ -211,6 +211,8 @@ class Panel:
         y = top
         for line in lines:
             most = int((floor - y) / step + 0.12)
+            if most < 1:
+                break
             for piece in cropped(
                 line, width=self._width, most_lines=most, measure=gauge
             ):

@@ -118,7 +118,7 @@ def paint_sides(
     depth = np.maximum(rows - crest[None, :], 0)
     smooth = _smooth(crest, max(2, canvas.width // 120))
     wander = (zigzag(rng, bottom - top, waves=7) - 0.5)[:, None]
-    shift = depth * (0.22 * sunward) + wander * np.minimum(depth, 34) * 0.8
+    shift = depth * (0.22 * sunward) + wander * np.minimum(depth, 30) * 0.45
     source = np.clip(canvas.xs[None, :] + shift, 0, canvas.width - 1).astype(int)
     slope = np.gradient(smooth)[source] * sunward
     lit = 1 / (1 + np.exp(-slope * 7))

@@ -197,11 +197,12 @@ def _clothe(
     tall = canvas.height * (0.008 + 0.03 * nearness**1.5)
     dark = mix(relief.shaded(colour, share=0.55), colours.haze, share=0.1)
     if brief.terrain in {"forest", "mountains"}:
-        dense = 260 if brief.terrain == "forest" else int(150 * nearness)
+        dense = 420 if brief.terrain == "forest" else int(150 * nearness)
         count = int(dense * (1.15 - 0.5 * nearness))
+        sink = canvas.height * 0.06 if brief.terrain == "forest" else tall * 0.7
         clumps = 0 if brief.terrain == "forest" else 7
         spots = growth.along(
-            crest, rng=rng, count=count, tall=tall * 1.3, clumps=clumps, sink=tall * 0.7
+            crest, rng=rng, count=count, tall=tall * 1.3, clumps=clumps, sink=sink
         )
         if brief.terrain == "forest" and brief.season == "autumn":
             _mixed_wood(canvas, colours, spots, dark=dark)

@@ -86,14 +86,14 @@ _LIGHTS = {
     "night": "#f5efd8",
 }
 _PAPERS = {
-    "dawn": ("#fbf1ea", "#3a2a3c", "#7d6b78"),
-    "day": ("#f7f1e3", "#1f2d36", "#68737a"),
+    "dawn": ("#fbf1ea", "#3a2a3c", "#6e5b69"),
+    "day": ("#f7f1e3", "#1f2d36", "#5b666d"),
     "dusk": ("#241a38", "#fbeedd", "#b7a3b5"),
     "night": ("#0d182b", "#edf2f7", "#91a3b9"),
 }
 _ACCENTS = {
     "spring": ("#c2476b", "#ff9fb5"),
-    "summer": ("#d1502c", "#ffc247"),
+    "summer": ("#bd4322", "#ffc247"),
     "autumn": ("#b5451f", "#ffb057"),
     "winter": ("#28648f", "#9fd3f5"),
 }
@@ -131,6 +131,10 @@ def scene_colours(
     """The colours of one scene."""
     sky = _sky(season, daylight, weather=weather)
     slopes = _slopes(season, daylight, terrain=terrain)
+    snow = _snowy("#fdfdff", sky, daylight=daylight)
+    ground = slopes[3]
+    if season == "winter" and terrain not in {"city", "desert"}:
+        ground = mix(ground, snow, share=0.45)
     foliage = _FOLIAGE["summer" if terrain == "desert" else season]
     return SceneColours(
         sky=sky,
@@ -139,8 +143,8 @@ def scene_colours(
         far=slopes[0],
         middle=slopes[1],
         near=slopes[2],
-        ground=slopes[3],
-        snow=_snowy("#fdfdff", sky, daylight=daylight),
+        ground=ground,
+        snow=snow,
         snow_shade=_snowy("#b4cbe3", sky, daylight=daylight),
         foliage=tuple(_toned(rgb(leaf), daylight) for leaf in foliage),
         flowers=tuple(_toned(rgb(petal), daylight) for petal in _FLOWERS[season]),

@@ -19,9 +19,14 @@ from .reading import (
     verdict,
     whole,
 )
+from .typesetting import ELLIPSIS
 
 ALIGNS = ["left", "center", "right"]
 _MOST_FIGURES = 6
+_MOST_LINES = 24
+# More signs than these never fit; they would only cost time.
+_MOST_SIGNS = {"title": 240, "kicker": 200, "footer": 300, "footer_right": 200}
+_MOST_SIGNS_ELSEWHERE = 900
 
 
 class TripTextPanel:
@@ -118,7 +123,7 @@ class TripTextPanel:
             subtitle=_clean("subtitle", subtitle, path=path),
             lines=[
                 _clean(f"lines[{i}]", line, path=path)
-                for i, line in enumerate(read_lines("lines", lines))
+                for i, line in enumerate(read_lines("lines", lines)[:_MOST_LINES])
             ],
             figures=_clean_figures(read_figures("figures", figures), path=path),
             footer=_clean("footer", footer, path=path),
@@ -150,7 +155,8 @@ def _json(tooltip: str) -> tuple[str, dict[str, Any]]:
 def _clean(name: str, value: Any, *, path: str) -> str:
     plain = normalised(text(name, value))
     check_glyphs(name, plain, path=path)
-    return plain
+    most = _MOST_SIGNS.get(name, _MOST_SIGNS_ELSEWHERE)
+    return plain if len(plain) <= most else plain[:most].rstrip() + ELLIPSIS
 
 
 def _clean_figures(figures: list[Figure], *, path: str) -> list[Figure]:
