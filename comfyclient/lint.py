@@ -294,16 +294,16 @@ def _manifest_findings(template: Template, classes: set[str]) -> Iterator[Findin
         "requirements.node_classes", set(manifest.requirements.node_classes), classes
     )
     yield from _compared(
-        "trip.takes", set() if part is None else set(part.takes), source.trip_fields
+        "trip.takes",
+        set() if part is None else set(part.takes),
+        set(source.trip_fields),
     )
     for name in manifest.parameters:
         if name not in source.param_names:
             yield Finding("warning", f"{SOURCE} does not use the parameter {name!r}")
 
 
-def _compared(
-    key: str, declared: set[str], used: frozenset[str] | set[str]
-) -> Iterator[Finding]:
+def _compared(key: str, declared: set[str], used: set[str]) -> Iterator[Finding]:
     """A manifest's list must hold what is used, and should hold no more."""
     for name in sorted(used - declared):
         yield Finding("error", f"{name!r} is used, but is not in the manifest's {key}")

@@ -47,7 +47,7 @@ class TripPart(_Part):
     def _known(cls, names: list[str]) -> list[str]:
         for name in names:
             if name not in TRIP_FIELDS:
-                raise ValueError(f"a trip has no {name!r}{_meant(name, TRIP_FIELDS)}")
+                raise ValueError(f"a trip has no {name!r}{meant(name, TRIP_FIELDS)}")
         return names
 
 
@@ -182,7 +182,7 @@ class Manifest(_Part):
         if name not in self.parameters:
             known = ", ".join(self.parameters) or "none"
             raise ParameterError(
-                f"there is no parameter {name!r}{_meant(name, self.parameters)}",
+                f"there is no parameter {name!r}{meant(name, self.parameters)}",
                 template=self.ref,
                 hint=f"its parameters: {known}",
             )
@@ -241,7 +241,7 @@ def _said(error: ErrorDetails) -> str:
     key = ".".join(k for k in keys if k not in _TAGS)
     match error["type"]:
         case "extra_forbidden":
-            return f"{key} is unknown{_meant(keys[-1], _fields_at(keys))}"
+            return f"{key} is unknown{meant(keys[-1], _fields_at(keys))}"
         case "missing":
             return f"{key} is missing"
         case "union_tag_not_found":
@@ -275,7 +275,8 @@ def _fields_at(keys: list[str]) -> Iterable[str]:
     return _PARTS[parents[-1] if parents else ""]
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: what may have been meant."""
     close = get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 

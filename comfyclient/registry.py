@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from .errors import ConfigError, TemplateNotFoundError
-from .manifest import FILE, NAME, VERSION
+from .manifest import FILE, NAME, VERSION, meant
 from .template import SAMPLE, SOURCE, Template
 
 _REF = re.compile(rf"(?P<name>{NAME.pattern})(@(?P<range>[^@]+))?")
@@ -157,10 +156,8 @@ def _no_such_name(
     name: str, entries: Sequence[TemplateEntry], roots: Sequence[Path]
 ) -> TemplateNotFoundError:
     names = sorted({entry.name for entry in entries})
-    close = get_close_matches(name, names, n=1)
-    meant = f"; did you mean {close[0]!r}?" if close else ""
     there = ", ".join(entry.ref for entry in entries) or "nothing"
     return TemplateNotFoundError(
-        f"there is no template {name!r}{meant}",
+        f"there is no template {name!r}{meant(name, names)}",
         hint=f"in {', '.join(map(str, roots))} there is {there}",
     )

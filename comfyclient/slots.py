@@ -167,10 +167,10 @@ class SlotTemplate:
             RenderError: it cannot be compiled or uses what no template may.
         """
         self.name = name
-        self.trip_fields: frozenset[str] = frozenset()
-        """The trip's attributes that the template reads."""
+        self.trip_fields: Mapping[str, int] = {}
+        """The trip's attributes that the template reads, each with its first line."""
         self.param_names: Mapping[str, int] = {}
-        """The parameters that the template reads, and the line of the first use."""
+        """The parameters that the template reads, each with its first line."""
         self.names: frozenset[str] = frozenset()
         """Which of `NAMES` it reads."""
         self.slots: tuple[Slot, ...] = ()
@@ -229,7 +229,7 @@ class SlotTemplate:
         return f"<template {self.name}>"
 
     def _check(self, tree: nodes.Template) -> None:
-        trip: set[str] = set()
+        trip: dict[str, int] = {}
         params: dict[str, int] = {}
         names: set[str] = set()
         own = {n.name for n in tree.find_all(nodes.Name) if n.ctx == "store"}
@@ -241,11 +241,11 @@ class SlotTemplate:
                 names.add(node.name)
             match _member(node):
                 case ("trip", name):
-                    trip.add(name)
+                    trip.setdefault(name, node.lineno)
                 case ("params", name):
                     params.setdefault(name, node.lineno)
-        self.trip_fields, self.names = frozenset(trip), frozenset(names)
-        self.param_names = params
+        self.trip_fields, self.param_names = trip, params
+        self.names = frozenset(names)
 
     def _wrap(self, tree: nodes.Template) -> None:
         """Put each slot's expression into the filter that serialises and counts it."""

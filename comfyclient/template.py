@@ -25,7 +25,7 @@ from .errors import (
 from .filters import MAX_SEED
 from .graph import Graph, GraphProblem, graph_problems, with_meta
 from .jsontext import Member, duplicate, members
-from .manifest import FILE, Manifest, load_manifest
+from .manifest import FILE, TRIP_FIELDS, Manifest, load_manifest, meant
 from .published import PublishedTrip
 from .slots import Filled, Slot, SlotTemplate
 from .trips import Trip
@@ -91,12 +91,23 @@ class Template:
 
         Raises:
             TemplateError: it cannot be read.
-            RenderError: it cannot be compiled, or reads an undeclared parameter.
+            RenderError: it cannot be compiled, or reads what there is not.
         """
-        source = SlotTemplate(self._bytes(SOURCE).decode("utf-8-sig"), self.ref)
+        try:
+            text = self._bytes(SOURCE).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise self._error(f"is not UTF-8, from byte {error.start} on", None) from (
+                error
+            )
+        source = SlotTemplate(text, self.ref)
         for name, line in source.param_names.items():
             if name not in self.manifest.parameters:
                 raise self._error(f"the manifest has no parameter {name!r}", line)
+        for name, line in source.trip_fields.items():
+            if name not in TRIP_FIELDS:
+                raise self._error(
+                    f"a trip has no {name!r}{meant(name, TRIP_FIELDS)}", line
+                )
         return source
 
     @cached_property
