@@ -91,7 +91,7 @@ def test_not_accepted(body: bytes) -> None:
 
 def test_queue_order() -> None:
     """Pending jobs come as a heap: they are sorted by number, then by id."""
-    pending = [[5, "e"], [-2.5, "b"], [5, "c"], [float("nan"), "z"], [1, "a"]]
+    pending = [[5, "e"], [float("nan"), "z"], [-2.5, "b"], [5, "c"], [1, "a"]]
     view = read_queue(
         packed(
             {
@@ -212,6 +212,7 @@ def test_cancelled() -> None:
 
     assert (outcome.state, outcome.interrupted_node) == ("cancelled", "3")
     assert outcome.failure is None
+    assert ended("error", ["execution_interrupted", {}]).state == "cancelled"
 
 
 def test_error_without_messages() -> None:
@@ -224,6 +225,9 @@ def test_blocked_is_no_failure() -> None:
     outcome = ended("success", START, BLOCKED, SUCCESS)
 
     assert (outcome.state, outcome.failure) == ("success", None)
+    failure = ended("error", START, RAISED, BLOCKED).failure
+    assert failure is not None
+    assert failure.exception_type == "ValueError"
 
 
 @pytest.mark.parametrize(

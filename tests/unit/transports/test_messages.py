@@ -133,11 +133,13 @@ def test_progress_state() -> None:
         "3.0.0.2": {"state": "running", "value": 2, "max": 5, "display_node_id": "3"},
         "3.0.0.3": {"state": "finished", "value": 1, "max": 1},
         "4": {"state": "error"},
+        "inner": {"state": "running", "value": 1, "max": 5, "display_node_id": "6"},
     }
 
     assert read_frame(frame("progress_state", prompt_id="p", nodes=nodes)) == (
         Heard("p", NodeFinished("1")),
         Heard("p", NodeProgress("3", 2, 5)),
+        Heard("p", NodeProgress("6", 1, 5)),
     )
 
 
@@ -277,7 +279,8 @@ def test_binary(raw: bytes, signal: object) -> None:
         binary(1),
         binary(1, 1),
         binary(3),
-        binary(3, 5, b"abc"),
+        binary(3, 1),
+        binary(3, 4, b"abc"),
         binary(3, 2**32 - 1, b"abc"),
         binary(3, 1, b"\xff"),
         binary(4),

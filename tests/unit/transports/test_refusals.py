@@ -329,3 +329,10 @@ def test_odd_entries(odd: JsonValue) -> None:
     }
 
     assert refusal(body).issues
+
+
+def test_unprintable_node_id() -> None:
+    """An id that no terminal can show does not break the message."""
+    errors: JsonValue = {"errors": [issue("k")]}
+
+    assert "node \\ud800" in str(refusal({"node_errors": {"\ud800": errors}}))
