@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -526,6 +526,50 @@ def test_every_step_is_a_sign_of_life(opened: Opener, clock: FakeClock) -> None:
         mine.changed(job_id, JobState.RUNNING)
 
     assert not other.claim(job_id)
+
+
+def test_frequent_steps_renew_the_lease(opened: Opener, clock: FakeClock) -> None:
+    """Steps closer together than the lease's third renew it nevertheless."""
+    mine, other = opened(lease_s=60), opened()
+    job_id = sent(mine).job_id
+    for _ in range(8):
+        clock.advance(15)
+        mine.changed(job_id, JobState.RUNNING)
+
+    assert not other.claim(job_id)
+
+
+def test_lease_of_exactly_its_seconds(opened: Opener, clock: FakeClock) -> None:
+    """A lease of 60 seconds is over after 60 seconds."""
+    job_id = sent(opened(lease_s=60)).job_id
+    clock.advance(60)
+
+    assert opened().claim(job_id)
+
+
+def test_owner_that_is_not_in_the_ledger(tmp_path: Path) -> None:
+    """A job whose owner's row somebody deleted can be claimed."""
+    file = tmp_path / "ledger.db"
+    with Ledger(file) as mine, Ledger(file) as other:
+        job_id = sent(mine).job_id
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("DELETE FROM comfyclient_owner")
+
+        assert other.claim(job_id)
+
+
+def test_acceptance_told_twice(ledger: Ledger, clock: FakeClock) -> None:
+    """The time of the first acceptance stands."""
+    first = sent(ledger).attempt
+    assert first is not None
+    clock.advance(5)
+    ledger.accepted(
+        first.job_id, attempt_id=first.attempt_id, prompt_id="p", number=None
+    )
+    again = ledger.job(first.job_id).attempt
+
+    assert again is not None
+    assert again.accepted_at == first.accepted_at
 
 
 def test_expired_owner_goes_on_when_nobody_took_over(

@@ -353,6 +353,19 @@ def test_locked_by_another_process(file: Path) -> None:
         assert ledger.changed("j1", JobState.FAILED)
 
 
+def test_writer_has_the_lock_from_its_start(file: Path) -> None:
+    """Between a step's look and its write nobody else can write; readers can."""
+    with Ledger(file) as ledger:
+        ledger.intend(intent())
+        with (
+            closing(sqlite3.connect(file, isolation_level=None, timeout=0)) as other,
+            ledger._database.writing(),
+        ):
+            assert other.execute("SELECT count(*) FROM comfyclient_job").fetchone()
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+
+
 def test_locked_at_the_start(file: Path) -> None:
     """A file that another keeps to itself cannot be opened: busy, not damaged."""
     filled(file)
