@@ -13,25 +13,156 @@ import comfyclient
 
 PACKAGE = Path(comfyclient.__file__).parent
 
-FLOORS: list[set[str]] = [
-    {"errors", "timing"},
-    {"outputs", "graph", "jsontext", "geography", "sun"},
-    {"events", "workflow"},
-]
+FLOORS = """
+errors timing
+geography graph jsontext sun tracks privacy
+outputs config
+workflow
+events
+gpx trip_files trip_records trip_facts published recorded publishing trips
+copy_facts copy_chinese copy_english copywriter
+filters slots parameters uploads manifest
+template
+registry
+hostile lint
+ledger_lease ledger_records ledger_schema ledger_rows ledger_faults
+ledger_database ledger_owner ledger_steps
+ledger
+transports.__init__ transports.dialect transports.endpoint transports.wire
+transports.refusals transports.results
+transports.base transports.messages
+transports.failures transports.answers
+transports.session transports.http transports.listener
+transports.lookup transports.verdicts
+transports.following
+transports.comfyui
+progress router result course
+job dispatch
+placement
+wiring
+client
+__init__
+console
+cli
+__main__
+"""
+"""From the ground up: a module imports from its own line and the lines above it.
+
+`wiring` alone goes further: it names the embedded engine and the node pack.
+"""
+
+ISLANDS = {"local": {"errors", "timing"}, "comfy_nodes": set[str]()}
+"""Folders that lean on themselves alone, and on these modules."""
+
+GARDEN = "testing"
+"""The test kit looks at everything, and nothing looks at it."""
+
+
+def module_of(file: Path) -> str:
+    """A file's module, without the package's name."""
+    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
 
 
 def imports_of(file: Path) -> set[str]:
     """The modules of ours that a file imports, without the package's name."""
-    parts = file.relative_to(PACKAGE).with_suffix("").parts
-    home = list(parts[:-1])
+    home = list(file.relative_to(PACKAGE).parts[:-1])
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             stem = home[: len(home) - node.level + 1]
-            if node.module:
-                found.add(".".join([*stem, node.module]))
-            else:
-                found |= {".".join([*stem, alias.name]) for alias in node.names}
-    return found
+            names = [node.module] if node.module else [a.name for a in node.names]
+            found |= {".".join([*stem, name]) for name in names}
+    return found - {"__version__"}
 
 
+def files(*, islands: bool) -> list[Path]:
+    """The package's files, on the islands or off them."""
+    found = [f for f in sorted(PACKAGE.rglob("*.py")) if room_of(f) != GARDEN]
+    return [f for f in found if (room_of(f) in ISLANDS) is islands]
+
+
+def room_of(file: Path) -> str:
+    """The top folder or module that a file belongs to."""
+    return module_of(file).split(".")[0]
+
+
+def floors() -> dict[str, int]:
+    """Each module's floor."""
+    lines = FLOORS.strip().splitlines()
+    return {name: floor for floor, line in enumerate(lines) for name in line.split()}
+
+
+def test_every_module_has_its_floor() -> None:
+    """A new module is given a place before it is written."""
+    assert {module_of(file) for file in files(islands=False)} == set(floors())
+
+
+@pytest.mark.parametrize("file", files(islands=False), ids=module_of)
+def test_a_module_imports_only_from_its_floor_and_below(file: Path) -> None:
+    """Data flows one way."""
+    floor = floors()
+    name = module_of(file)
+    allowed = {other for other, at in floor.items() if at <= floor[name]}
+    if name == "wiring":
+        allowed |= {"local.engine", "comfy_nodes"}
+
+    assert imports_of(file) <= allowed
+
+
+@pytest.mark.parametrize("file", files(islands=True), ids=module_of)
+def test_an_island_stays_an_island(file: Path) -> None:
+    """The engine and the node pack do not lean on the client."""
+    island = room_of(file)
+    foreign = {
+        name
+        for name in imports_of(file)
+        if name.split(".")[0] != island and name not in ISLANDS[island]
+    }
+
+    assert foreign == set()
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """There is no circle, on a floor or between floors."""
+    graph = {module_of(f): imports_of(f) for f in sorted(PACKAGE.rglob("*.py"))}
+    settled: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"a circle: {' → '.join([*path, name])}"
+        if name in settled:
+            return
+        for other in graph.get(name, ()):
+            visit(other, (*path, name))
+        settled.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """Optional packages, the database and the command line wait until they are used."""
+    heavy = {"aiohttp", "PIL", "numpy", "dashscope", "oss2", "sqlalchemy", "rich"}
+    program = "import sys, comfyclient; print(*sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert not set(done.stdout.split()) & heavy
+
+
+def test_everything_promised_is_there_and_sorted() -> None:
+    """`__all__` names what exists, each once."""
+    names = comfyclient.__all__
+
+    assert names == sorted(set(names))
+    assert all(hasattr(comfyclient, name) for name in names)
+
+
+def test_the_public_names_are_pinned() -> None:
+    """A name that goes or comes is a decision, not an accident."""
+    assert set(comfyclient.__all__) == {
+        "Client", "ComfyClientError", "Job", "JobStatus", "Output", "OutputRef",
+        "Provenance", "Result", "Settings", "Trip", "Workflow", "__version__",
+        "load_settings", "load_trip", "load_trips",
+    }  # fmt: skip

@@ -110,8 +110,10 @@ def test_no_place_near_home_is_in_the_graph(file: Path) -> None:
     trip = load_trip(file)
     homes = _ends(trip)
 
-    workflow = Registry().find("trip-postcard").render(
-        trip, {}, seed=7, home_radius_m=RADIUS_M
+    workflow = (
+        Registry()
+        .find("trip-postcard")
+        .render(trip, {}, seed=7, home_radius_m=RADIUS_M)
     )
 
     places = list(coordinates_in(dict(workflow.graph)))
