@@ -56,14 +56,10 @@ class Announcer:
 
     def started(self, node_id: str) -> None:
         """A node begins."""
-        self._hub.running_node = node_id
         self._node_state(node_id, value=0.0, total=1.0, state="running")
         if self._client_id is not None:
+            self._hub.running_node = self._graph.display_id(node_id)
             self._post("executing", self._node_names(node_id))
-
-    def resumed(self, node_id: str) -> None:
-        """A node goes on with what the nodes that it added gave."""
-        self._hub.running_node = node_id
 
     def executed(self, node_id: str, ui: dict[str, Any] | None) -> None:
         """A node shows something.
@@ -118,7 +114,10 @@ class Announcer:
                 "value": value,
                 "max": total,
                 "prompt_id": self._prompt_id,
-                "node": node_id,
+                # Older servers named the node that they had last announced.
+                "node": node_id
+                if self._behaviour.feature_flags
+                else self._hub.running_node,
             },
         )
         if preview is not None and not named:
@@ -131,6 +130,10 @@ class Announcer:
         name = node_id.encode()
         body = struct.pack(">I", len(name)) + name + text.encode()
         self._hub.post_binary(BinaryEvent.TEXT, body, sid=self._client_id)
+
+    def own_message(self, kind: str, data: Any) -> None:
+        """A node sends something that only its pack understands."""
+        self._post(kind, data)
 
     def _post(self, kind: str, data: dict[str, Any]) -> None:
         self._hub.post(kind, data, sid=self._client_id)

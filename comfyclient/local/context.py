@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -39,6 +39,9 @@ class Execution(Protocol):
 
     def report_text(self, text: str, *, node_id: str | None = None) -> None:
         """Show a line of text at the node."""
+
+    def report_message(self, kind: str, data: Any) -> None:
+        """Send the prompt's client a message of the node's own kind."""
 
     def check_interrupted(self) -> None:
         """Raise when the prompt was interrupted."""

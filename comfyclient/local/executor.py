@@ -143,6 +143,10 @@ class _PromptRun:
         """Show the client a line of text at the node."""
         self._tell.text(self._node_id if node_id is None else node_id, text)
 
+    def report_message(self, kind: str, data: Any) -> None:
+        """Send the client a message of the node's own kind."""
+        self._tell.own_message(kind, data)
+
     def check_interrupted(self) -> None:
         """Raise when the prompt was interrupted."""
         self._executor.interruption.check()
@@ -198,7 +202,6 @@ class _PromptRun:
     def _run_node(self, node_id: str) -> bool:
         """Run one node; False if it waits for nodes that it added."""
         if node_id in self._expanded:
-            self._tell.resumed(node_id)
             result = self._expanded.pop(node_id)
             result.outputs = self._resolved(node_id, result)
         elif (entry := self._cached.get(node_id)) is not None:

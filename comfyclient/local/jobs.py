@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from .prompt_queue import QueueItem
 from .versions import Behaviour
@@ -28,6 +29,14 @@ _MEDIA_BY_ENDING = {
     **dict.fromkeys(_THREE_D, "3d"),
 }
 _TEXT_SHOWN = 1024
+
+
+def is_canonical_uuid(value: Any) -> bool:
+    """Whether this is a UUID in lower case with hyphens, as prompt ids must be."""
+    try:
+        return isinstance(value, str) and str(UUID(value)) == value
+    except ValueError:
+        return False
 
 
 def waiting_job(item: QueueItem, *, status: str, behaviour: Behaviour) -> Job:

@@ -71,7 +71,7 @@ class ExecutionPlan:
                 self._waits_for[other].discard(node_id)
 
     def _pleasing(self, ready: list[str]) -> str:
-        """Of several, the one that soonest shows something: an output, or its feeder."""
+        """Of several, the one that shows something soonest: an output or its feeder."""
         for node_id in ready:
             if self._is_output(node_id):
                 return node_id

@@ -113,6 +113,8 @@ class FileRoutes:
 
     def _view_path(self, query: Any) -> Path | web.Response:
         name, root = self._folders.of_annotated(query["filename"])
+        if not name and not self._parts.behaviour.empty_view_name_refused:
+            raise ValueError("GET /view with an empty file name")
         if not name or name[0] == "/" or ".." in name:
             return web.Response(status=400)
         if root is None:

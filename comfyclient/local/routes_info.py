@@ -59,9 +59,10 @@ class InfoRoutes:
             web.get("/view_metadata/{folder}", self.view_metadata),
             web.get("/embeddings", self.embeddings),
             web.get("/extensions", self.extensions),
-            web.get("/internal/files/{kind}", self.listed_files),
             web.get("/users", self.users),
         ]
+        if self._parts.behaviour.file_listings:
+            routes.append(web.get("/internal/files/{kind}", self.listed_files))
         if self._parts.behaviour.feature_flags:
             routes.append(web.get("/features", self.features))
         return routes
@@ -168,6 +169,17 @@ class InfoRoutes:
         files.sort(key=lambda each: each.stat().st_mtime, reverse=True)
         note = f" [{kind}]" if self._parts.behaviour.annotated_listings else ""
         return web.json_response([f"{each.name}{note}" for each in files])
+
+
+async def assets_off(request: web.Request) -> web.Response:
+    """Any /api/assets: the answer of a server without --enable-assets."""
+    error = {
+        "code": "SERVICE_DISABLED",
+        "message": "Assets system is disabled. Start the server with "
+        "--enable-assets to use this feature.",
+        "details": {},
+    }
+    return web.json_response({"error": error}, status=503)
 
 
 async def root_page(request: web.Request) -> web.Response:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any
 
 from aiohttp import web
 
-from .jobs import STATUSES, Job, finished_job, waiting_job
+from .jobs import STATUSES, Job, finished_job, is_canonical_uuid, waiting_job
 from .parts import Parts
 
 
@@ -93,7 +92,7 @@ class JobRoutes:
         if not isinstance(job_ids, list):
             text = "job_ids must be a list"
             return web.json_response({"error": text}, status=400)
-        if invalid := [str(each) for each in job_ids if not _is_uuid(each)]:
+        if invalid := [str(each) for each in job_ids if not is_canonical_uuid(each)]:
             text = "job_ids contains invalid id(s)"
             return web.json_response(
                 {"error": text, "invalid_ids": invalid}, status=400
@@ -172,10 +171,3 @@ def _integer(text: str, name: str) -> int:
         return int(text)
     except ValueError:
         raise _QueryError(f"{name} must be an integer") from None
-
-
-def _is_uuid(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(uuid.UUID(value))
-    except ValueError:
-        return False

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from .context import entered
+from .jobs import is_canonical_uuid
 from .parts import Parts
 from .validation import Validator
 
@@ -41,11 +42,7 @@ class PromptRoutes:
     async def submit(self, request: web.Request) -> web.Response:
         """POST /prompt; malformed bodies end in 500, as with the server."""
         body = await request.json()
-        number: float = next(self._parts.numbers)
-        if "number" in body:
-            number = float(body["number"])
-        elif _asks(body, "front"):
-            number = -number
+        number = self._number(body)
         if "prompt" not in body:
             return self._refused(self._no_prompt(), {})
         prompt_id = self._prompt_id(body)
@@ -148,6 +145,13 @@ class PromptRoutes:
                 self._parts.queue.set_flag(flag)
         return web.Response()
 
+    def _number(self, body: Any) -> float:
+        """The prompt's place in line; a given one does not move the counter."""
+        if "number" in body:
+            return float(body["number"])
+        number = next(self._parts.numbers)
+        return -number if _asks(body, "front") else number
+
     def _prompt_id(self, body: dict[str, Any]) -> str | None:
         """The id of a new prompt; None if the client's own is refused."""
         if not self._parts.behaviour.client_prompt_id or "prompt_id" not in body:
@@ -157,7 +161,7 @@ class PromptRoutes:
             return str(chosen)
         if chosen is None:
             return str(uuid.uuid4())
-        return chosen if _is_canonical(chosen) else None
+        return chosen if is_canonical_uuid(chosen) else None
 
     def _extra_data(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
         extra: dict[str, Any] = body.get("extra_data", {})
@@ -202,10 +206,3 @@ def _asks(body: Any, name: str) -> bool:
     if name not in body:
         return False
     return bool(body[name])
-
-
-def _is_canonical(prompt_id: Any) -> bool:
-    try:
-        return isinstance(prompt_id, str) and str(uuid.UUID(prompt_id)) == prompt_id
-    except ValueError:
-        return False

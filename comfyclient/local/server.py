@@ -12,7 +12,7 @@ from aiohttp import web
 
 from .parts import Parts
 from .routes_files import FileRoutes
-from .routes_info import InfoRoutes, nothing_here, root_page
+from .routes_info import InfoRoutes, assets_off, nothing_here, root_page
 from .routes_jobs import JobRoutes
 from .routes_prompt import PromptRoutes
 
@@ -42,6 +42,9 @@ def build_app(parts: Parts) -> web.Application:
     ]
     app.router.add_routes([*routes, *prefixed])
     app.router.add_routes(JobRoutes(parts).table())
+    if parts.behaviour.assets_named:
+        for path in ("/api/assets", "/api/assets/{path:.*}"):
+            app.router.add_route("*", path, assets_off)
     app.router.add_get("/", root_page)
     app.router.add_get("/{path:.*}", nothing_here)
     return app

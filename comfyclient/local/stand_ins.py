@@ -11,6 +11,7 @@ engines in one process do not get in each other's way.
 
 from __future__ import annotations
 
+import importlib.util
 import mimetypes
 import sys
 import threading
@@ -30,6 +31,7 @@ _NAMES = (
     "comfy_execution.graph",
     "comfy_execution.graph_utils",
     "folder_paths",
+    "server",
 )
 
 
@@ -58,6 +60,27 @@ class ProgressBar:
         self.update_absolute(self.current + value)
 
 
+class PromptServer:
+    """`server.PromptServer`: how a node says something over the websocket."""
+
+    instance: PromptServer
+
+    def send_progress_text(
+        self, text: str, node_id: str, sid: str | None = None
+    ) -> None:
+        """Show a line of text at a node."""
+        if (execution := context.current_execution()) is not None:
+            execution.report_text(text, node_id=node_id)
+
+    def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
+        """Send a message of the pack's own to the prompt's client."""
+        if (execution := context.current_execution()) is not None:
+            execution.report_message(event, data)
+
+
+PromptServer.instance = PromptServer()
+
+
 class StandIns:
     """Counts the engines that need the modules."""
 
@@ -73,6 +96,9 @@ class StandIns:
             if self._users > 1 or any(name in sys.modules for name in _NAMES):
                 return
             self._installed = _modules()
+            if importlib.util.find_spec("server") is not None:
+                # A common name: somebody else's module is not to be hidden.
+                del self._installed["server"]
             sys.modules.update(self._installed)
 
     def remove(self) -> None:
@@ -103,6 +129,7 @@ def _modules() -> dict[str, ModuleType]:
         },
         "comfy_execution.graph": {"ExecutionBlocker": ExecutionBlocker},
         "comfy_execution.graph_utils": {"ExecutionBlocker": ExecutionBlocker},
+        "server": {"PromptServer": PromptServer},
         "folder_paths": {
             "get_input_directory": _input_directory,
             "get_output_directory": _output_directory,

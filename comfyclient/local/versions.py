@@ -47,6 +47,16 @@ class Behaviour:
     usage_source: bool = since("0.25.0")
     """The header Comfy-Usage-Source is kept in extra_data."""
 
+    # routes
+    assets_named: bool = since("0.17.0")
+    """/api/assets exists, and says that it is switched off."""
+
+    file_listings: bool = since("0.3.40")
+    """GET /internal/files/{kind}."""
+
+    empty_view_name_refused: bool = since("0.3.40")
+    """GET /view of an empty name gives 400; before, 500."""
+
     # queue, history, jobs
     secrets_out_of_history: bool = since("0.3.45")
     interrupt_by_id: bool = since("0.3.57")
