@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from .fonts import Font, face
 from .layer import Layer, advance
@@ -40,6 +41,7 @@ class Panel:
         self._align = align
         self._width = float(layer.width)
         self._unit = layer.width / 952
+        self._gauges: dict[tuple[int, int, float], Measure] = {}
 
     def compose(self, words: Words, *, size: int) -> None:
         """Set everything, the title no larger than `size` at the common width."""
@@ -54,8 +56,12 @@ class Panel:
         return face(self._path, size=size, weight=weight)
 
     def _gauge(self, size: int, weight: int, *, tracking: float = 0.0) -> Measure:
-        font = self._face(size, weight)
-        return lambda line: advance(line, font=font, tracking=tracking)
+        """How wide lines are; words are measured once, as they come again and again."""
+        key = (size, weight, tracking)
+        if key not in self._gauges:
+            width = partial(advance, font=self._face(size, weight), tracking=tracking)
+            self._gauges[key] = lru_cache(maxsize=4096)(width)
+        return self._gauges[key]
 
     def _line(
         self, line: str, *, y: float, font: Font, ink: str, tracking: float = 0.0
@@ -177,27 +183,26 @@ class Panel:
         return min(count, 2) * self._px(30) * _TEXT_LEAD + self._px(6)
 
     def _title(self, title: str, *, size: int, room: float) -> Fitted:
-        """The title on one line if that keeps it large, else on two, else smaller."""
+        """The title on as few lines as keep it large, cut where nothing helps."""
         smallest = self._px(34)
         if not title:
             return Fitted(smallest, [])
-        plans = (
-            (1, size, 0.72 * size),
-            (2, 0.9 * size, smallest),
-            (3, 0.6 * size, smallest),
-        )
-        for lines, largest, least in plans:
-            top = min(largest, room / (lines * _LEAD))
-            sizes = range(round(top), max(smallest, round(least)) - 1, -2)
+        best, most_worth = None, 0.0
+        for lines, worth in ((1, 1.3), (2, 1.0), (3, 0.75)):
+            largest = round(
+                min(size * (1.0, 0.9, 0.7)[lines - 1], room / lines / _LEAD)
+            )
             found = fit(
                 title,
                 width=self._width,
                 most_lines=lines,
-                sizes=sizes,
+                sizes=range(largest, smallest - 1, -2),
                 measure=lambda points: self._gauge(points, _TITLE_WEIGHT),
             )
-            if found is not None:
-                return found
+            if found is not None and found.size * worth > most_worth:
+                best, most_worth = found, found.size * worth
+        if best is not None:
+            return best
         most = max(1, int(room / (smallest * _LEAD)))
         gauge = self._gauge(smallest, _TITLE_WEIGHT)
         cut = cropped(title, width=self._width, most_lines=most, measure=gauge)

@@ -18,6 +18,7 @@ _CJK = (
     "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
     "\U00020000-\U0003ffff"
 )
+_LATIN = re.compile(rf"[^\s{_CJK}]+")
 _PHRASE_ENDS = "，。、；：！？—…·,;:!?–"
 _UNITS = re.compile(rf"\n|[^\S\n]+|[{_CJK}]|[^\s{_CJK}]+")
 
@@ -61,33 +62,35 @@ def wrap(text: str, *, width: float, measure: Measure) -> list[str]:
     with closing or ends with opening punctuation while there is another way.
     """
     lines: list[str] = []
-    line = ""
+    line, used = "", 0.0
     for unit in units(text):
+        wide = 0.0 if unit == "\n" else measure(unit)
         if unit == "\n":
             lines.append(line.rstrip())
-            line = ""
-        elif measure((line + unit).rstrip()) <= width:
-            line = line + unit if line or not unit.isspace() else line
+            line, used = "", 0.0
         elif unit.isspace():
-            line += " "
+            line, used = (line + unit, used + wide) if line else (line, used)
+        elif used + wide <= width:
+            line, used = line + unit, used + wide
         else:
-            if line.strip():
-                lines.append(line.rstrip())
+            lines.append(line.rstrip())
             *full, line = _divided(unit, width=width, measure=measure)
             lines += full
-    if line.strip():
-        lines.append(line.rstrip())
-    return [line for line in lines if line]
+            used = measure(line)
+    return [line for line in [*lines, line.rstrip()] if line]
 
 
 def _divided(unit: str, *, width: float, measure: Measure) -> list[str]:
+    if measure(unit) <= width:
+        return [unit]
     pieces: list[str] = []
-    piece = ""
+    piece, used = "", 0.0
     for sign in unit:
-        if piece and measure(piece + sign) > width:
+        wide = measure(sign)
+        if piece and used + wide > width:
             pieces.append(piece)
-            piece = ""
-        piece += sign
+            piece, used = "", 0.0
+        piece, used = piece + sign, used + wide
     return [*pieces, piece]
 
 
@@ -110,7 +113,7 @@ def _evened(
     for _ in range(8):
         middle = (low + high) / 2
         tried = wrap(text, width=middle, measure=measure)
-        if len(tried) <= len(lines) and max(map(measure, tried)) <= middle:
+        if len(tried) <= len(lines) and not _broken(tried, text):
             high, lines = middle, tried
         else:
             low = middle
@@ -180,10 +183,10 @@ def cropped(text: str, *, width: float, most_lines: int, measure: Measure) -> li
 
 
 def _broken(lines: list[str], text: str) -> bool:
-    """Whether a word had to be divided."""
-    words = set(text.split())
-    return any(
-        len(word) > 1 and word not in words and word.isascii() and word.isalpha()
-        for line in lines
-        for word in line.split()
-    )
+    """Whether a Latin word had to be divided."""
+    whole = _words(text)
+    return any(not _words(line) <= whole for line in lines)
+
+
+def _words(text: str) -> set[str]:
+    return {piece for run in _LATIN.findall(text) for piece in _parts(run)}

@@ -112,6 +112,19 @@ def test_fit_takes_the_largest_size() -> None:
     assert found.size == 5
 
 
+def test_a_word_among_chinese_is_no_divided_word() -> None:
+    """A line may begin with a Latin word that touches Chinese without shrinking."""
+    found = fit(
+        "去看看Cotswolds的三天两夜之旅",
+        width=180,
+        most_lines=2,
+        sizes=range(10, 4, -1),
+        measure=lambda size: lambda line: size * measure(line),
+    )
+    assert found is not None
+    assert found.size == 10
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n\n"])
 def test_blank_text_has_no_lines(text: str) -> None:
     """Blank text gives no lines."""
