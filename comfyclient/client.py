@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Mapping
@@ -81,7 +82,8 @@ class Client:
         Args:
             what: a template (`trip-postcard`, `trip-postcard@1.0.0`) or a Workflow.
             trip: what the template is filled from; it sees only what is published.
-            seed: the template's; a random one, kept in the result, where None.
+            seed: the template's; where None, one drawn from the idempotency key, or
+                a random one that the result tells.
             params: the template's parameters, by name.
             idempotency_key: a repeated call with this key gives the same job.
             timeout: the job's total time in seconds; the environment's where None.
@@ -95,6 +97,8 @@ class Client:
             LedgerError: it could not be recorded; nothing was sent.
         """
         wired = self._connect()
+        if seed is None and idempotency_key is not None and isinstance(what, str):
+            seed = _seed_of(idempotency_key)
         workflow = self._workflow(
             wired, what, trip, seed=seed, params={} if params is None else params
         )
@@ -239,3 +243,9 @@ class Client:
             course.rejected(error)
             raise error.attach(job_id=course.job_id) from error.__cause__
         return job
+
+
+def _seed_of(idempotency_key: str) -> int:
+    """A repeated call must mean the same job, so it gets the same seed."""
+    digest = hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:6], "big")
