@@ -323,7 +323,7 @@ class ComfyUITransport:
                 "/upload/image",
                 deadline=deadline,
                 files={"image": (file.filename, stream)},
-                data={"subfolder": file.subfolder, "type": "input"},
+                form={"subfolder": file.subfolder, "type": "input"},
             )
         stored = _object(answer)
         name, subfolder = stored.get("name"), stored.get("subfolder", "")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import requests
 from requests.exceptions import RequestException
@@ -111,19 +111,20 @@ class ComfyHttp:
         *,
         deadline: Deadline,
         json: bytes | None = None,
+        form: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, BinaryIO]] | None = None,
         returned: tuple[int, ...] = (),
-        **more: Any,
     ) -> Answer:
-        """POST; statuses in `returned` come back although they are errors."""
+        """POST of JSON or a form; statuses in `returned` come back as answers too."""
         headers = {} if json is None else {"Content-Type": "application/json"}
         return self._request(
             "POST",
             path,
             deadline=deadline,
             returned=returned,
-            data=json,
+            data=form if json is None else json,
+            files=files,
             headers=headers,
-            **more,
         )
 
     def head(
