@@ -111,7 +111,7 @@ def simplified(
     flat = projected(positions)
     kept = [0, last]
     limit = len(positions) if max_points is None else max_points
-    worst = [_farthest(flat, 0, last)]
+    worst = [_farthest(flat, 0, last=last)]
     while worst and len(kept) < limit:
         minus, at, first, end = heapq.heappop(worst)
         if -minus <= tolerance_m:
@@ -119,12 +119,12 @@ def simplified(
         kept.append(at)
         for a, b in ((first, at), (at, end)):
             if b - a > 1:
-                heapq.heappush(worst, _farthest(flat, a, b))
+                heapq.heappush(worst, _farthest(flat, a, last=b))
     return sorted(kept)
 
 
 def _farthest(
-    flat: Sequence[tuple[float, float]], first: int, last: int
+    flat: Sequence[tuple[float, float]], first: int, *, last: int
 ) -> tuple[float, int, int, int]:
     """Minus the greatest deviation from the chord, and where: fit for a heap."""
     x0, y0 = flat[first]

@@ -110,7 +110,7 @@ def read_gpx(path: Path, *, start: datetime, max_bytes: int) -> Track:
             file=str(path),
             line=error.lineno,
         ) from error
-    return _track(reader, path, start)
+    return _track(reader, path, start=start)
 
 
 def _feed(reader: _Reader, file: IO[bytes], *, max_bytes: int) -> None:
@@ -124,7 +124,7 @@ def _feed(reader: _Reader, file: IO[bytes], *, max_bytes: int) -> None:
     parse(b"", True)
 
 
-def _track(reader: _Reader, path: Path, start: datetime) -> Track:
+def _track(reader: _Reader, path: Path, *, start: datetime) -> Track:
     try:
         track = track_of([point.values for point in reader.points], start=start)
     except PydanticCustomError as error:

@@ -83,7 +83,7 @@ def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
     if trip.track is not None and trip.drive is not None:
         cut = _cut(trip.track, trip.drive, zones=zones, days=days)
     segments = tuple(cut.segments)
-    stops = tuple(_stops(trip, zones, redactor, days))
+    stops = tuple(_stops(trip, zones, redactor=redactor, days=days))
     figures = _figures(trip)
     cleaned = [_clean(redactor, line) for line in trip.highlights]
     return PublishedTrip(
@@ -107,12 +107,12 @@ def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
         bounds=_bounds(segments),
         highest=_highest(cut.highest, stops),
         stops=stops,
-        legs=tuple(_legs(trip, stops, cut)),
+        legs=tuple(_legs(trip, stops, cut=cut)),
         distance_km=None if figures.distance_m is None else figures.distance_m / 1000,
         duration_h=_in_hours(figures.duration_s),
         figures=figures,
         highlights=tuple(line for line in cleaned if line is not None),
-        photos=tuple(_photos(trip, zones, days)),
+        photos=tuple(_photos(trip, zones, days=days)),
     )
 
 
@@ -125,15 +125,15 @@ def _cut(track: Track, drive: Drive, *, zones: tuple[Zone, ...], days: Days) -> 
             cut.segments.append(tuple(open_))
             open_ = []
         if not hidden:
-            point = _point(track, drive, index)
+            point = _point(track, drive, index=index)
             open_.append(point)
-            _note_height(cut, point, _day_at(track, days, index))
+            _note_height(cut, point, day=_day_at(track, days, index=index))
     cut.segments.append(tuple(open_))
     cut.segments = [segment for segment in cut.segments if len(segment) > 1]
     return cut
 
 
-def _point(track: Track, drive: Drive, index: int) -> Point:
+def _point(track: Track, drive: Drive, *, index: int) -> Point:
     lat, lon = track.positions[index]
     altitude = track.altitudes[index] if track.altitudes is not None else None
     speed = track.speeds_kmh[index] if track.speeds_kmh is not None else None
@@ -144,7 +144,7 @@ def _point(track: Track, drive: Drive, index: int) -> Point:
     return (round(lat, 5), round(lon, 5), _rounded(altitude, 1), _rounded(speed, 1))
 
 
-def _note_height(cut: _Cut, point: Point, day: int) -> None:
+def _note_height(cut: _Cut, point: Point, *, day: int) -> None:
     altitude = point[2]
     if altitude is None:
         return
@@ -154,12 +154,12 @@ def _note_height(cut: _Cut, point: Point, day: int) -> None:
         cut.highest = point
 
 
-def _day_at(track: Track, days: Days, index: int) -> int:
+def _day_at(track: Track, days: Days, *, index: int) -> int:
     return days.number(track.times[index]) if track.times is not None else 1
 
 
 def _stops(
-    trip: RecordedTrip, zones: tuple[Zone, ...], redactor: Redactor, days: Days
+    trip: RecordedTrip, zones: tuple[Zone, ...], *, redactor: Redactor, days: Days
 ) -> Iterator[PublishedStop]:
     for stop in trip.stops:
         if stop.is_private or hides(zones, stop.position):
@@ -176,7 +176,7 @@ def _stops(
 
 
 def _photos(
-    trip: RecordedTrip, zones: tuple[Zone, ...], days: Days
+    trip: RecordedTrip, zones: tuple[Zone, ...], *, days: Days
 ) -> Iterator[PublishedPhoto]:
     for number, photo in enumerate(trip.photos, start=1):
         if hides(zones, photo.position):
@@ -195,7 +195,7 @@ def _photos(
 
 
 def _legs(
-    trip: RecordedTrip, stops: tuple[PublishedStop, ...], cut: _Cut
+    trip: RecordedTrip, stops: tuple[PublishedStop, ...], *, cut: _Cut
 ) -> Iterator[PublishedLeg]:
     names: dict[int, list[str]] = defaultdict(list)
     for stop in stops:

@@ -200,28 +200,28 @@ def _assembled(
     for name in ("lat", "lon"):
         if name not in columns:
             raise fault(f"no point has {name}", path_of(0, name)[:-1])
-    lats = _required(columns["lat"], "lat", path_of)
-    lons = _required(columns["lon"], "lon", path_of)
+    lats = _required(columns["lat"], "lat", path_of=path_of)
+    lons = _required(columns["lon"], "lon", path_of=path_of)
     positions = tuple(zip(lats, lons, strict=True))
     if (0.0, 0.0) in positions:
         raise fault(
             "0, 0 is what a receiver without a fix reports; leave such points out",
             path_of(positions.index((0.0, 0.0)), "lat"),
         )
-    times = _times(columns, start, path_of)
+    times = _times(columns, start, path_of=path_of)
     if times is not None:
         check_order(times, path_of=path_of)
     return Track(
         positions,
         times,
-        _optional(columns, "altitude_m", path_of),
-        _optional(columns, "speed_kmh", path_of),
+        _optional(columns, "altitude_m", path_of=path_of),
+        _optional(columns, "speed_kmh", path_of=path_of),
         breaks,
     )
 
 
 def _required(
-    values: Sequence[object], name: str, path_of: _PathOf
+    values: Sequence[object], name: str, *, path_of: _PathOf
 ) -> tuple[float, ...]:
     result = []
     for index, value in enumerate(values):
@@ -232,7 +232,7 @@ def _required(
 
 
 def _optional(
-    columns: Mapping[str, Sequence[object]], name: str, path_of: _PathOf
+    columns: Mapping[str, Sequence[object]], name: str, *, path_of: _PathOf
 ) -> tuple[float | None, ...] | None:
     values = columns.get(name)
     if values is None or all(value is None for value in values):
@@ -260,7 +260,7 @@ def number_of(value: object, name: str, *, path: _PathOf, index: int) -> float:
 
 
 def _times(
-    columns: Mapping[str, Sequence[object]], start: datetime, path_of: _PathOf
+    columns: Mapping[str, Sequence[object]], start: datetime, *, path_of: _PathOf
 ) -> tuple[float, ...] | None:
     given = [name for name in ("time", "time_s") if name in columns]
     given = [n for n in given if any(value is not None for value in columns[n])]
@@ -275,12 +275,12 @@ def _times(
             path_of(values.index(None), name),
         )
     if name == "time":
-        return tuple(_moment(v, i, path_of) for i, v in enumerate(values))
+        return tuple(_moment(v, i, path_of=path_of) for i, v in enumerate(values))
     zero = start.timestamp()
-    return tuple(round(zero + s, 3) for s in _required(values, name, path_of))
+    return tuple(round(zero + s, 3) for s in _required(values, name, path_of=path_of))
 
 
-def _moment(value: object, index: int, path_of: _PathOf) -> float:
+def _moment(value: object, index: int, *, path_of: _PathOf) -> float:
     try:
         moment = (
             value if isinstance(value, datetime) else datetime.fromisoformat(value)  # type: ignore[arg-type]

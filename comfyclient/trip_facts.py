@@ -182,8 +182,8 @@ def facts_of(
     """Everything that follows from a trip's own records."""
     days = Days.since(start)
     place = _some_place(track, stops)
-    lit = tuple(_lit(days, end, track, drive, place))
-    full = _figures(_with_charges(figures, stops), track, drive)
+    lit = tuple(_lit(days, end, track=track, drive=drive, place=place))
+    full = _figures(_with_charges(figures, stops), track, drive=drive)
     if full.duration_s is None and days.number(unix(end)) == 1:
         stays = sum(stop.stay_s for stop in stops if stop.stay_s is not None)
         spent = unix(end) - unix(start) - stays
@@ -197,11 +197,22 @@ def facts_of(
         daylight=up / total if place is not None and total > 0 else None,
         light=light,
         part_of_day=max(light, key=lambda part: light[part]),
-        terrain=terrain if terrain is not None else guess_terrain(stops, track, full),
+        terrain=terrain
+        if terrain is not None
+        else guess_terrain(stops, track, figures=full),
         bounds=bounds_of(track.positions) if track is not None else None,
         highest=highest_of(track) if track is not None else None,
         days=days.number(unix(end)),
-        legs=tuple(_legs(days, days.number(unix(end)), track, drive, full, lit)),
+        legs=tuple(
+            _legs(
+                days,
+                days.number(unix(end)),
+                track=track,
+                drive=drive,
+                figures=full,
+                lit=lit,
+            )
+        ),
     )
 
 
@@ -215,7 +226,7 @@ def highest_of(track: Track) -> HighPoint | None:
 
 
 def guess_terrain(
-    stops: Sequence[Stop], track: Track | None, figures: Figures
+    stops: Sequence[Stop], track: Track | None, *, figures: Figures
 ) -> Terrain:
     """What most stops say of the land, else what its altitudes say, else a plain."""
     votes = Counter(_TERRAIN_OF[s.kind] for s in stops if s.kind in _TERRAIN_OF)
@@ -246,7 +257,7 @@ def _some_place(track: Track | None, stops: Sequence[Stop]) -> Position | None:
     return known[0] if known else None
 
 
-def _figures(given: Figures, track: Track | None, drive: Drive | None) -> Figures:
+def _figures(given: Figures, track: Track | None, *, drive: Drive | None) -> Figures:
     if track is None or drive is None:
         return given
     found: dict[str, float | None] = {"distance_m": sum(drive.steps)}
@@ -297,6 +308,7 @@ def _top_kmh(track: Track, drive: Drive) -> float | None:
 def _lit(
     days: Days,
     end: datetime,
+    *,
     track: Track | None,
     drive: Drive | None,
     place: Position | None,
@@ -304,7 +316,7 @@ def _lit(
     """The driving time under each light; by the clock where no place is known."""
     moving = drive.seconds if drive is not None else None
     if track is None or track.times is None or moving is None or not sum(moving):
-        yield from _lit_by_schedule(days, end, place)
+        yield from _lit_by_schedule(days, end, place=place)
         return
     asked = -_SUN_STEP_S
     part: PartOfDay = "day"
@@ -319,7 +331,7 @@ def _lit(
 
 
 def _lit_by_schedule(
-    days: Days, end: datetime, place: Position | None
+    days: Days, end: datetime, *, place: Position | None
 ) -> Iterator[_Lit]:
     """From start to end; of a trip over 18 hours only 7 to 21 o'clock."""
     first, last = unix(days.start), unix(end)
@@ -347,6 +359,7 @@ def _shares(lit: Sequence[_Lit]) -> dict[PartOfDay, float]:
 def _legs(
     days: Days,
     count: int,
+    *,
     track: Track | None,
     drive: Drive | None,
     figures: Figures,

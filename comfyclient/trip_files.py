@@ -56,7 +56,7 @@ def read_document(path: Path, *, max_bytes: int) -> TripDocument:
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if len(raw) > max_bytes:
-        raise _too_large(str(path), size, max_bytes)
+        raise _too_large(str(path), size, max_bytes=max_bytes)
     return _document(raw, file=str(path), first_line=1)
 
 
@@ -97,7 +97,7 @@ def _lines(
         number += 1
         if len(raw.rstrip(b"\r\n")) > max_bytes:
             size = len(raw) + _skip_line(file, raw)
-            yield _too_large(name, size, max_bytes, line=number)
+            yield _too_large(name, size, max_bytes=max_bytes, line=number)
         elif raw.strip():
             try:
                 yield _document(raw.rstrip(b"\r\n"), file=name, first_line=number)
@@ -170,7 +170,7 @@ def _unreadable(path: Path, error: OSError | ValueError) -> TripError:
 
 
 def _too_large(
-    file: str, size: int, max_bytes: int, *, line: int | None = None
+    file: str, size: int, *, max_bytes: int, line: int | None = None
 ) -> TripError:
     size_mb, limit_mb = size / 1e6, max_bytes / 1e6
     return TripError(

@@ -61,7 +61,9 @@ def load_trip(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> Trip:
         TripError: with file, line and field of what is wrong.
     """
     file = Path(path)
-    return _trip(read_document(file, max_bytes=max_bytes), file.parent, max_bytes)
+    return _trip(
+        read_document(file, max_bytes=max_bytes), file.parent, max_bytes=max_bytes
+    )
 
 
 def load_trips(
@@ -98,23 +100,23 @@ def _load_each(path: Path, max_bytes: int) -> Iterator[Trip | TripError]:
             yield load_trip(path, max_bytes=max_bytes)
             return
         for document in read_lines(path, max_bytes=max_bytes):
-            yield _trip_or_error(document, path.parent, max_bytes)
+            yield _trip_or_error(document, path.parent, max_bytes=max_bytes)
     except TripError as error:
         yield error
 
 
 def _trip_or_error(
-    document: TripDocument | TripError, folder: Path, max_bytes: int
+    document: TripDocument | TripError, folder: Path, *, max_bytes: int
 ) -> Trip | TripError:
     if isinstance(document, TripError):
         return document
     try:
-        return _trip(document, folder, max_bytes)
+        return _trip(document, folder, max_bytes=max_bytes)
     except TripError as error:
         return error
 
 
-def _trip(document: TripDocument, folder: Path, max_bytes: int) -> Trip:
+def _trip(document: TripDocument, folder: Path, *, max_bytes: int) -> Trip:
     value = document.value
     if not isinstance(value, dict):
         raise TripError(
@@ -124,7 +126,7 @@ def _trip(document: TripDocument, folder: Path, max_bytes: int) -> Trip:
         )
     fields: dict[str, JsonValue | Track] = dict(value)
     try:
-        fields["track"] = _track(document, folder, max_bytes)
+        fields["track"] = _track(document, folder, max_bytes=max_bytes)
         fields["photos"] = _photos(document, folder)
         return Trip.model_validate(fields)
     except ValidationError as error:
@@ -132,7 +134,9 @@ def _trip(document: TripDocument, folder: Path, max_bytes: int) -> Trip:
         raise _translated(error, document) from None
 
 
-def _track(document: TripDocument, folder: Path, max_bytes: int) -> JsonValue | Track:
+def _track(
+    document: TripDocument, folder: Path, *, max_bytes: int
+) -> JsonValue | Track:
     """The track as given, or read from the GPX file that it names."""
     value = document.value
     track = value.get("track") if isinstance(value, dict) else None
@@ -142,13 +146,13 @@ def _track(document: TripDocument, folder: Path, max_bytes: int) -> JsonValue | 
     where = ("track", "gpx")
     if len(track) > 1 or not isinstance(name, str):
         why = 'a GPX reference is {"gpx": "file.gpx"} and nothing else'
-        raise _fault(document, where, why)
+        raise _fault(document, where, why=why)
     path = _inside(name, folder)
     if path is None:
         raise _fault(
             document,
             where,
-            f"{name[:120]!r} is not a file in the folder of the trip file",
+            why=f"{name[:120]!r} is not a file in the folder of the trip file",
         )
     start = _Start.model_validate({"start": value.get("start")}).start
     return read_gpx(path, start=start, max_bytes=max_bytes)
@@ -169,7 +173,7 @@ def _photos(document: TripDocument, folder: Path) -> JsonValue:
                 if path is None:
                     where = ("photos", index, "source")
                     why = "is neither an http(s) URL nor a path in the trip's folder"
-                    raise _fault(document, where, why)
+                    raise _fault(document, where, why=why)
                 source = str(path)
             found.append({**photo, "source": source})
         else:
@@ -196,7 +200,7 @@ def _translated(error: ValidationError, document: TripDocument) -> TripError:
     first = details[0]
     path = (*first["loc"], *first.get("ctx", {}).get("path", ()))
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return _fault(document, path, _why(first) + more)
+    return _fault(document, path, why=_why(first) + more)
 
 
 def _why(detail: ErrorDetails) -> str:
@@ -211,7 +215,9 @@ def _why(detail: ErrorDetails) -> str:
     return f"{str(value)[:60]!r}: {detail['msg']}"
 
 
-def _fault(document: TripDocument, path: tuple[str | int, ...], why: str) -> TripError:
+def _fault(
+    document: TripDocument, path: tuple[str | int, ...], *, why: str
+) -> TripError:
     return TripError(
         why,
         file=document.file,
