@@ -4,12 +4,13 @@ ComfyClientError
 ├── UsageError                     the call or its input cannot be right
 │   ├── ConfigError                comfyclient.toml, environment variable, argument
 │   ├── MissingExtraError          an optional package is not installed
-│   ├── TripError                  a trip file: names file, line and field
-│   ├── TemplateError              a template folder: names template, file and line
-│   │   ├── TemplateNotFoundError
-│   │   ├── ManifestError
-│   │   ├── ParameterError         a parameter's value is not allowed
-│   │   └── RenderError            the template did not give a graph
+│   ├── InputFileError             a file that was read: names it, line and field
+│   │   ├── TripError              a trip
+│   │   └── TemplateError          a template folder
+│   │       ├── TemplateNotFoundError
+│   │       ├── ManifestError
+│   │       ├── ParameterError     a parameter's value is not allowed
+│   │       └── RenderError        the template did not give a graph
 │   ├── WorkflowError              a graph file or dict is not a ComfyUI API graph
 │   │   └── UiFormatError          it is a UI export; the message says how to export
 │   └── ClosedError                the client, instance or engine was closed
@@ -48,9 +49,11 @@ ComfyClientError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Self
+
+from .issues import NodeIssue as NodeIssue
+from .issues import TemplatePlace as TemplatePlace
 
 
 class Retry(StrEnum):
@@ -59,57 +62,6 @@ class Retry(StrEnum):
     NEVER = "never"
     HERE = "here"
     ELSEWHERE = "elsewhere"
-
-
-@dataclass(frozen=True, slots=True)
-class TemplatePlace:
-    """Where in a template a value of the graph came from."""
-
-    template: str
-    """`name@version`, or the path of a graph file."""
-    line: int
-    """Line in `workflow.json.j2`, from 1."""
-    expression: str | None = None
-    """The slot's source, such as `trip.title`; None for fixed text."""
-
-    def __str__(self) -> str:
-        slot = f" {{{{ {self.expression} }}}}" if self.expression else ""
-        return f"{self.template} line {self.line}{slot}"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeIssue:
-    """One thing that is wrong with one node of a graph."""
-
-    kind: str
-    """The server's own type, such as `value_not_in_list`."""
-    message: str
-    node_id: str | None = None
-    class_type: str | None = None
-    title: str | None = None
-    input_name: str | None = None
-    value: str | None = None
-    """The value received, as short text."""
-    allowed: str | None = None
-    """What the input takes, as short text."""
-    place: TemplatePlace | None = None
-
-    def __str__(self) -> str:
-        node = "graph" if self.node_id is None else f"node {self.node_id}"
-        if self.class_type:
-            node += f" ({self.class_type}{_titled(self.title, self.class_type)})"
-        if self.input_name:
-            node += f".{self.input_name}"
-        text = f"{node}: {self.message}"
-        if self.value is not None:
-            text += f"; got {self.value}"
-        if self.allowed is not None:
-            text += f"; allowed: {self.allowed}"
-        return text if self.place is None else f"{text} [{self.place}]"
-
-
-def _titled(title: str | None, class_type: str) -> str:
-    return f" “{title}”" if title and title != class_type else ""
 
 
 class ComfyClientError(Exception):
@@ -166,8 +118,8 @@ class MissingExtraError(UsageError):
     """An optional package is not installed; the message says which extra has it."""
 
 
-class TripError(UsageError):
-    """A trip cannot be read; carries `file`, `line` and `field` where known."""
+class InputFileError(UsageError):
+    """A file that was read is wrong; carries `file` and `line` where known."""
 
     def __init__(
         self,
@@ -176,40 +128,27 @@ class TripError(UsageError):
         file: str | None = None,
         line: int | None = None,
         field: str | None = None,
+        template: str | None = None,
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.file = file
         self.line = line
         self.field = field
-
-    def __str__(self) -> str:
-        place = ":".join(str(p) for p in (self.file, self.line) if p is not None)
-        parts = [p for p in (place, self.field, super().__str__()) if p]
-        return ": ".join(parts)
-
-
-class TemplateError(UsageError):
-    """A template folder is wrong; carries `template`, `file` and `line` where known."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        template: str | None = None,
-        file: str | None = None,
-        line: int | None = None,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
         self.template = template
-        self.file = file
-        self.line = line
 
     def __str__(self) -> str:
         place = ":".join(str(p) for p in (self.file, self.line) if p is not None)
-        parts = [p for p in (self.template, place, super().__str__()) if p]
-        return ": ".join(parts)
+        parts = (self.template, place, self.field, super().__str__())
+        return ": ".join(part for part in parts if part)
+
+
+class TripError(InputFileError):
+    """A trip cannot be read; carries `file`, `line` and `field` where known."""
+
+
+class TemplateError(InputFileError):
+    """A template folder is wrong; carries `template`, `file` and `line` where known."""
 
 
 class TemplateNotFoundError(TemplateError):
@@ -250,6 +189,7 @@ class TransportError(ComfyClientError):
         message: str,
         *,
         status: int | None = None,
+        retry_after: float | None = None,
         hint: str | None = None,
         job_id: str | None = None,
         instance: str | None = None,
@@ -257,6 +197,8 @@ class TransportError(ComfyClientError):
         super().__init__(message, hint=hint, job_id=job_id, instance=instance)
         self.status = status
         """The HTTP status, where one was received."""
+        self.retry_after = retry_after
+        """Seconds that the server asked to wait, where it said so."""
 
 
 class UnreachableError(TransportError):
@@ -301,22 +243,6 @@ class BusyError(TransportError):
     """429, 450 or 503: the server asks to come back later."""
 
     retry = Retry.ELSEWHERE
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after: float | None = None,
-        status: int | None = None,
-        hint: str | None = None,
-        job_id: str | None = None,
-        instance: str | None = None,
-    ) -> None:
-        super().__init__(
-            message, status=status, hint=hint, job_id=job_id, instance=instance
-        )
-        self.retry_after = retry_after
-        """Seconds the server asked for, where it said so."""
 
 
 class ServerFaultError(TransportError):

@@ -14,6 +14,7 @@ import comfyclient
 PACKAGE = Path(comfyclient.__file__).parent
 
 FLOORS = """
+issues
 errors timing
 geography graph jsontext sun tracks privacy
 outputs config
