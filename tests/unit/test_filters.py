@@ -112,3 +112,12 @@ def test_every_filter_is_tested() -> None:
     source = Path(__file__).read_text("utf-8")
     missing = [name for name in FILTERS if f"| {name}" not in source]
     assert missing == ["upload"]
+
+
+def test_every_filter_is_documented() -> None:
+    """The page on templates lists all filters, and none that there is not."""
+    page = Path(__file__).parents[2] / "docs" / "templates.md"
+    table = page.read_text("utf-8").split("### Filters")[1].split("Tests:")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name.strip(" `") for row in rows for name in row.split(",")]
+    assert sorted(named) == sorted(FILTERS)
