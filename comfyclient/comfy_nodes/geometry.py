@@ -85,6 +85,23 @@ def thinned(points: Points, *, apart: float) -> NDArray[np.intp]:
     return np.flatnonzero(first)
 
 
+def flowing(points: Points, *, step: float, reach: int) -> tuple[Points, Points]:
+    """A line in even steps with the jitter of its places smoothed, its ends kept.
+
+    Also returns where between the original points (0, 1, …) each new one lies.
+    """
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    travelled = np.concatenate([[0.0], np.cumsum(steps)])
+    total = float(travelled[-1])
+    if total < step * 4:
+        return points, np.arange(len(points), dtype=np.float64)
+    at = np.linspace(0, total, min(int(total / step) + 2, 30_000))
+    even = [np.interp(at, travelled, points[:, axis]) for axis in (0, 1)]
+    line = np.stack([smoothed(values, reach=reach) for values in even], axis=-1)
+    line[0], line[-1] = points[0], points[-1]
+    return line, np.interp(at, travelled, np.arange(len(points)))
+
+
 def smoothed(values: Points, *, reach: int) -> Points:
     """Values averaged over their neighbours, gaps filled from beside them."""
     known = np.isfinite(values)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ImageDraw
 
 from .canvas import Canvas, stream
-from .colour import Floats, mix, rgb
+from .colour import Floats, luminance, mix, rgb
 from .scene_colours import SceneColours
 
 
@@ -112,7 +112,9 @@ def paint_turbines(
 ) -> None:
     """A row of wind turbines on the far land."""
     rng = stream(seed, "turbines")
-    white = mix(colours.snow, colours.haze, share=0.18)
+    white = mix(colours.snow, colours.haze, share=0.1)
+    if luminance(colours.haze) > 0.5:
+        white = mix(colours.middle, colours.haze, share=0.3)
     place = 0.08 + 0.1 * rng.random()
     for i in range(6):
         tall = canvas.height * (0.075 + 0.05 * rng.random()) * (1 - 0.07 * i)

@@ -16,6 +16,7 @@ from .geometry import (
     Points,
     Projection,
     bounds,
+    flowing,
     length_text,
     project,
     round_length,
@@ -123,14 +124,17 @@ def _values(track: Points, *, style: MapStyle) -> Points:
 
 
 def _leg(points: Points, values: Points, *, spread: tuple[float, float] | None) -> Leg:
-    keep = thinned(points, apart=1.0)
+    keep = thinned(points, apart=1.5)
     if spread is None:
         shades = np.full(len(keep), 0.62)
     else:
         even = smoothed(values, reach=max(2, len(values) // 160))[keep]
         low, high = spread
         shades = np.clip((even - low) / (high - low), 0, 1)
-    return Leg(points[keep], shades.astype(np.float32))
+    if len(keep) < 4:
+        return Leg(points[keep], shades)
+    line, places = flowing(points[keep], step=1.2, reach=7)
+    return Leg(line, np.interp(places, np.arange(len(keep)), shades))
 
 
 def _route(layer: Layer, legs: Sequence[Leg], *, style: MapStyle) -> None:
