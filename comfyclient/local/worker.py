@@ -46,6 +46,9 @@ class Worker:
 
     def _run_next(self) -> None:
         item = self._queue.take(seconds=_PATIENCE_SECONDS)
+        # Before the prompt: POST /free counts for whatever is posted after it.
+        if self._queue.take_flags().get("free_memory"):
+            self._executor.reset()
         if item is not None:
             outcome = self._executor.run(item)
             if self._queue.closed:
@@ -54,8 +57,6 @@ class Worker:
             if self._hub.client_id is not None:
                 data = {"node": None, "prompt_id": item.prompt_id}
                 self._hub.post("executing", data, sid=self._hub.client_id)
-        if self._queue.take_flags().get("free_memory"):
-            self._executor.reset()
 
     def _entry(self, item: QueueItem, outcome: Outcome) -> dict[str, Any]:
         prompt = item.shown(without_secrets=False)
