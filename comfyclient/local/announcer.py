@@ -160,9 +160,10 @@ class Announcer:
             "parent_node_id": self._graph.parent_id(node_id),
             "real_node_id": self._graph.real_id(node_id),
         }
-        self._post(
-            "progress_state", {"prompt_id": self._prompt_id, "nodes": self._progress}
-        )
+        # Each names every node so far: with long graphs too dear to say to nobody.
+        if self._hub.is_heard(self._client_id):
+            told = {"prompt_id": self._prompt_id, "nodes": self._progress}
+            self._post("progress_state", told)
 
     def _preview_with_metadata(self, node_id: str, preview: Preview) -> None:
         image_format = "PNG" if preview[0] == "PNG" else "JPEG"

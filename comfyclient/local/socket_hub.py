@@ -78,6 +78,10 @@ class SocketHub:
         """Send a binary message to one sid, or to everyone; from any thread."""
         self._enqueue(sid, struct.pack(">I", event) + body)
 
+    def is_heard(self, sid: str | None) -> bool:
+        """Whether a message to this sid, or to everyone, has a taker now."""
+        return bool(self._connections) if sid is None else sid in self._connections
+
     def wants_preview_metadata(self, sid: str | None) -> bool:
         """Whether a client asked for previews that name their prompt."""
         connection = None if sid is None else self._connections.get(sid)
