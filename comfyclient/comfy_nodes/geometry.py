@@ -95,7 +95,7 @@ def flowing(points: Points, *, step: float, reach: int) -> tuple[Points, Points]
     total = float(travelled[-1])
     if total < step * 4:
         return points, np.arange(len(points), dtype=np.float64)
-    at = np.linspace(0, total, min(int(total / step) + 2, 30_000))
+    at = np.linspace(0, total, min(int(total / step) + 2, 9_000))
     even = [np.interp(at, travelled, points[:, axis]) for axis in (0, 1)]
     line = np.stack([smoothed(values, reach=reach) for values in even], axis=-1)
     line[0], line[-1] = points[0], points[-1]

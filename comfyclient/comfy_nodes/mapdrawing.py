@@ -37,7 +37,16 @@ _WORDS = {
 }
 _UNITS = {"speed": "km/h", "altitude": "m"}
 _FIRST = ("start", "end", "home", "destination")
-_THEN = ("lodging", "hotel", "overnight", "camp", "sight", "attraction", "highlight")
+_THEN = (
+    "stay",
+    "lodging",
+    "hotel",
+    "overnight",
+    "camp",
+    "sight",
+    "attraction",
+    "highlight",
+)
 _LAST = ("charging", "charge", "fuel", "parking", "toll")
 
 

@@ -10,79 +10,9 @@ from PIL import ImageDraw
 
 from .colour import Floats, ramp
 from .fonts import Font
+from .glyphs import glyph_of
 from .layer import Layer, advance
 from .palette import Palette
-
-Glyph = Callable[[ImageDraw.ImageDraw, float, float, float], None]
-
-
-def _bolt(pen: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
-    shape = [(0.15, -1), (-0.62, 0.15), (-0.08, 0.15), (-0.2, 1), (0.62, -0.2)]
-    shape.append((0.08, -0.2))
-    pen.polygon([(x + dx * r, y + dy * r) for dx, dy in shape], 255)
-
-
-def _bed(pen: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
-    pen.rectangle((x - r, y - 0.75 * r, x - 0.78 * r, y + 0.75 * r), 255)
-    pen.rectangle((x - r, y + 0.12 * r, x + r, y + 0.42 * r), 255)
-    pen.rectangle((x + 0.78 * r, y - 0.1 * r, x + r, y + 0.75 * r), 255)
-    pen.ellipse((x - 0.66 * r, y - 0.42 * r, x - 0.16 * r, y + 0.06 * r), 255)
-    box = (x - 0.08 * r, y - 0.32 * r, x + r, y + 0.2 * r)
-    pen.rounded_rectangle(box, 0.2 * r, 255)
-
-
-def _star(pen: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
-    points = []
-    for i in range(10):
-        size = r * (1.08 if i % 2 == 0 else 0.46)
-        angle = math.pi * i / 5
-        points.append((x + math.sin(angle) * size, y - math.cos(angle) * size))
-    pen.polygon(points, 255)
-
-
-def _cup(pen: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
-    box = (x - 0.8 * r, y - 0.55 * r, x + 0.4 * r, y + 0.6 * r)
-    pen.rounded_rectangle(box, 0.32 * r, 255)
-    pen.rectangle((x - 0.8 * r, y - 0.55 * r, x + 0.4 * r, y), 255)
-    ring = (x + 0.15 * r, y - 0.4 * r, x + 0.95 * r, y + 0.3 * r)
-    pen.ellipse(ring, None, 255, max(1, int(0.2 * r)))
-    pen.rectangle((x - r, y + 0.74 * r, x + 0.7 * r, y + 0.92 * r), 255)
-
-
-def _peak(pen: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
-    pen.polygon(
-        [(x - r, y + 0.7 * r), (x - 0.2 * r, y - 0.8 * r), (x + 0.6 * r, y + 0.7 * r)],
-        255,
-    )
-    pen.polygon(
-        [(x, y + 0.7 * r), (x + 0.5 * r, y - 0.15 * r), (x + r, y + 0.7 * r)], 255
-    )
-
-
-def _dot(pen: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
-    pen.ellipse((x - 0.6 * r, y - 0.6 * r, x + 0.6 * r, y + 0.6 * r), 255)
-
-
-_GLYPHS: dict[str, Glyph] = {
-    "charging": _bolt,
-    "charge": _bolt,
-    "lodging": _bed,
-    "hotel": _bed,
-    "overnight": _bed,
-    "camp": _bed,
-    "sight": _star,
-    "attraction": _star,
-    "highlight": _star,
-    "viewpoint": _peak,
-    "summit": _peak,
-    "pass": _peak,
-    "mountain": _peak,
-    "food": _cup,
-    "meal": _cup,
-    "restaurant": _cup,
-    "cafe": _cup,
-    "coffee": _cup,
-}
 
 
 def mark(
@@ -92,7 +22,7 @@ def mark(
     ring, fill = palette.colour("map_ink"), palette.colour("map_halo")
     _disc(layer, fill, x=x, y=y, radius=radius + 2.2, opacity=0.9)
     _disc(layer, ring, x=x, y=y, radius=radius)
-    glyph = _GLYPHS.get(kind.lower(), _dot)
+    glyph = glyph_of(kind)
     size = radius * 0.6
     box = (x - radius, y - radius, x + radius, y + radius)
     left, top = math.floor(box[0]), math.floor(box[1])

@@ -8,6 +8,7 @@ import pytest
 from comfyclient.comfy_nodes.geometry import (
     Frame,
     bounds,
+    flowing,
     length_text,
     project,
     round_length,
@@ -97,3 +98,23 @@ def test_flat_values_have_no_range() -> None:
     assert bounds([np.full(10, 80.0)]) is None
     assert bounds([np.full(10, np.nan)]) is None
     assert bounds([]) is None
+
+
+def test_jitter_is_smoothed_and_the_ends_stay() -> None:
+    """A shaky line becomes calm and even, and still begins and ends where it did."""
+    rng = np.random.default_rng(1)
+    shaky = np.stack([np.arange(200.0), rng.normal(0, 1.5, 200)], axis=-1)
+    line, places = flowing(shaky, step=1.2, reach=7)
+    assert line[0].tolist() == shaky[0].tolist()
+    assert line[-1].tolist() == shaky[-1].tolist()
+    assert np.abs(line[20:-20, 1]).max() < np.abs(shaky[:, 1]).max() / 2
+    assert places[0] == 0
+    assert places[-1] == 199
+
+
+def test_a_line_of_no_length_stays_as_it_is() -> None:
+    """Points that are all at one place are left alone."""
+    spot = np.full((5, 2), 3.0)
+    line, places = flowing(spot, step=1.2, reach=7)
+    assert line.tolist() == spot.tolist()
+    assert len(places) == 5

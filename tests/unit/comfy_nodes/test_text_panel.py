@@ -145,3 +145,17 @@ def test_a_file_that_is_no_font_is_refused(tmp_path: Any) -> None:
     fake.write_bytes(b"<html>" * 100)
     with pytest.raises(ValueError, match=r"not a readable font"):
         panel(font=str(fake))
+
+
+def test_altitudes_are_drawn_above_the_footer() -> None:
+    """A hilly profile adds a strip over the whole width; a flat one adds nothing."""
+    bare = {"figures": "[]", "title": "", "subtitle": ""}
+    plain = panel(**bare)[1]
+    flat = panel(**bare, altitude_profile=json.dumps([800.0] * 40))[1]
+    hilly = panel(
+        **bare, altitude_profile=json.dumps([800 + 900 * (i == 20) for i in range(40)])
+    )[1]
+    assert np.array_equal(plain, flat)
+    assert hilly.sum() > plain.sum() * 1.1
+    strip = hilly[0] - plain[0]
+    assert np.flatnonzero(strip.max(0) > 0.5).size > 400
