@@ -110,8 +110,11 @@ def _node_problems(
                 message = _input_problem(graph, value)
                 if message is not None:
                     yield GraphProblem(message, node_id, str(name))
-        if not _is_json(node):
-            yield GraphProblem("holds a value that JSON does not have", node_id)
+        try:
+            if not _is_json(node):
+                yield GraphProblem("holds a value that JSON does not have", node_id)
+        except RecursionError:
+            yield GraphProblem("is nested too deeply", node_id)
 
 
 def _input_problem(graph: Graph, value: JsonValue) -> str | None:

@@ -57,7 +57,7 @@ class Template:
         """
         self.folder = folder
         self.manifest: Manifest = load_manifest(folder / FILE)
-        self._shapes: set[tuple[str | None, ...]] = set()
+        self._shapes: dict[tuple[str | None, ...], bool] = {}
         found = (folder.parent.name, folder.name)
         if found != (self.name, self.manifest.version):
             raise ManifestError(
@@ -168,14 +168,18 @@ class Template:
         )
 
     def _graph(self, filled: Filled) -> Graph:
-        """The graph of a filled text, checked once for each shape it can have."""
+        """The graph of a filled text, checked once for each shape it can have.
+
+        A shape is kept with whether its nodes bring their own `_meta`.
+        """
         text, shape = filled.text, filled.shape()
-        if shape in self._shapes:
+        complete = self._shapes.get(shape)
+        if complete is not None:
             graph: dict[str, JsonValue] = json.loads(text)
-            return with_meta(graph)
+            return graph if complete else with_meta(graph)
         checked = self._checked(filled, text)
         if len(self._shapes) < _MAX_SHAPES and _only_inputs(filled, text):
-            self._shapes.add(shape)
+            self._shapes[shape] = checked == json.loads(text)
         return checked
 
     def _checked(self, filled: Filled, text: str) -> Graph:

@@ -61,6 +61,14 @@ def test_values_that_are_no_links_pass(value: Any) -> None:
     assert not list(graph_problems({"1": node(value=value)}))
 
 
+def test_a_bottomless_value_is_told() -> None:
+    """Nesting that no JSON writer can follow is a problem, not a crash."""
+    deep: list[Any] = []
+    deep.append(deep)
+    problems = [str(p) for p in graph_problems({"1": node(x=deep)})]
+    assert problems == ["node '1': is nested too deeply"]
+
+
 def test_every_problem_of_a_graph_is_told() -> None:
     """Two bad nodes give two problems."""
     problems = list(graph_problems({"1": node(a=["8", 0]), "2": node(a=["9", 0])}))

@@ -158,3 +158,10 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ManifestError, match="not UTF-8"):
         load_manifest(path)
+
+
+def test_the_manifest_in_the_docs_is_right(tmp_path: Path) -> None:
+    """The page on templates shows a manifest that can be read."""
+    page = (Path(__file__).parents[2] / "docs" / "templates.md").read_text("utf-8")
+    shown = page.split("```toml")[1].split("```")[0]
+    assert manifest(tmp_path, shown).ref == "trip-postcard@1.0.0"
