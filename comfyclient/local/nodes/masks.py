@@ -209,8 +209,10 @@ def _fade(length: int, *, before: int, after: int) -> Array:
     fade = np.ones(length, dtype=np.float32)
     if before:
         fade[:before] *= np.arange(1, before + 1, dtype=np.float32) / before
-    if after:
-        fade[-after:] *= np.arange(after, 0, -1, dtype=np.float32) / after
+    # As in ComfyUI, the far side counts from -0: its weakest step falls on the first
+    # row or column, and the last one gets the second weakest.
+    steps = np.arange(after)
+    fade[-steps] *= (steps + 1).astype(np.float32) / max(after, 1)
     return fade
 
 
