@@ -37,6 +37,7 @@ from .listener import Listener
 from .lookup import MARK, Lookup, Sighting
 from .messages import Signal
 from .refusals import read_refusal
+from .wire import printable
 
 _log = logging.getLogger("comfyclient.transports.comfyui")
 
@@ -139,6 +140,8 @@ class ComfyUITransport:
         what = f"{ref.type}/{params['subfolder']}/{params['filename']}".replace(
             "//", "/"
         )
+        if what != printable(what):  # a lone surrogate: no request can ask for it
+            raise self._missing(ref, printable(what))
         try:
             with self._http.stream(
                 "/view", deadline=deadline, params=params, what=what

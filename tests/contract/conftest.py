@@ -10,14 +10,16 @@ import pytest
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.scripted import ScriptedServer
 
+_OURS = ("comfyclient-listener", "comfyclient-following")
+
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     """Transports and courses; no thread of theirs outlives the test."""
     with Bench() as bench:
         yield bench
-    left = [t.name for t in threading.enumerate() if t.name.startswith("comfyclient")]
-    assert not left
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [n for n in names if n.startswith(_OURS)]
 
 
 @pytest.fixture
