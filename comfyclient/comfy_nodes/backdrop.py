@@ -139,11 +139,11 @@ def _painted(brief: Brief, *, width: int, height: int) -> Canvas:
         brief.season, brief.daylight, terrain=brief.terrain, weather=brief.weather
     )
     canvas = Canvas(width, height)
-    light = paint_background(canvas, colours, brief)
+    light = paint_background(canvas, colours, brief=brief)
     steps.done()
-    paint_land(canvas, colours, brief, light=light)
+    paint_land(canvas, colours, brief=brief, light=light)
     steps.done()
-    paint_foreground(canvas, colours, brief, light=light)
+    paint_foreground(canvas, colours, brief=brief, light=light)
     steps.done()
     paint_weather(
         canvas, colours, weather=brief.weather, seed=brief.seed, horizon=brief.horizon

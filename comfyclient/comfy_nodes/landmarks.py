@@ -235,7 +235,7 @@ def _lamp(pen: ImageDraw.ImageDraw, x: float, y: float, tall: float) -> None:
 
 
 def paint_village(
-    canvas: Canvas, colours: SceneColours, crest: Floats, *, seed: int
+    canvas: Canvas, colours: SceneColours, *, crest: Floats, seed: int
 ) -> None:
     """A few gabled houses and a church in a fold of the hills."""
     rng = stream(seed, "village")
@@ -248,7 +248,7 @@ def paint_village(
         wide = canvas.width * (0.012 + 0.008 * rng.random())
         x = float(np.clip(centre + (i - 4) * wide * 1.45, 2, canvas.width - 3))
         y = float(crest[int(x)]) + canvas.height * (0.008 + 0.012 * rng.random())
-        _cottage(canvas, walls, roofs, x=x, y=y, wide=wide, church=i == 4)
+        _cottage(canvas, walls, roofs=roofs, x=x, y=y, wide=wide, church=i == 4)
         if colours.dark:
             warm = rgb("#ffd27a")
             canvas.glow(
@@ -259,8 +259,8 @@ def paint_village(
 def _cottage(
     canvas: Canvas,
     walls: Floats,
-    roofs: Floats,
     *,
+    roofs: Floats,
     x: float,
     y: float,
     wide: float,

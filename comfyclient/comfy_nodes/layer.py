@@ -82,7 +82,14 @@ class Layer:
         start = (at[0] - left, at[1] - top)
         size = (wide, tall)
         if halo is not None and halo_width:
-            ring = _written(text, size, start, font, tracking, halo_width)
+            ring = _written(
+                text,
+                size=size,
+                start=start,
+                font=font,
+                tracking=tracking,
+                stroke=halo_width,
+            )
             soft = ring.filter(ImageFilter.GaussianBlur(halo_width * 0.6))
             both = np.maximum(np.asarray(soft, np.float32) * 1.15, np.asarray(ring))
             self.lay(
@@ -91,7 +98,12 @@ class Layer:
                 left=left,
                 top=top,
             )
-        ink = np.asarray(_written(text, size, start, font, tracking, 0), np.float32)
+        ink = np.asarray(
+            _written(
+                text, size=size, start=start, font=font, tracking=tracking, stroke=0
+            ),
+            np.float32,
+        )
         self.lay(ink / 255 * np.float32(opacity), colour, left=left, top=top)
 
 
@@ -102,6 +114,7 @@ def advance(text: str, *, font: Font, tracking: float = 0.0) -> float:
 
 def _written(
     text: str,
+    *,
     size: tuple[int, int],
     start: tuple[float, float],
     font: Font,

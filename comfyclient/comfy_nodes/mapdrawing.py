@@ -76,8 +76,8 @@ class Leg:
 def draw_map(
     layer: Layer,
     segments: Sequence[Points],
-    stops: Sequence[Stop],
     *,
+    stops: Sequence[Stop],
     style: MapStyle,
 ) -> None:
     """Draw the whole map; where there is nothing to show, a compass rose."""
@@ -87,19 +87,19 @@ def draw_map(
         x, y = layer.width / 2, layer.height * 0.5
         mapmarks.rose(layer, style.palette, x=x, y=y, radius=radius)
         return
-    view, legs, places = _projected(layer, tracks, stops, style=style)
+    view, legs, places = _projected(layer, tracks, stops=stops, style=style)
     _route(layer, legs, style=style)
     drawn = layer.alpha.copy()
-    taken = _key(layer, view, tracks, style=style) if style.show_scale else []
+    taken = _key(layer, tracks, view=view, style=style) if style.show_scale else []
     taken += _caps(layer, legs, style=style)
-    _stops(layer, places, stops, style=style, taken=taken, drawn=drawn)
+    _stops(layer, stops, places=places, style=style, taken=taken, drawn=drawn)
 
 
 def _projected(
     layer: Layer,
     tracks: Sequence[Points],
-    stops: Sequence[Stop],
     *,
+    stops: Sequence[Stop],
     style: MapStyle,
 ) -> tuple[Projection, list[Leg], Points]:
     lat = np.concatenate([*(t[:, 0] for t in tracks), [s.lat for s in stops]])
@@ -187,7 +187,7 @@ def _around(x: float, y: float, *, reach: float) -> Frame:
 
 
 def _key(
-    layer: Layer, view: Projection, tracks: Sequence[Points], *, style: MapStyle
+    layer: Layer, tracks: Sequence[Points], *, view: Projection, style: MapStyle
 ) -> list[Frame]:
     """The legend at the upper left, scale and north at the upper right."""
     inset = max(14.0, style.padding * 0.5)
@@ -253,9 +253,9 @@ def rank(stop: Stop) -> int:
 
 def _stops(
     layer: Layer,
-    places: Points,
     stops: Sequence[Stop],
     *,
+    places: Points,
     style: MapStyle,
     taken: list[Frame],
     drawn: Floats,
@@ -282,13 +282,13 @@ def _stops(
     spots = place(requests, frame=frame, taken=[*taken, *boxes], ink=Ink(drawn))
     for i, spot in zip(named, spots, strict=True):
         if spot is not None and spot.led:
-            _leader(layer, marks[i], spot.box, style=style)
+            _leader(layer, marks[i], box=spot.box, style=style)
     for i in reversed(order):
         x, y = marks[i]
         mapmarks.mark(layer, style.palette, x=x, y=y, radius=radius, kind=stops[i].kind)
     for i, spot in zip(named, spots, strict=True):
         if spot is not None:
-            _label(layer, texts[i], spot.box, style=style)
+            _label(layer, texts[i], box=spot.box, style=style)
     _count(layer, spots.count(None), style=style)
 
 
@@ -302,7 +302,7 @@ def _texts(stops: Sequence[Stop], *, style: MapStyle) -> list[str]:
     ]
 
 
-def _label(layer: Layer, text: str, box: Frame, *, style: MapStyle) -> None:
+def _label(layer: Layer, text: str, *, box: Frame, style: MapStyle) -> None:
     ascent, descent = style.label.getmetrics()
     baseline = (box.top + box.bottom) / 2 + (ascent - descent) * 0.42
     layer.write(
@@ -316,7 +316,7 @@ def _label(layer: Layer, text: str, box: Frame, *, style: MapStyle) -> None:
 
 
 def _leader(
-    layer: Layer, mark: tuple[float, float], box: Frame, *, style: MapStyle
+    layer: Layer, mark: tuple[float, float], *, box: Frame, style: MapStyle
 ) -> None:
     x = min(max(mark[0], box.left), box.right)
     y = min(max(mark[1], box.top), box.bottom)

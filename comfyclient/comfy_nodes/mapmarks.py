@@ -131,8 +131,8 @@ def _bar(
         box = (2 * scale, 2 * scale, (length + 2) * scale, (thick + 2) * scale)
         pen.rounded_rectangle(box, thick * scale / 2, 255)
 
-    from_canvas = _covered(length + 4, thick + 4, draw)
-    outline = _covered(length + 4, thick + 4, _whole(length, thick))
+    from_canvas = _covered(length + 4, thick + 4, draw=draw)
+    outline = _covered(length + 4, thick + 4, draw=_whole(length, thick))
     x, top = round(left) - 2, round(y) - 2
     layer.lay(outline * np.float32(0.9), palette.colour("casing"), left=x, top=top)
     layer.lay(from_canvas, paint, left=x, top=top)
@@ -214,7 +214,7 @@ def rose(layer: Layer, palette: Palette, *, x: float, y: float, radius: float) -
 
 
 def _covered(
-    width: int, height: int, draw: Callable[[ImageDraw.ImageDraw, float], None]
+    width: int, height: int, *, draw: Callable[[ImageDraw.ImageDraw, float], None]
 ) -> Floats:
     layer = Layer(width, height)
     one = np.ones(3, np.float32)

@@ -36,7 +36,9 @@ class Words:
 class Panel:
     """Sets words on a layer."""
 
-    def __init__(self, layer: Layer, colours: Palette, path: str, align: str) -> None:
+    def __init__(
+        self, layer: Layer, colours: Palette, *, path: str, align: str
+    ) -> None:
         self._layer, self._colours, self._path = layer, colours, path
         self._align = align
         self._width = float(layer.width)

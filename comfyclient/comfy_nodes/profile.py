@@ -41,12 +41,12 @@ def draw_profile(
     slope = np.hypot(1, np.gradient(crest))[None, :]
     edge = np.clip(1.1 - np.abs(rows - crest[None, :]) / slope + 0.5, 0, 1)
     layer.lay(edge * (rows < base), accent)
-    _peak(layer, crest, max(profile), palette=palette, font=font)
+    _peak(layer, crest, highest=max(profile), palette=palette, font=font)
     return tall + font.size + 6
 
 
 def _peak(
-    layer: Layer, crest: Floats, highest: float, *, palette: Palette, font: Font
+    layer: Layer, crest: Floats, *, highest: float, palette: Palette, font: Font
 ) -> None:
     x = int(np.argmin(crest))
     y = float(crest[x])

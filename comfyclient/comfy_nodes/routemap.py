@@ -134,7 +134,7 @@ class TripRouteMap:
         places = _checked(read_stops("stops", stops), path=path)
         steps.done()
         layer = Layer(wide, tall)
-        draw_map(layer, segments, places, style=style)
+        draw_map(layer, segments, stops=places, style=style)
         steps.done()
         return image_out(layer.pixels.astype(np.float32)), mask_out(layer.alpha)
 

@@ -28,7 +28,7 @@ class Brief:
     """Where the horizon lies, in pixels from the top."""
 
 
-def paint_background(canvas: Canvas, colours: SceneColours, brief: Brief) -> float:
+def paint_background(canvas: Canvas, colours: SceneColours, *, brief: Brief) -> float:
     """The sky and what stands in it; returns where the light is across."""
     seed, horizon = brief.seed, brief.horizon
     sky.paint_sky(canvas, colours, horizon=horizon)
@@ -44,16 +44,16 @@ def paint_background(canvas: Canvas, colours: SceneColours, brief: Brief) -> flo
 
 
 def paint_land(
-    canvas: Canvas, colours: SceneColours, brief: Brief, *, light: float
+    canvas: Canvas, colours: SceneColours, *, brief: Brief, light: float
 ) -> None:
     """Everything between the sky and the foreground."""
     sunward = 1 if light > canvas.width / 2 else -1
     if brief.terrain == "city":
         landmarks.paint_skyline(canvas, colours, level=brief.horizon, seed=brief.seed)
     else:
-        _ridges(canvas, colours, brief, sunward=sunward)
+        _ridges(canvas, colours, brief=brief, sunward=sunward)
     if brief.terrain == "plain":
-        _fields(canvas, colours, brief)
+        _fields(canvas, colours, brief=brief)
         landmarks.paint_turbines(canvas, colours, level=brief.horizon, seed=brief.seed)
     if brief.terrain in _WATERY:
         calm = {"lake": 0.85, "coast": 0.2, "city": 0.7}[brief.terrain]
@@ -67,7 +67,7 @@ def paint_land(
 
 
 def _ridges(
-    canvas: Canvas, colours: SceneColours, brief: Brief, *, sunward: int
+    canvas: Canvas, colours: SceneColours, *, brief: Brief, sunward: int
 ) -> None:
     form = relief.FORMS[brief.terrain]
     detail = 70 if form.sharp > 0.5 else 26
@@ -83,11 +83,17 @@ def _ridges(
             line = _headland(line, layer=layer, seed=brief.seed)
         crest = foot - line * np.float32(tall)
         _ridge(
-            canvas, colours, brief, crest=crest, foot=foot, layer=layer, sunward=sunward
+            canvas,
+            colours,
+            brief=brief,
+            crest=crest,
+            foot=foot,
+            layer=layer,
+            sunward=sunward,
         )
 
 
-def _fields(canvas: Canvas, colours: SceneColours, brief: Brief) -> None:
+def _fields(canvas: Canvas, colours: SceneColours, *, brief: Brief) -> None:
     """Strips of different crops that widen towards the viewer."""
     rng = stream(brief.seed, "fields")
     room = (canvas.height - brief.horizon) * 0.56
@@ -123,8 +129,8 @@ def _headland(line: Floats, *, layer: int, seed: int) -> Floats:
 def _ridge(
     canvas: Canvas,
     colours: SceneColours,
-    brief: Brief,
     *,
+    brief: Brief,
     crest: Floats,
     foot: float,
     layer: int,
@@ -143,7 +149,15 @@ def _ridge(
         haze=mix(colours.haze, colour, share=0.25),
         haziness=0.75 - 0.35 * nearness,
     )
-    _snow(canvas, colours, brief, crest=crest, foot=foot, layer=layer, sunward=sunward)
+    _snow(
+        canvas,
+        colours,
+        brief=brief,
+        crest=crest,
+        foot=foot,
+        layer=layer,
+        sunward=sunward,
+    )
     if form.facets and not (form.snow and layer == 0 and brief.season == "winter"):
         relief.paint_sides(
             canvas,
@@ -155,14 +169,16 @@ def _ridge(
             seed=brief.seed + layer,
         )
     if layer:
-        _clothe(canvas, colours, brief, crest=crest, nearness=nearness, colour=colour)
+        _clothe(
+            canvas, colours, brief=brief, crest=crest, nearness=nearness, colour=colour
+        )
 
 
 def _snow(
     canvas: Canvas,
     colours: SceneColours,
-    brief: Brief,
     *,
+    brief: Brief,
     crest: Floats,
     foot: float,
     layer: int,
@@ -187,8 +203,8 @@ def _snow(
 def _clothe(
     canvas: Canvas,
     colours: SceneColours,
-    brief: Brief,
     *,
+    brief: Brief,
     crest: Floats,
     nearness: float,
     colour: Floats,
@@ -205,7 +221,7 @@ def _clothe(
             crest, rng=rng, count=count, tall=tall * 1.3, clumps=clumps, sink=sink
         )
         if brief.terrain == "forest" and brief.season == "autumn":
-            _mixed_wood(canvas, colours, spots, dark=dark)
+            _mixed_wood(canvas, colours, spots=spots, dark=dark)
         else:
             growth.plant(canvas, spots, shape=growth.fir, colour=dark)
     elif brief.terrain in {"hills", "lake"} and nearness > 0.3:
@@ -222,7 +238,7 @@ def _clothe(
 
 
 def _mixed_wood(
-    canvas: Canvas, colours: SceneColours, spots: list[growth.Spot], *, dark: Floats
+    canvas: Canvas, colours: SceneColours, *, spots: list[growth.Spot], dark: Floats
 ) -> None:
     firs = [spot for spot in spots if spot.turn < 0.5]
     leafy = [spot for spot in spots if spot.turn >= 0.5]
@@ -235,7 +251,7 @@ def _mixed_wood(
 
 
 def paint_foreground(
-    canvas: Canvas, colours: SceneColours, brief: Brief, *, light: float
+    canvas: Canvas, colours: SceneColours, *, brief: Brief, light: float
 ) -> None:
     """The ground at the viewer's feet, its road and what grows beside it."""
     rng = stream(brief.seed, "ground")
@@ -254,12 +270,12 @@ def paint_foreground(
         haze=relief.shaded(colours.ground, share=0.55),
         haziness=0.85,
     )
-    _foreground_life(canvas, colours, brief, crest=crest)
+    _foreground_life(canvas, colours, brief=brief, crest=crest)
     way = road.plan_road(canvas, crest, seed=brief.seed)
     road.paint_road(canvas, way, colours=colours)
     if colours.dark:
         road.paint_trails(canvas, way)
-    _roadside(canvas, colours, brief, way=way, crest=crest, light=light)
+    _roadside(canvas, colours, brief=brief, way=way, crest=crest, light=light)
     paint = rgb("#e8e4da") if colours.dark else rgb("#c93f2e")
     road.paint_car(
         canvas, way, colour=mix(paint, colours.road, share=0.12), lit=colours.dark
@@ -270,7 +286,7 @@ def paint_foreground(
 
 
 def _foreground_life(
-    canvas: Canvas, colours: SceneColours, brief: Brief, *, crest: Floats
+    canvas: Canvas, colours: SceneColours, *, brief: Brief, crest: Floats
 ) -> None:
     flowery = brief.terrain in {"lake", "hills", "mountains", "plain", "coast"}
     if flowery and brief.season != "winter":
@@ -284,7 +300,7 @@ def _foreground_life(
             size=canvas.height * 0.0024,
         )
     if brief.terrain == "hills":
-        landmarks.paint_village(canvas, colours, crest, seed=brief.seed)
+        landmarks.paint_village(canvas, colours, crest=crest, seed=brief.seed)
     if brief.terrain == "coast":
         side = 1 if brief.seed % 2 else -1
         x = canvas.width * (0.5 + side * 0.33)
@@ -296,14 +312,14 @@ def _foreground_life(
 def _roadside(
     canvas: Canvas,
     colours: SceneColours,
-    brief: Brief,
     *,
+    brief: Brief,
     way: road.Road,
     crest: Floats,
     light: float,
 ) -> None:
     rng = stream(brief.seed, "roadside")
-    spots = _beside(canvas, way, crest, rng=rng, terrain=brief.terrain)
+    spots = _beside(canvas, way, crest=crest, rng=rng, terrain=brief.terrain)
     shape, lit = _tree_of(brief)
     leaves = colours.foliage
     if brief.terrain == "plain" and brief.season == "spring":
@@ -340,8 +356,8 @@ _TREES = {"lake": 16, "forest": 46, "mountains": 34, "coast": 26, "desert": 18}
 def _beside(
     canvas: Canvas,
     way: road.Road,
-    crest: Floats,
     *,
+    crest: Floats,
     rng: np.random.Generator,
     terrain: str,
 ) -> list[growth.Spot]:

@@ -91,6 +91,12 @@ _PAPERS = {
     "dusk": ("#241a38", "#fbeedd", "#b7a3b5"),
     "night": ("#0d182b", "#edf2f7", "#91a3b9"),
 }
+_PAPER_TINTS = {
+    "spring": "#faf3f0",
+    "summer": "#f7f1e3",
+    "autumn": "#f7ead2",
+    "winter": "#ecf1f5",
+}
 _ACCENTS = {
     "spring": ("#c2476b", "#ff9fb5"),
     "summer": ("#bd4322", "#ffc247"),
@@ -189,6 +195,9 @@ def card_palette(season: str, daylight: str) -> Palette:
     dark = daylight in {"dusk", "night"}
     paper, ink, muted = _PAPERS[daylight]
     top = _SKIES[season, daylight][0]
+    if not dark:
+        tint = rgb(_PAPER_TINTS[season])
+        paper = to_hex(mix(rgb(paper), tint, share=0.5))
     return Palette(
         paper=paper,
         ink=ink,

@@ -137,7 +137,9 @@ class TripTextPanel:
         colours = read_palette(
             "palette", palette, theme=choice("style", style, among=THEMES)
         )
-        panel = Panel(layer, colours, path, choice("align", align, among=ALIGNS))
+        panel = Panel(
+            layer, colours, path=path, align=choice("align", align, among=ALIGNS)
+        )
         steps = Steps(1)
         panel.compose(words, size=whole("title_size", title_size, low=16, high=400))
         steps.done()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,19 @@ def test_nodes_run_on_their_defaults(name: str) -> None:
         if kind in {"IMAGE", "MASK"}:
             assert result.dtype == np.float32
             assert 0 <= result.min() <= result.max() <= 1
+
+
+@pytest.mark.parametrize("name", sorted(pack.NODE_CLASS_MAPPINGS))
+def test_checks_take_only_texts_that_comfyui_hands_them(name: str) -> None:
+    """ComfyUI passes checks by plain argument name, and skips its own for those."""
+    node: Any = pack.NODE_CLASS_MAPPINGS[name]
+    if not hasattr(node, "VALIDATE_INPUTS"):
+        return
+    inputs = node.INPUT_TYPES()
+    kinds = {key: kind for part in inputs.values() for key, (kind, _) in part.items()}
+    names = inspect.getfullargspec(node.VALIDATE_INPUTS).args[1:]
+    assert names
+    assert {kinds[each] for each in names} == {"STRING"}
 
 
 def test_torch_of_the_host_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
