@@ -9,8 +9,7 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
+from uuid import uuid4
 
 from .blocker import ExecutionBlocker
 from .graph import Graph, Node, is_link, links_of, post_order
@@ -81,7 +80,6 @@ class Signatures:
     def __init__(self, *, nodes: NodeTable, behaviour: Behaviour) -> None:
         self._nodes = nodes
         self._behaviour = behaviour
-        self._uncached = 0
 
     def of_graph(self, graph: Graph) -> dict[str, str]:
         """Node id to signature."""
@@ -114,8 +112,7 @@ class Signatures:
             text = json.dumps(parts, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
             # NaN equals nothing, not even itself: such a node always runs.
-            self._uncached += 1
-            text = f"uncached {id(self)} {self._uncached}"
+            text = uuid4().hex
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _changed(self, node_id: str, node: Node, schema: NodeSchema) -> Any:
@@ -166,7 +163,5 @@ class CachedRun:
 
 def _size_of(entry: CacheEntry) -> int:
     return sum(
-        int(np.asarray(value).nbytes) if hasattr(value, "__array__") else 0
-        for column in entry.outputs
-        for value in column
+        int(getattr(value, "nbytes", 0)) for column in entry.outputs for value in column
     )

@@ -1,7 +1,9 @@
 """Which ComfyUI release does what: every difference that a client can see. Pure.
 
 The fields of `Behaviour` are the table; the rest of the engine asks one of them and
-never compares versions itself.
+never compares versions itself. What is not here because it would change nothing:
+`extra_data.preview_method` (0.5.0) is about the previews of samplers, and no sampler
+is here; node replacements (0.14.0) are about classes that are not here either.
 """
 
 from __future__ import annotations
@@ -77,7 +79,6 @@ class Behaviour:
     progress_text: bool = since("0.3.34")
     feature_flags: bool = since("0.3.45")
     """feature_flags, GET /features, progress_state, event 4, async nodes."""
-    preview_per_prompt: bool = since("0.5.0")
 
     # errors of nodes
     message_with_newline: bool = since("0.3.45")
@@ -97,7 +98,6 @@ class Behaviour:
     platform_name: bool = since("0.4.0")
     """system_stats names sys.platform; before, os.name."""
     input_list_flag: bool = since("0.12.0")
-    model_extensions: bool = since("0.12.0")
     intermediate_flag: bool = since("0.19.0")
     cross_site_refused: bool = since("0.19.0")
     annotated_listings: bool = since("0.20.0")
