@@ -205,7 +205,7 @@ def test_large_entries_push_old_ones_out() -> None:
 
     cache = NodeCache(keeps_older=True)
     for name in "abc":
-        cache.begin_run({name})
+        cache.begin_run({name, "a"})
         cache.put(name, CacheEntry([[Heavy()]], None, {}))
 
     cache.begin_run({"a"})
