@@ -217,3 +217,10 @@ def test_what_a_template_reads_is_known() -> None:
 def test_texts_are_not_rendered_again() -> None:
     """A slot's text that looks like a slot stays text."""
     assert value("params.x", x="{{ params.y }}{% if %}{#") == "{{ params.y }}{% if %}{#"
+
+
+def test_the_same_fixed_text_in_two_lines_is_told_apart() -> None:
+    """Of equal texts between slots, the one behind the slot before is meant."""
+    filled = fill('[{{ 1 }},\n"a", {{ 2 }},\n"a", {{ 3 }},\n"a", {{ 4 }}]')
+    places = [i for i in range(len(filled.text)) if filled.text.startswith('"a"', i)]
+    assert [filled.place(offset)[0] for offset in places] == [2, 3, 4]
