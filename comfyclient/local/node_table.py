@@ -73,16 +73,18 @@ class NodeTable:
                     "give a module or folder that defines it"
                 )
             names = getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None)
-            short = module.__name__.rpartition(".")[2]
+            short = (
+                module.__name__.rpartition(".")[2]
+                if isinstance(pack, ModuleType)
+                else pack.stem
+            )
             self.add(classes, display_names=names, module=f"custom_nodes.{short}")
 
 
 def _load(path: Path) -> ModuleType:
     source = path / "__init__.py" if path.is_dir() else path
     # A name of its own, so that a pack never shadows an installed module.
-    name = f"comfyclient_pack_{abs(hash(path.resolve())):x}.{path.stem}".replace(
-        ".", "_", 1
-    )
+    name = f"comfyclient_pack_{abs(hash(path.resolve())):x}_{path.stem}"
     spec = importlib.util.spec_from_file_location(
         name,
         source,
