@@ -234,9 +234,7 @@ class ComfyUITransport:
             UnclearAnswerError: it could not be asked.
         """
         answered = False
-        # a server that failed on the graph has done so already: one look is enough
-        at_once = isinstance(unclear, ServerFaultError)
-        for pause in ASK_AGAIN[:1] if at_once else ASK_AGAIN:
+        for pause in ASK_AGAIN[: _looks_worth(unclear)]:
             self._sleep(min(pause, deadline.remaining()))
             try:
                 prompt_id = self._lookup.find(attempt.attempt_id, deadline=deadline)
@@ -343,6 +341,13 @@ class ComfyUITransport:
         return OutputMissingError(
             f"the server has no {what}", instance=self.name, hint=hint
         )
+
+
+def _looks_worth(unclear: TransportError) -> int:
+    """How long to look for a job: one whose request was answered is there at once."""
+    if isinstance(unclear, ServerFaultError):
+        return 1
+    return 3 if isinstance(unclear, BadAnswerError) else len(ASK_AGAIN)
 
 
 @contextmanager

@@ -1,0 +1,540 @@
+"""The client as a caller uses it, on scripted servers that behave and misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from comfyclient.client import Client
+from comfyclient.config import DeadlineSettings, EnvironmentSettings, Settings
+from comfyclient.course import JobStatus
+from comfyclient.errors import (
+    BusyError,
+    ClosedError,
+    ComfyClientError,
+    JobCancelledError,
+    JobTimeoutError,
+    MissingNodeError,
+    OutputMissingError,
+    UnclearAnswerError,
+    UnknownJobError,
+    UnreachableError,
+    UsageError,
+    ValidationError,
+)
+from comfyclient.events import Finished, Progress, Queued
+from comfyclient.job import Job
+from comfyclient.ledger import Ledger
+from comfyclient.ledger_records import JobState
+from comfyclient.testing.bench import GRAPH
+from comfyclient.testing.clock import FakeClock
+from comfyclient.testing.http_wire import Reply
+from comfyclient.testing.play import Hold, Play, failing, usual
+from comfyclient.testing.scripted import ScriptedServer
+from comfyclient.timing import SYSTEM_CLOCK, Clock
+from comfyclient.workflow import NamedOutput, Workflow
+
+WORKFLOW = Workflow.from_graph(GRAPH)
+TOKEN = "s3cr3t-token-value"
+NOT_THERE = Reply.of_json(
+    {
+        "error": {
+            "type": "missing_node_type",
+            "message": "Node 'EmptyImage' not found.",
+            "details": "Node ID '#1'",
+            "extra_info": {"node_id": "1", "class_type": "EmptyImage"},
+        },
+        "node_errors": {},
+    },
+    status=400,
+)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> str:
+    """The address of a ledger."""
+    return f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def client(server: ScriptedServer, ledger: str) -> Iterator[Client]:
+    """A client of the scripted server."""
+    with client_of([server.url], ledger) as client:
+        yield client
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """Opened at the end, so that a held server can go on."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def client_of(urls: list[str], ledger: str, *, clock: Clock = SYSTEM_CLOCK) -> Client:
+    """A client of these addresses."""
+    instances = [{"name": f"n{i}", "url": url} for i, url in enumerate(urls)]
+    environment = EnvironmentSettings(
+        instances=instances,
+        ledger=ledger,
+        deadlines=DeadlineSettings(total_s=30, queue_s=30, silence_s=30),
+    )
+    settings = Settings(default_environment="test", environments={"test": environment})
+    return Client(settings, clock=clock)
+
+
+def sent_in_time(client: Client, clock: FakeClock) -> Job:
+    """A job that was submitted while time passed quickly."""
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(client.submit, WORKFLOW)
+        while not sending.done():
+            clock.advance(0.25)
+            threading.Event().wait(0.005)
+        return sending.result()
+
+
+def held(gate: threading.Event) -> Play:
+    """The usual course, held in the middle."""
+    return lambda job: [*usual(job)[:5], Hold(gate), *usual(job)[5:]]
+
+
+def state_of(ledger: str, job_id: str) -> JobState:
+    """What the ledger says of a job, read by another process."""
+    with Ledger(ledger).open() as other:
+        return other.job(job_id).state
+
+
+class TestARun:
+    """From a graph to a file."""
+
+    def test_from_submit_to_file(self, client, server, ledger, tmp_path) -> None:
+        """A submitted graph gives a file, its origin, and a collected job."""
+        job = client.submit(WORKFLOW)
+        result = job.result()
+        saved = result.save_all(tmp_path / "out")
+        assert saved[0].read_bytes().startswith(b"\x89PNG")
+        assert job.status is JobStatus.SUCCEEDED
+        assert (job.instance, result.provenance.instance) == ("n0", "n0")
+        assert result.provenance.digest == WORKFLOW.digest
+        assert server.executions == {result.provenance.prompt_id: 1}
+        assert state_of(ledger, job.id) is JobState.COLLECTED
+
+    def test_the_picture_says_where_it_came_from(self, client, server) -> None:
+        """The graph is sent with its provenance, as an object."""
+        job = client.submit(WORKFLOW)
+        job.result()
+        sent = next(r for r in server.requests if r.path == "/prompt" and r.body).json()
+        told = sent["extra_data"]["extra_pnginfo"]["comfyclient"]
+        assert (told["job_id"], told["instance"]) == (job.id, "n0")
+        assert told["environment"] == "test"
+
+    def test_events_twice_are_the_same(self, client) -> None:
+        """A second call of events starts again at the first one."""
+        job = client.submit(WORKFLOW)
+        first, second = list(job.events()), list(job.events())
+        assert first == second
+        assert isinstance(first[0], Queued)
+        assert first[-1] == Finished(None)
+
+    def test_two_readers_at_once(self, client, server, gate) -> None:
+        """Two threads that read the events while they come see the same."""
+        server.play(held(gate))
+        job = client.submit(WORKFLOW)
+        seen: list[list[object]] = [[], []]
+        readers = [
+            threading.Thread(target=lambda found=found: found.extend(job.events()))
+            for found in seen
+        ]
+        for reader in readers:
+            reader.start()
+        gate.set()
+        for reader in readers:
+            reader.join()
+        assert seen[0] == seen[1]
+        assert seen[0][-1] == Finished(None)
+
+    def test_a_result_is_made_once(self, client) -> None:
+        """result() gives the same object each time."""
+        job = client.submit(WORKFLOW)
+        assert job.result() is job.result()
+
+    def test_a_required_output_that_is_missing(self, client) -> None:
+        """A job that succeeds without its named output says which one."""
+        named = Workflow.from_graph(GRAPH, outputs=[NamedOutput("card", "1")])
+        with pytest.raises(OutputMissingError, match="card"):
+            client.submit(named).result()
+
+    def test_the_same_key_is_the_same_job(self, client, server) -> None:
+        """A repeated call with one idempotency key sends nothing."""
+        first = client.submit(WORKFLOW, idempotency_key="trip-7")
+        again = client.submit(WORKFLOW, idempotency_key="trip-7")
+        assert again == first
+        first.result()
+        assert server.executions.total() == 1
+
+    def test_a_failed_job(self, client, server, ledger) -> None:
+        """A job that failed raises its error at every call, and is recorded."""
+        server.play(lambda job: failing(job, "2"))
+        job = client.submit(WORKFLOW)
+        for _ in range(2):
+            with pytest.raises(ComfyClientError, match="ValueError: boom"):
+                job.result()
+        assert job.status is JobStatus.FAILED
+        assert list(job.events())[-1].error is not None
+        assert state_of(ledger, job.id) is JobState.FAILED
+
+
+class TestSubmitting:
+    """Which instance takes a job, and what a caller hears when none does."""
+
+    def test_another_one_takes_it(self, server, ledger) -> None:
+        """An instance that is down is passed over."""
+        with ScriptedServer() as down:
+            away = down.url
+        with client_of([away, server.url], ledger) as client:
+            job = client.submit(WORKFLOW)
+            job.result()
+        assert job.instance == "n1"
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            NOT_THERE,
+            Reply(503),
+            Reply(500, b"oops"),
+            Reply(200, b"<html>"),
+            Reply.lost(acts=False),
+        ],
+        ids=["missing-node", "busy", "fault", "garbage", "lost"],
+    )
+    def test_another_one_may_do_better(self, server, ledger, fault) -> None:
+        """What may go well elsewhere is tried there, and runs once."""
+        with ScriptedServer() as bad:
+            bad.always("POST /prompt", fault)
+            clock = FakeClock()
+            with client_of([bad.url, server.url], ledger, clock=clock) as client:
+                job = sent_in_time(client, clock)
+                assert job.result().outputs
+            assert job.instance == "n1"
+            assert bad.executions.total() == 0
+        assert server.executions.total() == 1
+
+    def test_nobody_has_the_node(self, client, server, ledger) -> None:
+        """A class that no instance has is told at once, and recorded."""
+        server.always("POST /prompt", NOT_THERE)
+        with pytest.raises(MissingNodeError) as caught:
+            client.submit(WORKFLOW)
+        assert caught.value.instance == "n0"
+        assert state_of(ledger, caught.value.job_id) is JobState.FAILED
+
+    def test_busy_then_not(self, client, server) -> None:
+        """A server that asks to come back later is asked again, by its own word."""
+        busy = Reply(503, headers={"Retry-After": "0"})
+        server.answer("POST /prompt", busy, busy)
+        assert client.submit(WORKFLOW).result().outputs
+        assert server.asked["POST /prompt"] == 3
+        assert server.executions.total() == 1
+
+    def test_busy_for_too_long(self, client, server) -> None:
+        """A server that asks for more time than the job has is not waited for."""
+        server.always("POST /prompt", Reply(503, headers={"Retry-After": "3600"}))
+        with pytest.raises(BusyError):
+            client.submit(WORKFLOW)
+        assert server.asked["POST /prompt"] == 1
+
+    def test_the_lost_answer_of_a_taken_job(self, client, server) -> None:
+        """A job whose acceptance was lost is found; nothing is sent twice."""
+        server.answer("POST /prompt", Reply.lost(acts=True, resets=True))
+        assert client.submit(WORKFLOW).result().outputs
+        assert server.asked["POST /prompt"] == 1
+        assert server.executions.total() == 1
+
+    def test_the_lost_request(self, server, ledger) -> None:
+        """A job that did not arrive is sent again, and runs once."""
+        server.answer("POST /prompt", Reply.lost(acts=False, resets=True))
+        clock = FakeClock()
+        with client_of([server.url], ledger, clock=clock) as client:
+            assert sent_in_time(client, clock).result().outputs
+        assert server.asked["POST /prompt"] == 2
+        assert server.executions.total() == 1
+
+    def test_an_unclear_one_stays_open(self, server, ledger) -> None:
+        """Where nobody can say whether it was taken, the ledger keeps it open."""
+        server.answer("POST /prompt", Reply.lost(acts=True))
+        server.always("GET /api/jobs/{id}", Reply.lost(acts=False))
+        server.always("GET /queue", Reply.lost(acts=False))
+        clock = FakeClock()
+        client = client_of([server.url], ledger, clock=clock)
+        with client, pytest.raises(UnclearAnswerError) as caught:
+            sent_in_time(client, clock)
+        with Ledger(ledger).open() as other:
+            row = other.job(caught.value.job_id)
+        assert row.state is JobState.INTENDED
+        assert row.unclear is not None
+
+    def test_nobody_is_there(self, ledger) -> None:
+        """With every instance down, the last reason is told, with its instance."""
+        with ScriptedServer() as down:
+            away = down.url
+        client = client_of([away], ledger)
+        with client, pytest.raises(UnreachableError, match="refused") as caught:
+            client.submit(WORKFLOW)
+        assert caught.value.instance == "n0"
+
+    def test_a_validation_error_is_not_repeated(self, client, server) -> None:
+        """A graph that is refused is sent once."""
+        errors = [{"type": "x", "message": "wrong", "details": "", "extra_info": {}}]
+        told = {
+            "error": {"type": "prompt_outputs_failed_validation", "message": "m"},
+            "node_errors": {"1": {"errors": errors, "class_type": "EmptyImage"}},
+        }
+        server.always("POST /prompt", Reply.of_json(told, status=400))
+        with pytest.raises(ValidationError, match="wrong"):
+            client.submit(WORKFLOW)
+        assert server.asked["POST /prompt"] == 1
+
+    def test_spread_over_instances(self, server, ledger, gate) -> None:
+        """Jobs go to the instance that has fewer."""
+        with ScriptedServer(play=held(gate)) as second:
+            server.play(held(gate))
+            with client_of([server.url, second.url], ledger) as client:
+                jobs = [client.submit(WORKFLOW) for _ in range(4)]
+                assert sorted(job.instance for job in jobs) == ["n0", "n0", "n1", "n1"]
+                gate.set()
+                for job in jobs:
+                    job.result()
+
+
+class TestWaiting:
+    """A caller's patience is the caller's; the job goes on."""
+
+    def test_a_short_wait(self, client, server, gate) -> None:
+        """A wait that is over says what the job was doing, and may be repeated."""
+        server.play(held(gate))
+        job = client.submit(WORKFLOW)
+        with pytest.raises(JobTimeoutError, match=r"the wait of 0\.05 s is over"):
+            job.result(timeout=0.05)
+        with pytest.raises(TimeoutError):
+            list(job.events(timeout=0.05))
+        gate.set()
+        assert job.result().outputs
+
+    def test_the_jobs_own_time(self, client, server, gate, ledger) -> None:
+        """A job with a time of its own ends by itself, here and on the server."""
+        server.play(held(gate))
+        job = client.submit(WORKFLOW, timeout=0.3)
+        with pytest.raises(JobTimeoutError, match=r"total time of 0\.3 s"):
+            job.result()
+        server.await_that(lambda: "cancelled" in server.stage.states.values())
+        assert job.status is JobStatus.FAILED
+        assert state_of(ledger, job.id) is JobState.FAILED
+
+    def test_cancelled(self, client, server, gate, ledger) -> None:
+        """cancel() returns how it ended, and the result raises that."""
+        server.play(held(gate))
+        job = client.submit(WORKFLOW)
+        server.await_that(lambda: server.stage.running is not None)
+        assert job.cancel() is JobStatus.CANCELLED
+        assert job.cancel() is JobStatus.CANCELLED
+        with pytest.raises(JobCancelledError):
+            job.result()
+        assert state_of(ledger, job.id) is JobState.CANCELLED
+
+    def test_cancelled_in_the_queue(self, client, server, gate) -> None:
+        """A job that waits is dropped; the one before it goes on."""
+        server.play(held(gate))
+        first, second = client.submit(WORKFLOW), client.submit(WORKFLOW)
+        assert second.cancel() is JobStatus.CANCELLED
+        gate.set()
+        assert first.result().outputs
+
+    def test_cancelled_in_vain(self, client, server, gate) -> None:
+        """A job that cannot be stopped in time raises, and is asked more than once."""
+        server.play(held(gate))
+        server.stage.interruptible = False
+        job = client.submit(WORKFLOW)
+        server.await_that(lambda: server.stage.running is not None)
+        with pytest.raises(JobTimeoutError):
+            job.cancel(timeout=1.3)
+        assert server.asked["POST /api/jobs/{id}/cancel"] >= 2
+        gate.set()
+        assert job.result().outputs
+
+    def test_cancelled_after_the_end(self, client, server) -> None:
+        """A job that has ended is left as it is."""
+        job = client.submit(WORKFLOW)
+        job.result()
+        assert job.cancel() is JobStatus.SUCCEEDED
+        assert server.asked["POST /api/jobs/{id}/cancel"] == 0
+
+
+class TestAsyncio:
+    """The same handle in asyncio code."""
+
+    def test_await(self, client) -> None:
+        """Awaiting a job gives its result."""
+
+        async def run() -> int:
+            job = client.submit(WORKFLOW)
+            return len((await job).outputs)
+
+        assert asyncio.run(run()) == 1
+
+    def test_async_for(self, client) -> None:
+        """async for gives the same events as the synchronous way."""
+
+        async def run() -> tuple[list[object], list[object]]:
+            job = client.submit(WORKFLOW)
+            return [event async for event in job], list(job.events())
+
+        ours, theirs = asyncio.run(run())
+        assert ours == theirs
+
+    def test_the_loop_stays_free(self, client, server, gate) -> None:
+        """While a job is awaited, other tasks run, and open its way even."""
+        server.play(held(gate))
+
+        async def run() -> int:
+            job = client.submit(WORKFLOW)
+            waiting = asyncio.ensure_future(_result(job))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            gate.set()
+            return len((await waiting).outputs)
+
+        assert asyncio.run(run()) == 1
+
+    def test_many_in_one_loop(self, client, server) -> None:
+        """Many jobs are awaited together."""
+
+        async def run() -> list[object]:
+            jobs = [client.submit(WORKFLOW) for _ in range(5)]
+            return await asyncio.gather(*map(_result, jobs))
+
+        assert len(asyncio.run(run())) == 5
+
+    def test_a_failure_is_raised(self, client, server) -> None:
+        """Awaiting a job that failed raises its error."""
+        server.play(lambda job: failing(job, "2"))
+
+        async def run() -> None:
+            await client.submit(WORKFLOW)
+
+        with pytest.raises(ComfyClientError, match="boom"):
+            asyncio.run(run())
+
+    def test_given_up(self, client, server, gate) -> None:
+        """A task that is cancelled stops waiting; the job goes on."""
+        server.play(held(gate))
+
+        async def run() -> object:
+            job = client.submit(WORKFLOW)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(_result(job), 0.05)
+            assert job._course._wakers == []
+            gate.set()
+            return await job
+
+        assert asyncio.run(run()).outputs
+
+    def test_a_loop_that_is_gone(self, client, server, gate) -> None:
+        """An event for a loop that was closed meanwhile disturbs nobody."""
+        server.play(held(gate))
+        job = client.submit(WORKFLOW)
+
+        async def first() -> object:
+            async for event in job:
+                return event
+            return None
+
+        assert isinstance(asyncio.run(first()), Queued)
+        gate.set()
+        assert job.result().outputs
+
+
+async def _result(job: object) -> object:
+    return await job
+
+
+class TestClosing:
+    """A closed client holds nothing, and says so."""
+
+    def test_while_jobs_run(self, server, ledger, gate) -> None:
+        """Closing joins the threads; the jobs stay on their server."""
+        server.play(held(gate))
+        with client_of([server.url], ledger) as client:
+            job = client.submit(WORKFLOW)
+            server.await_that(lambda: server.stage.running is not None)
+        names = [thread.name for thread in threading.enumerate()]
+        assert not [n for n in names if n.startswith("comfyclient")]
+        assert state_of(ledger, job.id) in {JobState.ACCEPTED, JobState.RUNNING}
+        gate.set()
+        server.await_that(lambda: server.stage.history)
+
+    def test_afterwards(self, server, ledger) -> None:
+        """A closed client refuses work with a clear error; closing again is fine."""
+        client = client_of([server.url], ledger)
+        client.submit(WORKFLOW).result()
+        client.close()
+        client.close()
+        with pytest.raises(ClosedError):
+            client.submit(WORKFLOW)
+
+    def test_nothing_is_connected_before_it_is_needed(self, server, ledger) -> None:
+        """Making a client sends nothing and starts nothing."""
+        with client_of([server.url], ledger):
+            pass
+        assert server.requests == []
+
+
+class TestUsage:
+    """Calls that cannot be right."""
+
+    def test_a_workflow_is_filled_already(self, client) -> None:
+        """Seed and parameters belong to templates."""
+        with pytest.raises(UsageError, match="fill a template"):
+            client.submit(WORKFLOW, seed=7)
+
+    def test_an_unknown_job(self, client) -> None:
+        """A job id that nobody knows is named."""
+        with pytest.raises(UnknownJobError, match="no-such-job"):
+            client.job("no-such-job")
+
+    def test_a_known_job(self, client) -> None:
+        """A job can be had again by its id."""
+        job = client.submit(WORKFLOW)
+        assert client.job(job.id) is job
+        job.result()
+
+
+def test_no_token_anywhere(server, ledger, tmp_path, caplog, monkeypatch) -> None:
+    """Neither log, handle, settings nor ledger file hold the token that was used."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("THE_TOKEN", TOKEN)
+    environment = EnvironmentSettings(
+        instances=[{"name": "n", "url": server.url, "token_env": "THE_TOKEN"}],
+        ledger=ledger,
+    )
+    settings = Settings(default_environment="test", environments={"test": environment})
+    with Client(settings) as client:
+        job = client.submit(WORKFLOW)
+        job.result().save_all(tmp_path / "out")
+        shown = [repr(client), repr(job), repr(job.result()), repr(settings)]
+    assert {r.headers.get("authorization") for r in server.requests} == {TOKEN}
+    assert TOKEN not in caplog.text
+    assert not [text for text in shown if TOKEN in text]
+    stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    assert TOKEN.encode() not in stored
+
+
+def test_progress_is_told_to_the_end(client) -> None:
+    """The last progress of a job that succeeded is 1."""
+    job = client.submit(WORKFLOW)
+    told = [e.fraction for e in job.events() if isinstance(e, Progress)]
+    assert told[-1] == job.progress == 1.0
