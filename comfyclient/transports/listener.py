@@ -69,6 +69,7 @@ class Listener:
         self._wanted = False
         self._registered = False
         self._settled = False  # a first connection was made or has failed
+        self._idle = False  # connected to nothing, because nothing was wanted
         self._closed = False
         self._heard_at = clock.monotonic()
 
@@ -90,6 +91,8 @@ class Listener:
         """Say whether there is anything to listen for: unwanted, it does not redial."""
         with self._condition:
             self._wanted = wanted and self._endpoint.websocket
+            if self._wanted and self._idle:
+                self._settled = False  # it dials at once: worth waiting for again
             if self._wanted and self._thread is None and not self._closed:
                 self._thread = threading.Thread(
                     target=self._run,
@@ -149,7 +152,9 @@ class Listener:
     def _await_wanted(self) -> bool:
         with self._condition:
             while not self._wanted and not self._closed:
+                self._idle = True
                 self._clock.wait(self._condition, 60)
+            self._idle = False
             return not self._closed
 
     def _pause(self, seconds: float) -> None:
