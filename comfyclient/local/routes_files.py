@@ -67,7 +67,8 @@ class FileRoutes:
             target = within(root, str(folder / upload.filename))
         except OutsideFolderError:
             return web.Response(status=400)
-        content = upload.file.read()
+        with upload.file:
+            content = upload.file.read()
         folder.mkdir(parents=True, exist_ok=True)
         if not mask:
             target = _written(target, content, overwrite=overwrite)

@@ -75,12 +75,15 @@ SCENARIOS = (
 COUNTING = {"jobs_query"}
 """Scenarios in which explicit numbers meet those of the counter."""
 
-BY_CHANCE = {
+LEFT_OUT = {
     ("0.3.12", "partial_targets"): "two outputs ran in the order of a set",
     ("0.3.64", "client_prompt_id"): "a history entry was read while overwritten",
     ("0.33.0", "client_prompt_id"): "likewise",
+    ("0.3.12", "big_ws_message"): "slow, and the same as in 0.33.0",
+    ("0.3.40", "big_ws_message"): "likewise",
+    ("0.3.64", "big_ws_message"): "likewise",
 }
-"""Recordings that a server would not repeat itself."""
+"""Recordings that are not played again, and why."""
 
 PATIENCE_S = 2.0
 """The recording client polled where the engine is asked once."""
@@ -259,11 +262,12 @@ class Conversation:
             self._learn(event["body"], body)
         route = f"{asked['method']} {self._now(asked['path'])}"
         then = [(route, event["status"]), event["type"], event["disposition"]]
-        then.append(event["body"])
+        then += [event["allow"], event["body"]]
         now = [
             (route, answer.status_code),
             kind,
             answer.headers.get("Content-Disposition"),
+            answer.headers.get("Allow"),
             body,
         ]
         if _is_about_the_machine(asked, event["body"]):
@@ -484,7 +488,7 @@ def _is_about_the_machine(asked: dict[str, Any], body: Any) -> bool:
         (version, scenario)
         for version in VERSIONS
         for scenario in SCENARIOS
-        if scenario in recorded(version) and (version, scenario) not in BY_CHANCE
+        if scenario in recorded(version) and (version, scenario) not in LEFT_OUT
     ],
 )
 def test_conversation_is_the_recorded_one(version: str, scenario: str) -> None:
