@@ -100,7 +100,7 @@ def demo(
     ] = None,
     *,
     out_dir: Out = Path("out"),
-    seed: Annotated[int, typer.Option(help="The pictures' seed.")] = 7,
+    seed: Annotated[int, typer.Option(help="The first picture's seed.")] = 7,
     config: Config = None,
     env: Env = None,
     url: Url = None,
@@ -297,10 +297,10 @@ def _submit_all(
     failures: list[ComfyClientError],
 ) -> list[tuple[str, Job]]:
     running: list[tuple[str, Job]] = []
-    for file in files:
+    for number, file in enumerate(files):
         shown.add(file.stem)
         try:
-            job = client.submit("trip-postcard", load_trip(file), seed=seed)
+            job = client.submit("trip-postcard", load_trip(file), seed=seed + number)
         except ComfyClientError as error:
             shown.failed(file.stem)
             failures.append(error)

@@ -7,6 +7,7 @@ lists them with examples.
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -154,6 +155,29 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def _plain(value: object) -> object:
+    """Texts, also inside of lists and objects, without emoji: few fonts have them."""
+    plain: object = to_jsonable_python(value)
+    match plain:
+        case str():
+            return " ".join("".join(filter(_is_drawn, plain)).split())
+        case list():
+            return [_plain(item) for item in plain]
+        case dict():
+            return {key: _plain(item) for key, item in plain.items()}
+    return plain
+
+
+def _is_drawn(character: str) -> bool:
+    """Whether a character is more than an emoji, or a part of one."""
+    if character in _SYMBOLS_KEPT:
+        return True
+    if character in _EMOJI_PARTS or "\U000e0000" <= character <= "\U000e007f":
+        return False
+    is_symbol = unicodedata.category(character) in {"So", "Sk"}
+    return not (is_symbol and character >= "\u2300")
+
+
 def _integer(value: float | str) -> int:
     return int(value)
 
@@ -161,6 +185,11 @@ def _integer(value: float | str) -> int:
 def _number(value: float | str) -> float:
     return float(value)
 
+
+_SYMBOLS_KEPT = frozenset("○●◎◇◆□■△▲▽▼☆★♀♂♪♭♯")
+"""Symbols that text fonts draw; the others of their kind are mostly emoji."""
+_EMOJI_PARTS = frozenset("\u200d\ufe0e\ufe0f\u20e3")
+"""They join or vary the emoji beside them."""
 
 FILTERS: Mapping[str, Callable[..., object]] = {
     "abs": abs,
@@ -181,6 +210,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "max": max,
     "min": min,
     "pick": _pick,
+    "plain": _plain,
     "pluck": _pluck,
     "plus": _plus,
     "round": _round,

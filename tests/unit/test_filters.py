@@ -21,6 +21,8 @@ from comfyclient.slots import SlotTemplate
         ("['a', none, ''] | set_only", ["a", ""]),
         ("[{'a': 1}, {'a': none}] | having('a')", [{"a": 1}]),
         ("[{'a': 1, 'b': 2}] | pick('b')", [{"b": 2}]),
+        ("'海边 🌊☀\ufe0f 👨\u200d👩 日落 ★ → ℃' | plain", "海边 日落 ★ → ℃"),
+        ("[{'name': 'Café 🇫🇷 1\ufe0f\u20e3'}, 2] | plain", [{"name": "Café 1"}, 2]),
         ("[{'a': 1}, {'a': 2}] | pluck('a')", [1, 2]),
         ("1284.56 | grouped", "1,285"),
         ("1284.56 | grouped(1)", "1,284.6"),
