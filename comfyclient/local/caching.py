@@ -93,27 +93,29 @@ class Signatures:
         return known
 
     def _signature(self, node_id: str, node: Node, known: dict[str, str]) -> str:
+        try:
+            parts = self._parts(node_id, node, known)
+            text = json.dumps(parts, sort_keys=True, allow_nan=False)
+        except Exception:  # noqa: BLE001 - nodes that do not run may be anything
+            # NaN equals nothing, not even itself: such a node always runs.
+            text = uuid4().hex
+        return hashlib.blake2b(text.encode()).hexdigest()
+
+    def _parts(self, node_id: str, node: Node, known: dict[str, str]) -> list[Any]:
         node_class = self._nodes[node["class_type"]]
         schema = NodeSchema(node_class, behaviour=self._behaviour)
-        inputs = node.get("inputs") or {}
         parts: list[Any] = [node["class_type"], self._changed(node_id, node, schema)]
         if (
             getattr(node_class, "NOT_IDEMPOTENT", False)
             or "UNIQUE_ID" in schema.hidden().values()
         ):
             parts.append(node_id)
-        for name in sorted(inputs):
-            value = inputs[name]
+        for name, value in sorted(node["inputs"].items()):
             if is_link(value):
                 parts.append([name, "link", known.get(value[0]), value[1]])
             else:
                 parts.append([name, "value", value])
-        try:
-            text = json.dumps(parts, sort_keys=True, allow_nan=False)
-        except (TypeError, ValueError, RecursionError):
-            # NaN equals nothing, not even itself: such a node always runs.
-            text = uuid4().hex
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return parts
 
     def _changed(self, node_id: str, node: Node, schema: NodeSchema) -> Any:
         node_class = self._nodes[node["class_type"]]
@@ -131,11 +133,15 @@ class Signatures:
 class CachedRun:
     """The cache as one run sees it: by node id."""
 
-    def __init__(self, cache: NodeCache, signatures: dict[str, str]) -> None:
+    def __init__(self, cache: NodeCache) -> None:
         self._cache = cache
-        self._signatures = signatures
+        self._signatures: dict[str, str] = {}
         self._own: dict[str, CacheEntry] = {}
-        cache.begin_run(set(signatures.values()))
+
+    def begin(self, signatures: dict[str, str]) -> None:
+        """Find the nodes by these signatures from now on."""
+        self._signatures = signatures
+        self._cache.begin_run(set(signatures.values()))
 
     def get(self, node_id: str) -> CacheEntry | None:
         """What the node gave, in this run or an earlier one."""

@@ -1,4 +1,11 @@
-"""The embedded engine's life: folders, threads, start and end."""
+"""The embedded engine's life: folders, threads, start and end.
+
+What a ComfyUI server has and this has not: models and samplers; lazy inputs
+(`check_lazy_status`: every linked input is computed); classes written in the second
+node schema (`comfy_api`); the front end with its settings and user data; assets.
+Where the real server would break, this does not: two prompts of one number and id do
+not stop the queue, and a ui value that JSON cannot hold fails its prompt alone.
+"""
 
 from __future__ import annotations
 

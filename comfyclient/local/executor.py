@@ -42,6 +42,10 @@ class Outcome:
     messages: list[list[Any]]
 
 
+_MOST_OBJECTS = 2000
+"""Node objects kept from run to run; beyond that all are made anew."""
+
+
 class Executor:
     """Runs prompts one after the other, keeping node objects and outputs."""
 
@@ -70,7 +74,9 @@ class Executor:
     def run(self, item: QueueItem) -> Outcome:
         """Run one prompt to its end, whatever that is."""
         self.interruption.reset()
-        self.hub.client_id = item.extra_data.get("client_id")
+        if len(self._objects) > _MOST_OBJECTS:
+            self._objects.clear()
+        self.hub.client_id = item.client_id
         try:
             return _PromptRun(self, item, self._cache).run()
         finally:
@@ -96,10 +102,15 @@ class _PromptRun:
             self._graph,
             behaviour=executor.behaviour,
             prompt_id=item.prompt_id,
-            client_id=item.extra_data.get("client_id"),
+            client_id=item.client_id,
         )
         self._surroundings = Surroundings(executor.folders, self)
-        self._shared_cache = cache
+        self._cached = CachedRun(cache)
+        self._plan = ExecutionPlan(
+            upstream=self._upstream,
+            is_cached=lambda each: self._cached.get(each) is not None,
+            is_output=self._is_output,
+        )
         self._executed: list[str] = []
         self._shown: dict[str, CacheEntry] = {}
         self._inputs: Inputs = {}
@@ -110,12 +121,7 @@ class _PromptRun:
         """Run it."""
         self._tell.milestone("execution_start", {})
         with entered(self._surroundings):
-            signatures = Signatures(
-                nodes=self._executor.nodes, behaviour=self._executor.behaviour
-            ).of_graph(self._item.prompt)
-            self._cached = CachedRun(self._shared_cache, signatures)
-            self._tell.milestone("execution_cached", {"nodes": self._cached.cached()})
-            succeeded = self._run_nodes()
+            succeeded = self._run_to_its_end()
         if succeeded:
             self._tell.milestone("execution_success", {})
         return self._outcome(succeeded=succeeded)
@@ -157,20 +163,9 @@ class _PromptRun:
 
     # The run itself
 
-    def _run_nodes(self) -> bool:
-        self._plan = ExecutionPlan(
-            upstream=self._upstream,
-            is_cached=lambda each: self._cached.get(each) is not None,
-            is_output=self._is_output,
-        )
-        for output in self._item.outputs:
-            self._plan.add(output)
+    def _run_to_its_end(self) -> bool:
         try:
-            while (node_id := self._plan.next()) is not None:
-                self._node_id = node_id
-                self._inputs = {}
-                if self._run_node(node_id):
-                    self._plan.done(node_id)
+            self._run_nodes()
         except ProcessingInterruptedError:
             self._tell.milestone(
                 "execution_interrupted", self._place(), to_everyone=True
@@ -180,6 +175,20 @@ class _PromptRun:
             self._report(error)
             return False
         return True
+
+    def _run_nodes(self) -> None:
+        signatures = Signatures(
+            nodes=self._executor.nodes, behaviour=self._executor.behaviour
+        )
+        self._cached.begin(signatures.of_graph(self._item.prompt))
+        self._tell.milestone("execution_cached", {"nodes": self._cached.cached()})
+        for output in self._item.outputs:
+            self._plan.add(output)
+        while (node_id := self._plan.next()) is not None:
+            self._node_id = node_id
+            self._inputs = {}
+            if self._run_node(node_id):
+                self._plan.done(node_id)
 
     def _upstream(self, node_id: str) -> list[str]:
         node = self._graph.node(node_id)

@@ -22,8 +22,9 @@ def is_link(value: object) -> bool:
 
 def links_of(node: Node) -> list[str]:
     """The ids of the nodes that this node takes inputs from, in its own order."""
-    inputs = node.get("inputs") or {}
-    return [value[0] for value in inputs.values() if is_link(value)]
+    inputs = node.get("inputs")
+    values = inputs.values() if isinstance(inputs, dict) else ()
+    return [value[0] for value in values if is_link(value)]
 
 
 def post_order(

@@ -25,6 +25,15 @@ class QueueItem:
     outputs: list[str] = field(compare=False)
     """The output nodes to execute."""
 
+    @property
+    def client_id(self) -> str | None:
+        """The sid that hears of it; None means nobody in particular.
+
+        Clients may send any JSON; what is no text is nobody's sid.
+        """
+        sent = self.extra_data.get("client_id")
+        return sent if sent is None or isinstance(sent, str) else repr(sent)
+
     def shown(self, *, without_secrets: bool) -> list[Any]:
         """The item as GET /queue lists it."""
         extra = self.extra_data

@@ -41,7 +41,7 @@ class Worker:
         try:
             while not self._queue.closed:
                 self._run_next()
-        except SystemExit:
+        except (SystemExit, KeyboardInterrupt):
             _LOGGER.error("a node ended the worker thread; no prompt runs any more")
 
     def _run_next(self) -> None:

@@ -279,8 +279,8 @@ def test_node_that_exits_ends_the_worker_and_nothing_else(
     engine: EmbeddedEngine, caller: Caller
 ) -> None:
     """SystemExit leaves the prompt running for ever, HTTP alive, and close quick."""
-    prompt_id = caller.post(through("TestRaise", message="x", kind="SystemExit"))
     worker = next(t for t in threading.enumerate() if t.name.endswith("engine-worker"))
+    prompt_id = caller.post(through("TestRaise", message="x", kind="SystemExit"))
     worker.join(10)
     later = caller.post(SAVED)
 
@@ -452,6 +452,32 @@ def test_lower_numbers_run_first_and_front_jumps_the_line(caller: Caller) -> Non
     order = [each for each in caller.get("/history") if each in asked.values()]
 
     assert order == [asked[name] for name in ("early", "front", "usual", "late")]
+
+
+@pytest.mark.parametrize("client_id", [5, ["x"], {"a": 1}, True, "", "\ud800"])
+def test_client_id_may_be_anything(caller: Caller, client_id: Any) -> None:
+    """A client id that no socket can have costs the messages, not the engine."""
+    caller.run(SAVED, client_id=client_id)
+
+    assert caller.run(SAVED)["status"]["completed"] is True
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        {"class_type": "EmptyImage"},
+        {"class_type": "EmptyImage", "inputs": "text"},
+        {"class_type": "EmptyImage", "inputs": [1]},
+        {"class_type": "ImageInvert", "inputs": {"image": ["nobody", 0]}},
+        {"class_type": "ImageInvert", "inputs": {"image": ["stray", 0]}},
+        {"class_type": "LoadImage", "inputs": {"image": ["2", 9]}},
+    ],
+)
+def test_nodes_that_do_not_run_may_be_anything(
+    caller: Caller, stray: dict[str, Any]
+) -> None:
+    """What no output needs is not looked at, however wrong."""
+    assert caller.run({**SAVED, "stray": stray})["status"]["completed"] is True
 
 
 HOSTILE = [
