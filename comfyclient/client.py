@@ -105,7 +105,7 @@ class Client:
         intent = self._intent(workflow, idempotency_key)
         row = wired.journal.intend(intent)
         if row.job_id != intent.job_id:
-            return self.job(row.job_id)
+            return self._earlier(row.job_id)
         course = self._course(row.job_id, workflow, timeout)
         options = Options(allow_partial=allow_partial, previews=previews)
         return self._send(wired, course, options)
@@ -191,6 +191,17 @@ class Client:
             seed=seed,
             home_radius_m=self._settings.privacy.home_radius_m,
         )
+
+    def _earlier(self, job_id: str) -> Job:
+        """The job that has the idempotency key already."""
+        try:
+            return self.job(job_id)
+        except UnknownJobError as error:
+            error.hint = (
+                "another client or an earlier process has this idempotency key; its "
+                "jobs cannot be taken up again yet"
+            )
+            raise
 
     def _intent(self, workflow: Workflow, idempotency_key: str | None) -> JobIntent:
         return JobIntent(
