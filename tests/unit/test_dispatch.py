@@ -1,0 +1,216 @@
+"""Sending a job: which instance next, what is written down before, when it stops."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from comfyclient.course import Course
+from comfyclient.dispatch import Dispatcher, Options
+from comfyclient.errors import (
+    AccessDeniedError,
+    BadAnswerError,
+    BusyError,
+    LedgerError,
+    MissingNodeError,
+    OutOfMemoryError,
+    ServerFaultError,
+    UnclearAnswerError,
+    UnreachableError,
+    ValidationError,
+)
+from comfyclient.router import Router
+from comfyclient.testing.bench import GRAPH
+from comfyclient.testing.clock import FakeClock
+from comfyclient.transports.base import Ticket
+from comfyclient.workflow import InputFile, Workflow
+
+
+class Journal:
+    """Writes down the steps, in order."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, ...]] = []
+        self.broken = False
+
+    def attempt(self, job_id, *, attempt_id, instance, client_id) -> None:
+        """Before it is sent."""
+        if self.broken:
+            raise LedgerError("disk full")
+        self.steps.append(("attempt", instance, attempt_id))
+
+    def accepted(self, job_id, *, attempt_id, prompt_id, number) -> None:
+        """It was taken."""
+        self.steps.append(("accepted", prompt_id))
+
+    def attempt_ended(self, job_id, *, attempt_id, error) -> None:
+        """It came to nothing."""
+        self.steps.append(("ended", type(error).__name__))
+
+
+class Stub:
+    """A transport that answers as the test says."""
+
+    client_id = "me"
+
+    def __init__(self, name: str, journal: Journal, *answers: object) -> None:
+        self.name = name
+        self.journal = journal
+        self.answers = list(answers)
+        self.attempts: list[object] = []
+
+    def submit(self, attempt, follower, *, deadline) -> Ticket:
+        """The next answer; the last one for ever."""
+        assert self.journal.steps[-1] == ("attempt", self.name, attempt.attempt_id)
+        self.attempts.append(attempt)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return Ticket(self.name, attempt.attempt_id, attempt.attempt_id, "me", 1.0)
+
+    def upload(self, file, *, deadline) -> str:
+        """Stored under another name."""
+        return f"moved/{file.filename}"
+
+
+OK = object()
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """An empty journal."""
+    return Journal()
+
+
+def send(journal: Journal, *stubs: Stub, workflow: Workflow | None = None, **limits):
+    """Send a job, with time passing quickly."""
+    clock = FakeClock()
+    workflow = Workflow.from_graph(GRAPH) if workflow is None else workflow
+    settings = {"total_s": 300, "queue_s": 300, "silence_s": 100, **limits}
+    course = Course("j", workflow, clock=clock, **settings)
+    router = Router([(stub, 1.0) for stub in stubs], clock=clock)
+    dispatcher = Dispatcher(router, journal, environment="e", clock=clock)
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(dispatcher.send, course, Options())
+        while not sending.done():
+            clock.advance(1)
+            threading.Event().wait(0.001)
+    return sending.result(), clock
+
+
+def test_every_attempt_is_written_down_before(journal: Journal) -> None:
+    """Each attempt has its own id, in the journal before it is sent."""
+    bad = Stub("a", journal, UnreachableError("x"))
+    placed, _ = send(journal, bad, Stub("b", journal, OK))
+    assert placed.transport.name == "b"
+    assert [step[0] for step in journal.steps] == [
+        "attempt",
+        "ended",
+        "attempt",
+        "accepted",
+    ]
+    assert journal.steps[0][2] != journal.steps[2][2]
+
+
+def test_nothing_is_sent_that_was_not_written_down(journal: Journal) -> None:
+    """A journal that fails stops the job before it is sent."""
+    journal.broken = True
+    stub = Stub("a", journal, OK)
+    with pytest.raises(LedgerError):
+        send(journal, stub)
+    assert stub.attempts == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnclearAnswerError("x"),
+        AccessDeniedError("x"),
+        ValidationError("x"),
+    ],
+)
+def test_what_is_final_is_not_tried_elsewhere(journal: Journal, error) -> None:
+    """An unclear or final answer ends the sending: another one might run it twice."""
+    second = Stub("b", journal, OK)
+    with pytest.raises(type(error)) as caught:
+        send(journal, Stub("a", journal, error), second)
+    assert second.attempts == []
+    assert caught.value.instance == "a"
+    assert caught.value.job_id == "j"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnreachableError("x"),
+        BusyError("x"),
+        ServerFaultError("x"),
+        BadAnswerError("x"),
+        MissingNodeError("x"),
+        OutOfMemoryError("x"),
+    ],
+)
+def test_what_may_go_elsewhere_does(journal: Journal, error) -> None:
+    """An instance's own trouble is not another's."""
+    placed, _ = send(journal, Stub("a", journal, error), Stub("b", journal, OK))
+    assert placed.transport.name == "b"
+
+
+def test_a_round_without_an_answer_is_repeated(journal: Journal) -> None:
+    """Instances that are all down are tried three times, with pauses."""
+    stub = Stub("a", journal, UnreachableError("x"))
+    with pytest.raises(UnreachableError):
+        send(journal, stub)
+    assert len(stub.attempts) == 3
+
+
+def test_busy_is_asked_until_the_time_is_over(journal: Journal) -> None:
+    """Busy instances are asked again by their own word, within the queue's time."""
+    stub = Stub("a", journal, BusyError("x", retry_after=10))
+    with pytest.raises(BusyError):
+        send(journal, stub, queue_s=45)
+    assert 3 <= len(stub.attempts) <= 5
+
+
+def test_busy_then_taken(journal: Journal) -> None:
+    """The pause is as long as the server asked for."""
+    stub = Stub("a", journal, BusyError("x", retry_after=25), OK)
+    _, clock = send(journal, stub)
+    assert clock.monotonic() >= 25
+    assert len(stub.attempts) == 2
+
+
+def test_the_more_telling_refusal_is_told(journal: Journal) -> None:
+    """That one lacks a node says more than that another is down."""
+    down = Stub("a", journal, UnreachableError("x"))
+    with pytest.raises(MissingNodeError):
+        send(journal, down, Stub("b", journal, MissingNodeError("x")))
+    with pytest.raises(MissingNodeError):
+        send(journal, Stub("b", journal, MissingNodeError("x")), down)
+
+
+def test_the_graph_names_files_as_they_are_stored(journal: Journal) -> None:
+    """Uploaded inputs stand in the graph under the server's name for them."""
+    graph = {"1": {"class_type": "LoadImage", "inputs": {"image": "c/x.png"}}}
+    file = InputFile("c/x.png", "0", 1, b"x")
+    stub = Stub("a", journal, OK)
+    send(journal, stub, workflow=Workflow(graph, files=[file]))
+    sent = stub.attempts[0].workflow.graph["1"]
+    assert sent["inputs"]["image"] == "moved/x.png"
+
+
+def test_provenance_holds_no_more_than_it_says(journal: Journal) -> None:
+    """What goes into the picture is known: ids, names, digest, seed, time."""
+    stub = Stub("a", journal, OK)
+    send(journal, stub)
+    assert set(stub.attempts[0].provenance) == {
+        "job_id",
+        "template",
+        "digest",
+        "seed",
+        "environment",
+        "instance",
+        "submitted_at",
+    }
