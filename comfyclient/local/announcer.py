@@ -82,7 +82,7 @@ class Announcer:
         self._node_state(node_id, value=total, total=total, state="finished")
 
     def blocked(
-        self, node_id: str, class_type: str, message: str, *, executed: list[str]
+        self, node_id: str, *, class_type: str, message: str, executed: list[str]
     ) -> None:
         """A node did not run because something before it said so, with a message."""
         data = {

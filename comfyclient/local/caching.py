@@ -89,22 +89,25 @@ class Signatures:
 
         known: dict[str, str] = {}
         for node_id in post_order(graph, upstream):
-            known[node_id] = self._signature(node_id, graph[node_id], known)
+            known[node_id] = self._signature(node_id, graph[node_id], known=known)
         return known
 
-    def _signature(self, node_id: str, node: Node, known: dict[str, str]) -> str:
+    def _signature(self, node_id: str, node: Node, *, known: dict[str, str]) -> str:
         try:
-            parts = self._parts(node_id, node, known)
+            parts = self._parts(node_id, node, known=known)
             text = json.dumps(parts, sort_keys=True, allow_nan=False)
         except Exception:  # noqa: BLE001 - nodes that do not run may be anything
             # NaN equals nothing, not even itself: such a node always runs.
             text = uuid4().hex
         return hashlib.blake2b(text.encode()).hexdigest()
 
-    def _parts(self, node_id: str, node: Node, known: dict[str, str]) -> list[Any]:
+    def _parts(self, node_id: str, node: Node, *, known: dict[str, str]) -> list[Any]:
         node_class = self._nodes[node["class_type"]]
         schema = NodeSchema(node_class, behaviour=self._behaviour)
-        parts: list[Any] = [node["class_type"], self._changed(node_id, node, schema)]
+        parts: list[Any] = [
+            node["class_type"],
+            self._changed(node_id, node, schema=schema),
+        ]
         if (
             getattr(node_class, "NOT_IDEMPOTENT", False)
             or "UNIQUE_ID" in schema.hidden().values()
@@ -117,13 +120,13 @@ class Signatures:
                 parts.append([name, "value", value])
         return parts
 
-    def _changed(self, node_id: str, node: Node, schema: NodeSchema) -> Any:
+    def _changed(self, node_id: str, node: Node, *, schema: NodeSchema) -> Any:
         node_class = self._nodes[node["class_type"]]
         if not hasattr(node_class, "IS_CHANGED"):
             return None
         try:
             inputs = gather_inputs(node, schema, node_id=node_id)
-            answers = map_over_lists(node_class, "IS_CHANGED", inputs)
+            answers = map_over_lists(node_class, "IS_CHANGED", inputs=inputs)
         except Exception as error:  # noqa: BLE001 - any pack may fail in any way here
             _LOGGER.warning("IS_CHANGED of node %s failed: %s", node_id, error)
             return math.nan

@@ -78,7 +78,7 @@ class Executor:
             self._objects.clear()
         self.hub.client_id = item.client_id
         try:
-            return _PromptRun(self, item, self._cache).run()
+            return _PromptRun(self, item, cache=self._cache).run()
         finally:
             self.hub.running_node = None
 
@@ -93,7 +93,9 @@ class Executor:
 class _PromptRun:
     """One prompt on its way; also what its nodes see as the execution."""
 
-    def __init__(self, executor: Executor, item: QueueItem, cache: NodeCache) -> None:
+    def __init__(
+        self, executor: Executor, item: QueueItem, *, cache: NodeCache
+    ) -> None:
         self._executor = executor
         self._item = item
         self._graph = RunGraph(item.prompt)
@@ -250,7 +252,7 @@ class _PromptRun:
         results = map_over_lists(
             target,
             node_class.FUNCTION,
-            self._inputs,
+            inputs=self._inputs,
             allow_interrupt=self._executor.interruption.check,
             on_blocker=self._block,
         )
@@ -269,8 +271,8 @@ class _PromptRun:
             return blocker
         self._tell.blocked(
             self._node_id,
-            self._graph.node(self._node_id)["class_type"],
-            blocker.message,
+            class_type=self._graph.node(self._node_id)["class_type"],
+            message=blocker.message,
             executed=list(self._executed),
         )
         return ExecutionBlocker(None)

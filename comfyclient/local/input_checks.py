@@ -92,19 +92,26 @@ class InputChecks:
                         )
                     )
             elif isinstance(inputs[spec.name], list):
-                self._check_link(spec, inputs[spec.name], found, validator, received)
+                self._check_link(
+                    spec,
+                    inputs[spec.name],
+                    found=found,
+                    validator=validator,
+                    received=received,
+                )
             else:
-                problem = self._check_value(spec, inputs, validator)
+                problem = self._check_value(spec, inputs, validator=validator)
                 found.problems += [] if problem is None else [problem]
         if validator.present:
             found.problems += self._custom_problems(
-                node_id, node_class, validator, received
+                node_id, node_class, validator=validator, received=received
             )
 
     def _check_link(
         self,
         spec: InputSpec,
         value: list[Any],
+        *,
         found: NodeCheck,
         validator: _Validator,
         received: dict[str, Any],
@@ -137,7 +144,7 @@ class InputChecks:
         )
 
     def _check_value(
-        self, spec: InputSpec, inputs: dict[str, Any], validator: _Validator
+        self, spec: InputSpec, inputs: dict[str, Any], *, validator: _Validator
     ) -> dict[str, Any] | None:
         value = inputs[spec.name]
         try:
@@ -188,6 +195,7 @@ class InputChecks:
         self,
         node_id: str,
         node_class: NodeClass,
+        *,
         validator: _Validator,
         received: dict[str, Any],
     ) -> list[dict[str, Any]]:
@@ -196,7 +204,7 @@ class InputChecks:
         shown = {name: each for name, each in inputs.items() if validator.covers(name)}
         if "input_types" in validator.names:
             shown["input_types"] = [received]
-        answers = map_over_lists(node_class, "VALIDATE_INPUTS", shown)
+        answers = map_over_lists(node_class, "VALIDATE_INPUTS", inputs=shown)
         return [
             _problem(
                 "custom_validation_failed",

@@ -84,8 +84,8 @@ def gather_inputs(
 def map_over_lists(
     target: Any,
     function: str,
-    inputs: Inputs,
     *,
+    inputs: Inputs,
     allow_interrupt: Callable[[], None] | None = None,
     on_blocker: Callable[[ExecutionBlocker], ExecutionBlocker] | None = None,
 ) -> list[Any]:

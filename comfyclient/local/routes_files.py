@@ -75,12 +75,14 @@ class FileRoutes:
         else:
             reference = json.loads(form["original_ref"])
             target = target if overwrite else _free_name(target)
-            await asyncio.to_thread(self._write_masked, reference, content, target)
+            await asyncio.to_thread(
+                self._write_masked, reference, content, target=target
+            )
         name = os.path.relpath(target, folder).replace(os.sep, "/")
         return web.json_response({"name": name, "subfolder": subfolder, "type": kind})
 
     def _write_masked(
-        self, reference: dict[str, Any], content: bytes, target: Path
+        self, reference: dict[str, Any], content: bytes, *, target: Path
     ) -> None:
         root = self._folders.of_kind(reference.get("type", "output"))
         if root is None:
@@ -107,7 +109,9 @@ class FileRoutes:
         channel = query.get("channel", "rgba")
         if "preview" in query:
             asked = query.get("channel", "")
-            return await asyncio.to_thread(_preview, path, query["preview"], asked)
+            return await asyncio.to_thread(
+                _preview, path, query["preview"], channel=asked
+            )
         if channel in ("rgb", "a"):
             return await asyncio.to_thread(_channel, path, channel)
         return self._plain(request, path)
@@ -172,7 +176,7 @@ def _free_name(target: Path) -> Path:
     return candidate
 
 
-def _preview(path: Path, wanted: str, channel: str) -> web.Response:
+def _preview(path: Path, wanted: str, *, channel: str) -> web.Response:
     parts = wanted.split(";")
     # JPEG has no alpha band, so a client that names one gets WebP.
     with_alpha = "a" in channel
@@ -182,13 +186,13 @@ def _preview(path: Path, wanted: str, channel: str) -> web.Response:
         picture: Image.Image = opened
         if image_format == "jpeg" or channel == "rgb":
             picture = opened.convert("RGB")
-        return _encoded(path, picture, image_format, quality=quality)
+        return _encoded(path, picture, kind=image_format, quality=quality)
 
 
 def _channel(path: Path, channel: str) -> web.Response:
     with Image.open(path) as opened:
         if channel == "rgb":
-            return _encoded(path, opened.convert("RGB"), "png")
+            return _encoded(path, opened.convert("RGB"), kind="png")
         alpha = (
             opened.getchannel("A")
             if "A" in opened.getbands()
@@ -196,16 +200,16 @@ def _channel(path: Path, channel: str) -> web.Response:
         )
         shown = Image.new("RGBA", opened.size)
         shown.putalpha(alpha)
-        return _encoded(path, shown, "png")
+        return _encoded(path, shown, kind="png")
 
 
 def _encoded(
-    path: Path, picture: Image.Image, image_format: str, **options: Any
+    path: Path, picture: Image.Image, *, kind: str, **options: Any
 ) -> web.Response:
     stream = BytesIO()
-    picture.save(stream, format=image_format, **options)
+    picture.save(stream, format=kind, **options)
     return web.Response(
         body=stream.getvalue(),
-        content_type=f"image/{image_format}",
+        content_type=f"image/{kind}",
         headers={"Content-Disposition": f'filename="{path.name}"'},
     )

@@ -101,7 +101,7 @@ class SocketHub:
         self._connections[sid] = connection
         self._everyone.append(connection)
         try:
-            await self._greet(socket, sid, queue_status)
+            await self._greet(socket, sid, queue_status=queue_status)
             await self._listen(connection)
         finally:
             # Not only its own: the server unregisters whoever holds the sid by now.
@@ -110,7 +110,7 @@ class SocketHub:
         return socket
 
     async def _greet(
-        self, socket: web.WebSocketResponse, sid: str, queue_status: dict[str, Any]
+        self, socket: web.WebSocketResponse, sid: str, *, queue_status: dict[str, Any]
     ) -> None:
         data = {"status": queue_status, "sid": sid}
         with suppress(ConnectionError, ClientError):

@@ -38,7 +38,7 @@ class Adds:
 
 def test_shorter_lists_repeat_their_last_value() -> None:
     """A node runs once per value of its longest input."""
-    results = map_over_lists(Adds(), "run", {"a": [1, 2, 3], "b": [10, 20]})
+    results = map_over_lists(Adds(), "run", inputs={"a": [1, 2, 3], "b": [10, 20]})
 
     assert merge_results(Adds, results).outputs == [[11, 22, 23]]
 
@@ -51,8 +51,8 @@ def test_node_without_inputs_runs_once() -> None:
             """Run the node."""
             return (7,)
 
-    assert map_over_lists(Gives(), "run", {}) == [(7,)]
-    assert map_over_lists(Gives(), "run", {"a": []}) == [(7,)]
+    assert map_over_lists(Gives(), "run", inputs={}) == [(7,)]
+    assert map_over_lists(Gives(), "run", inputs={"a": []}) == [(7,)]
 
 
 def test_lists_go_in_and_out_whole_when_the_class_says_so() -> None:
@@ -67,7 +67,7 @@ def test_lists_go_in_and_out_whole_when_the_class_says_so() -> None:
             """Run the node."""
             return ([each * 2 for each in a], len(a))
 
-    results = map_over_lists(Lists(), "run", {"a": [1, 2, 3]})
+    results = map_over_lists(Lists(), "run", inputs={"a": [1, 2, 3]})
 
     assert merge_results(Lists, results).outputs == [[2, 4, 6], [3]]
 
@@ -85,7 +85,7 @@ def test_ui_of_several_calls_is_joined_by_key() -> None:
 def test_blocked_values_are_not_run() -> None:
     """A blocker stands for the outputs of its slice; others run."""
     results = map_over_lists(
-        Adds(), "run", {"a": [1, ExecutionBlocker(None)], "b": [1]}
+        Adds(), "run", inputs={"a": [1, ExecutionBlocker(None)], "b": [1]}
     )
 
     merged = merge_results(Adds, results)
