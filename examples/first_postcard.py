@@ -13,7 +13,9 @@ from comfyclient import Client, load_trip
 TRIPS = Path(__file__).parent / "trips"
 
 
-def main(trip: str = str(TRIPS / "black-forest-weekend.json"), out: str = "out") -> None:
+def main(
+    trip: str = str(TRIPS / "black-forest-weekend.json"), out: str = "out"
+) -> None:
     """Submit, wait, save, and say where the picture came from."""
     with Client.from_config() as client:
         result = client.run("trip-postcard", load_trip(trip), seed=7)
