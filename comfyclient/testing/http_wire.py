@@ -99,17 +99,25 @@ class Reply:
 
 
 def read_request(stream: BinaryIO) -> Request | None:
-    """The next request of a connection; None at its end."""
-    line = stream.readline(65536).decode("latin-1").strip()
-    if not line:
+    """The next request of a connection; None where it ends before one is whole."""
+    line = _line(stream)
+    if line is None or line.count(" ") < 2:
         return None
     method, target, _ = line.split(" ", 2)
     headers: dict[str, str] = {}
-    while (header := stream.readline(65536).decode("latin-1").strip()) != "":
+    while (header := _line(stream)) != "":
+        if header is None:
+            return None
         name, _, value = header.partition(":")
         headers[name.strip().lower()] = value.strip()
     length = int(headers.get("content-length", "0"))
-    return Request(method, target, headers, stream.read(length) if length else b"")
+    body = stream.read(length) if length else b""
+    return Request(method, target, headers, body) if len(body) == length else None
+
+
+def _line(stream: BinaryIO) -> str | None:
+    line = stream.readline(65536)
+    return line.decode("latin-1").strip() if line.endswith(b"\n") else None
 
 
 def encoded(reply: Reply, *, head_only: bool = False) -> tuple[bytes, bytes]:

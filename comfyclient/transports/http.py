@@ -72,6 +72,11 @@ class Stream:
         Raises:
             OutputDamagedError: the connection broke, or the deadline passed.
         """
+        if not _has_an_end(self._response.headers):
+            raise OutputDamagedError(
+                f"{self._what}: the answer does not say where the file ends",
+                hint="a proxy before the server cuts its answers, or their headers",
+            )
         try:
             for chunk in _pieces(self._response):
                 if self._deadline.passed():
@@ -317,6 +322,15 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
     where the bytes only drip."""
     while piece := response.raw.read1(CHUNK, decode_content=True):
         yield piece
+
+
+def _has_an_end(headers: Mapping[str, str]) -> bool:
+    """Whether a body that broke off could be told from a whole one.
+
+    An answer that is cut in its head reads as one with a shorter head.
+    """
+    chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+    return chunked or _whole(headers.get("Content-Length", "")) is not None
 
 
 def _whole(text: str) -> int | None:

@@ -328,6 +328,26 @@ def test_interrupted_prompt_ends_soon_and_says_so(client: Client) -> None:
     assert client.get(f"/api/jobs/{prompt_id}")["status"] == "cancelled"
 
 
+def test_cancel_reaches_pending_and_running_prompts(client: Client) -> None:
+    """A pending prompt vanishes, a running one ends as cancelled, others are not."""
+    sleeping = node("TestSleep", image=["1", 0], seconds=30.0, steps=2)
+    graph = {"1": image(), "3": sleeping, "2": node("PreviewImage", images=["3", 0])}
+    running, pending = client.post(graph), client.post(graph)
+    while json.loads(client.socket.recv())["type"] != "executing":
+        pass
+    jobs = f"{client.engine.url}/api/jobs"
+
+    answers = [
+        client.session.post(f"{jobs}/{each}/cancel", timeout=10).json()["cancelled"]
+        for each in (pending, running, "nobody")
+    ]
+    list(client.heard())
+
+    assert answers == [True, True, False]
+    assert client.get(f"/api/jobs/{running}")["status"] == "cancelled"
+    assert client.get(f"/api/jobs/{pending}") == {"error": "Job not found"}
+
+
 def test_reconnecting_client_is_told_what_runs(client: Client) -> None:
     """A new socket of the running prompt's client hears the node, without an id."""
     sleeping = node("TestSleep", image=["1", 0], seconds=5.0, steps=50)

@@ -77,6 +77,9 @@ class TestSaving:
             Reply(200, b"5\r\nhello\r\n", {"Transfer-Encoding": "chunked"}, sends=10),
             Reply(200, b"zz\r\nhello", {"Transfer-Encoding": "chunked"}, sends=9),
             Reply(200, b"not gzip at all", {"Content-Encoding": "gzip"}),
+            Reply(raw=b"HTTP/1.1 200 OK"),
+            Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"),
+            Reply(raw=b"HTTP/1.0 200 OK\r\n\r\nendless"),
         ],
         ids=[
             "no-byte",
@@ -88,6 +91,9 @@ class TestSaving:
             "chunked",
             "chunk-size",
             "gzip",
+            "cut-head",
+            "cut-headers",
+            "no-end",
         ],
     )
     def test_a_broken_stream(self, output, server, tmp_path, reply) -> None:
