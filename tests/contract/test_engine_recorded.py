@@ -44,7 +44,6 @@ SCENARIOS = (
     "finish_before_ws",
     "free_33",
     "history_paging",
-    "interrupt_edge",
     "interrupt_global",
     "interrupt_prompt_id",
     "jobs_cancel",
@@ -73,7 +72,6 @@ SCENARIOS = (
 )
 
 INTERRUPTING = {
-    "interrupt_edge",
     "interrupt_global",
     "interrupt_prompt_id",
     "jobs_cancel",

@@ -328,6 +328,27 @@ def test_interrupted_prompt_ends_soon_and_says_so(client: Client) -> None:
     assert client.get(f"/api/jobs/{prompt_id}")["status"] == "cancelled"
 
 
+def test_node_that_never_checks_leaves_the_blame_to_the_next(client: Client) -> None:
+    """An interrupt waits for a node that does not check, and names the one after."""
+    stubborn = node(
+        "TestSleep", image=["1", 0], seconds=1.0, steps=1, interruptible=False
+    )
+    graph = {"1": image(), "3": stubborn, "2": node("PreviewImage", images=["3", 0])}
+    prompt_id = client.post(graph)
+    while json.loads(client.socket.recv())["data"].get("node") != "3":
+        pass
+    client.get("/queue")  # by now the node itself has begun
+    url = f"{client.engine.url}/interrupt"
+    client.session.post(url, json={"prompt_id": prompt_id}, timeout=10)
+
+    ends = [m for m in client.heard() if m["type"] == "execution_interrupted"]
+
+    assert [(m["data"]["node_id"], m["data"]["executed"]) for m in ends] in (
+        [("2", ["1", "3"])],
+        [("3", ["1"])],  # the interrupt was faster than the node
+    )
+
+
 def test_cancel_reaches_pending_and_running_prompts(client: Client) -> None:
     """A pending prompt vanishes, a running one ends as cancelled, others are not."""
     sleeping = node("TestSleep", image=["1", 0], seconds=30.0, steps=2)
