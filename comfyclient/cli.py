@@ -21,11 +21,21 @@ from .config import (
     Settings,
     load_settings,
 )
-from .console import Board, board, err, job_report, out, show_error, show_json
+from .console import (
+    Board,
+    board,
+    err,
+    job_report,
+    out,
+    show_error,
+    show_json,
+    show_table,
+)
 from .errors import ComfyClientError, ParameterError, UsageError
 from .job import Job
 from .lint import lint
 from .outputs import Output
+from .parameters import Parameter
 from .registry import Registry
 from .result import Result
 from .template import Template
@@ -228,17 +238,31 @@ def show_template(
 ) -> None:
     """Show a template: parameters, outputs, what it needs."""
     template = Registry().find(name)
-    manifest = template.manifest.model_dump(mode="json", exclude_none=True)
+    manifest = template.manifest
     if as_json:
-        show_json(manifest)
+        show_json(manifest.model_dump(mode="json", exclude_none=True))
         return
-    out.print(f"{template.ref}: {template.manifest.summary}", markup=False)
+    out.print(f"{template.ref}: {manifest.summary}", markup=False)
     out.print(f"folder: {template.folder}", markup=False)
-    for title, value in manifest.items():
-        if isinstance(value, dict) and value:
-            out.print(f"\n{title}")
-            for key, inner in value.items():
-                out.print(f"  {key}: {_brief(inner)}", markup=False)
+    show_table(
+        "parameters",
+        [
+            (name, f"{one.description} ({_takes(one)})")
+            for name, one in manifest.parameters.items()
+        ],
+    )
+    show_table(
+        "outputs", [(n, o.description or "") for n, o in manifest.outputs.items()]
+    )
+    needs = manifest.requirements
+    show_table(
+        "needs",
+        [
+            ("ComfyUI", needs.comfyui),
+            ("node classes", ", ".join(needs.node_classes)),
+            ("models", ", ".join(f"{m.folder}/{m.file}" for m in needs.models)),
+        ],
+    )
 
 
 @templates.command("lint")
@@ -350,10 +374,12 @@ def _summary(template: Template) -> JsonValue:
     }
 
 
-def _brief(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items())
-    return str(value)
+def _takes(parameter: Parameter) -> str:
+    if parameter.required:
+        return f"{parameter.allowed}; required"
+    if parameter.default is None:
+        return parameter.allowed
+    return f"{parameter.allowed}; default {parameter.default}"
 
 
 def _leave(error: ComfyClientError) -> NoReturn:

@@ -18,6 +18,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Table
+from rich.text import Text
 
 from .errors import ComfyClientError
 from .events import ConnectionLost, Event, Finished, Queued
@@ -96,6 +98,20 @@ def _words(event: Event) -> str | None:
 def show_error(error: ComfyClientError) -> None:
     """An error, on stderr."""
     err.print(f"error: {error}", style="red", markup=False)
+
+
+def show_table(title: str, rows: list[tuple[str, str]]) -> None:
+    """Names and what they are, in two columns under a title; nothing if empty."""
+    filled = [(name, text) for name, text in rows if text]
+    if not filled:
+        return
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in filled:
+        table.add_row(Text(name), Text(text))
+    out.print(f"\n{title}")
+    out.print(table, soft_wrap=False)
 
 
 def show_json(value: Mapping[str, JsonValue] | list[JsonValue]) -> None:
