@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .geography import (
@@ -26,8 +27,11 @@ from .geography import (
 REDACTED = "…"
 """Stands in a text where a secret stood."""
 
-_JOINTS = r"[\s\-_.,/·•‧・﹒|:\u00ad\u200b-\u200f\u2060\ufeff]*"
-"""What people put between the parts of a plate or a VIN."""
+_FEWEST_LETTERS = 2
+_FILLERS = "\u115f\u1160"
+"""Letters by name that show nothing; the other Hangul fillers fold to these."""
+_WITHOUT_PROVINCE = re.compile(r"[\u4e00-\u9fff]([a-z][a-z0-9]{5,6})")
+"""A folded Chinese plate: people leave its first character out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ def zone_around(home: Position, *, home_radius_m: float) -> Zone:
     """The zone of the grid cell in which a home lies."""
     if home_radius_m == 0:
         return Zone(home, 0.0)
+    # A grid finer than a metre hides nothing, and one of nothing divides by nought.
+    home_radius_m = max(1.0, home_radius_m)
     height = home_radius_m / METRES_PER_DEGREE
     lat = min(90.0, max(-90.0, (math.floor(home[0] / height) + 0.5) * height))
     widest = math.cos(math.radians(max(0.0, abs(lat) - height / 2)))
@@ -68,32 +74,79 @@ def hides(zones: Iterable[Zone], position: Position | None) -> bool:
 
 
 class Redactor:
-    """Takes secrets out of texts, however they are spaced, cased or widened."""
+    """Takes secrets out of texts, however they are spaced, cased, widened or styled.
+
+    Only letters and digits are compared: whatever people put between the parts of a
+    plate or a VIN makes no difference.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        patterns = [_pattern(secret) for secret in sorted(secrets, key=len)[::-1]]
-        self._search = (
-            re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
-        )
+        self._cores: set[str] = set()
+        literal = []
+        for secret in secrets:
+            core = "".join(folded for folded, _ in _folded(secret))
+            # One letter would be found in any text: then it is matched as it stands.
+            if len(core) < _FEWEST_LETTERS:
+                literal.append(re.escape(secret))
+            else:
+                self._cores.add(core)
+                tail = _WITHOUT_PROVINCE.fullmatch(core)
+                self._cores |= set() if tail is None else {tail[1]}
+        literal.sort(key=len, reverse=True)
+        self._literal = re.compile("|".join(literal)) if literal else None
 
     def finds(self, text: str) -> bool:
         """Whether the text holds a secret."""
-        return self._search is not None and self._search.search(text) is not None
+        if self._literal is not None and self._literal.search(text) is not None:
+            return True
+        folded = "".join(part for part, _ in _folded(text)) if self._cores else ""
+        return any(core in folded for core in self._cores)
 
     def clean(self, text: str) -> str:
         """The text without the secrets."""
-        return text if self._search is None else self._search.sub(REDACTED, text)
+        # What is left and right of one secret may together be another.
+        while spans := self._found(text):
+            for first, last in reversed(spans):
+                text = text[:first] + REDACTED + text[last:]
+        return text if self._literal is None else self._literal.sub(REDACTED, text)
+
+    def _found(self, text: str) -> list[tuple[int, int]]:
+        """Where secrets stand, as they follow each other; those that meet are one."""
+        if not self._cores:
+            return []
+        letters, places = "", []
+        for folded, at in _folded(text):
+            letters += folded
+            places += [at] * len(folded)
+        spans: list[tuple[int, int]] = []
+        for core in self._cores:
+            at = letters.find(core)
+            while at >= 0:
+                spans.append((places[at], places[at + len(core) - 1] + 1))
+                at = letters.find(core, at + 1)
+        merged: list[tuple[int, int]] = []
+        for first, last in sorted(spans):
+            if merged and first < merged[-1][1]:
+                first, last = merged[-1][0], max(last, merged[-1][1])
+                merged.pop()
+            merged.append((first, last))
+        return [(first, _behind_marks(text, last)) for first, last in merged]
 
 
-def _pattern(secret: str) -> str:
-    """Matches a secret with any joints between its characters, or none."""
-    core = re.sub(_JOINTS, "", secret)
-    # A secret of joints alone has no core: then it is matched as it stands.
-    return _JOINTS.join(_either_width(c) for c in core) if core else re.escape(secret)
+def _folded(text: str) -> Iterator[tuple[str, int]]:
+    """Letters and digits without case, width, style and marks; where each stood."""
+    for at, character in enumerate(text):
+        plain = unicodedata.normalize("NFKD", character).casefold()
+        for part in unicodedata.normalize("NFKD", plain):
+            digit = unicodedata.decimal(part, None)
+            if digit is not None:
+                yield str(digit), at
+            elif part.isalnum() and part not in _FILLERS:
+                yield part, at
 
 
-def _either_width(character: str) -> str:
-    if "!" <= character <= "~":
-        wide = chr(ord(character) + 0xFEE0)
-        return f"[{re.escape(character)}{wide}]"
-    return re.escape(character)
+def _behind_marks(text: str, at: int) -> int:
+    """Past the accents and enclosures that belong to the letter before."""
+    while at < len(text) and unicodedata.category(text[at]).startswith("M"):
+        at += 1
+    return at
