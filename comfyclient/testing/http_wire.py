@@ -74,6 +74,8 @@ class Reply:
     """Act and answer only once this is set."""
     late: threading.Event | None = None
     """Act at once, but answer only once this is set."""
+    drips: threading.Event | None = None
+    """Send the body byte by byte, a hundred a second, until this is set; then cut."""
     sends: int | None = None
     """So many bytes of the answer's body go out, then the connection is cut; -1 sends
     no byte at all, not even a status line."""

@@ -202,6 +202,13 @@ class ScriptedServer:
             return False
         whole = own if scripted.status is None else scripted
         head, body = encoded(whole, head_only=request.method == "HEAD")
+        if scripted.drips is not None:
+            connection.sendall(head)
+            for byte in body:
+                if self._closed or scripted.drips.wait(0.01):
+                    break
+                connection.sendall(bytes([byte]))
+            return False
         if scripted.sends is None:
             connection.sendall(head + body)
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,15 @@ class TestSaving:
         """A download has a deadline of its own."""
         with pytest.raises(ComfyClientError, match=r"no time|not complete"):
             output.save(tmp_path, timeout=0)
+        assert names_in(tmp_path) == []
+
+    def test_a_drip_ends_with_the_deadline(self, output, server, tmp_path) -> None:
+        """A download that only drips ends with its deadline, and leaves nothing."""
+        stop = threading.Event()
+        server.answer("GET /view", Reply(200, CONTENT, drips=stop))
+        with pytest.raises(OutputDamagedError, match="not complete"):
+            output.save(tmp_path, timeout=0.2)
+        stop.set()
         assert names_in(tmp_path) == []
 
     def test_too_large_to_read(self, output: Output) -> None:
