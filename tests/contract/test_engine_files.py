@@ -105,18 +105,20 @@ def test_long_name_is_an_error_and_no_end(
 
 @pytest.mark.parametrize("folder", ["../x", "/etc", "a/../../b"])
 def test_subfolder_that_leaves_is_refused(
-    engine: EmbeddedEngine, session: requests.Session, folder: str
+    session: requests.Session, tmp_path: Path, folder: str
 ) -> None:
     """No subfolder takes an upload out of its folder."""
-    answer = session.post(
-        f"{engine.url}/upload/image",
-        data={"subfolder": folder},
-        files={"image": ("x.png", png())},
-        timeout=10,
-    )
+    with EmbeddedEngine(tmp_path / "around" / "base") as engine:
+        answer = session.post(
+            f"{engine.url}/upload/image",
+            data={"subfolder": folder},
+            files={"image": ("escaped.png", png())},
+            timeout=10,
+        )
 
     assert answer.status_code == 400
-    assert not list(engine.base_directory.parent.rglob("x.png"))
+    assert not list(tmp_path.rglob("escaped.png"))
+    assert not Path("/etc/escaped.png").exists()
 
 
 def test_mask_goes_into_the_pictures_alpha(

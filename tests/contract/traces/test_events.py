@@ -17,7 +17,7 @@ from comfyclient.errors import OutOfMemoryError
 from comfyclient.transports.failures import read_execution_error
 
 TRACES = Path(__file__).parents[2] / "data" / "traces"
-ALL = sorted((path.parent.name, path.stem) for path in TRACES.glob("*/*.json"))
+ALL = sorted((path.parent.name, path.stem) for path in TRACES.glob("v*/*.json"))
 VERSIONS = ("v0.3.12", "v0.3.40", "v0.3.64", "v0.33.0")
 MUTE = ("v0.3.12", "v0.3.40")
 """Versions without `progress_state`."""
