@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from .errors import TripError
 from .tracks import Track, track_of
+from .trip_files import open_regular
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class _Reader:
         self._point: _Point | None = None
         self._text: list[str] = []
         self.parser = expat.ParserCreate()
+        # Else each line end of a file is a call of its own.
+        self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text.append
@@ -100,7 +103,7 @@ def read_gpx(path: Path, *, start: datetime, max_bytes: int) -> Track:
     """
     reader = _Reader(str(path))
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             _feed(reader, file, max_bytes=max_bytes)
     except OSError as error:
         raise TripError(f"cannot be read: {error.strerror}", file=str(path)) from error
@@ -109,6 +112,12 @@ def read_gpx(path: Path, *, start: datetime, max_bytes: int) -> Track:
             f"is not well-formed XML: {expat.ErrorString(error.code)}",
             file=str(path),
             line=error.lineno,
+        ) from error
+    except (LookupError, ValueError) as error:  # of expat's bridge to Python's codecs
+        raise TripError(
+            f"is in an encoding that cannot be read ({error}); save it as UTF-8",
+            file=str(path),
+            line=1,
         ) from error
     return _track(reader, path, start=start)
 

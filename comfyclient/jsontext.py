@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+# Possessive: a way back for each of ten million characters would take a gigabyte.
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,15 @@ def _next(name: str | int | None) -> int:
 
 def duplicate(text: str) -> tuple[Member, Member] | None:
     """The outermost key that one object has twice: its first and second place."""
-    seen: dict[tuple[str | int, ...], Member] = {}
+    seen: dict[tuple[str | int, ...], dict[str | int, Member]] = {}
     found: tuple[Member, Member] | None = None
     for member in members(text):
-        first = seen.setdefault(member.path, member)
+        seen.pop(member.path, None)  # it is closed: nothing more comes into it
+        if member.key is None:
+            continue
+        first = seen.setdefault(member.path[:-1], {}).setdefault(
+            member.path[-1], member
+        )
         shallower = found is None or len(member.path) < len(found[0].path)
         if first is not member and shallower:
             found = (first, member)

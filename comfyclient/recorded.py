@@ -38,6 +38,7 @@ from .trip_records import (
     unix,
 )
 
+_LONGEST_DAYS = 366
 CLOCK_SLACK_S = 3600.0
 """How far the car's clock and the receiver's may differ at the ends."""
 
@@ -83,6 +84,13 @@ class RecordedTrip(Record):
             raise fault(
                 f"time runs backwards: end {self.end.isoformat()} is before start "
                 f"{self.start.isoformat()}",
+                ("end",),
+            )
+        if last - first > _LONGEST_DAYS * 86_400:
+            lasted = (last - first) / 86_400
+            raise fault(
+                f"the trip lasts {lasted:.0f} days, more than {_LONGEST_DAYS}: "
+                "start or end is wrong, or it is many trips",
                 ("end",),
             )
         low, high = first - CLOCK_SLACK_S, last + CLOCK_SLACK_S

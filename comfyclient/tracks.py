@@ -62,7 +62,7 @@ def fault(message: str, path: Path = ()) -> PydanticCustomError:
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """The end of a message about an unknown name: the nearest, or all there are."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name[:80], known, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
@@ -173,7 +173,8 @@ def _check_columns(names: object) -> None:
         raise fault("columns is not a list of column names", ("columns",))
     for at, name in enumerate(names):
         if name not in COLUMNS:
-            why = f"unknown column {name!r}; {did_you_mean(str(name), COLUMNS)}"
+            shown = str(name)[:40]
+            why = f"unknown column {shown!r}; {did_you_mean(shown, COLUMNS)}"
             raise fault(why, ("columns", at))
         if name in names[:at]:
             raise fault(f"column {name!r} stands there twice", ("columns", at))
@@ -186,7 +187,8 @@ def _breaks(value: object, count: int) -> tuple[int, ...]:
         raise fault("breaks is not a list of row numbers", ("breaks",))
     for at, index in enumerate(value):
         if type(index) is not int or not 0 < index < count:
-            raise fault(f"{index!r} is not a row from 1 to {count - 1}", ("breaks", at))
+            why = f"{index!r:.40} is not a row from 1 to {count - 1}"
+            raise fault(why, ("breaks", at))
     return tuple(sorted(set(value)))
 
 

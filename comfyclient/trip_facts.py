@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
@@ -118,8 +118,8 @@ class TripFacts:
     part_of_day: PartOfDay
     """The part with the greatest share."""
     terrain: Terrain
-    bounds: Bounds | None
-    highest: HighPoint | None
+    bounds: Bounds | None = field(repr=False)
+    highest: HighPoint | None = field(repr=False)
     days: int
     legs: tuple[Leg, ...]
 

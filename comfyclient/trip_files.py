@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +40,27 @@ class TripDocument:
             depth = len(member.path)
             if depth > best and member.path == path[:depth]:
                 best, at = depth, member.start if member.key is None else member.key
+            if best == len(path):
+                break
         return self.first_line - 1 + line_of(self.text, at)
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """A file for reading; a pipe or a device, which may never answer, is refused.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    raw = io.FileIO(path, "rb", opener=_without_waiting)
+    if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        raw.close()
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return io.BufferedReader(raw)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opening a pipe waits for its writer, unless told not to."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_document(path: Path, *, max_bytes: int) -> TripDocument:
@@ -46,7 +70,7 @@ def read_document(path: Path, *, max_bytes: int) -> TripDocument:
         TripError: it cannot be read, is too large, or is not JSON.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             raw = file.read(max_bytes + 1)
             size = os.fstat(file.fileno()).st_size
     except IsADirectoryError as error:
@@ -67,7 +91,7 @@ def read_lines(path: Path, *, max_bytes: int) -> Iterator[TripDocument | TripErr
         TripError: the file cannot be read at all.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             yield from _lines(file, str(path), max_bytes=max_bytes)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
@@ -120,9 +144,8 @@ def _document(raw: bytes, *, file: str, first_line: int) -> TripDocument:
     def unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            twice.append(
-                next(k for k, _ in pairs if [p for p, _ in pairs].count(k) > 1)
-            )
+            counts = Counter(key for key, _ in pairs)
+            twice.append(next(key for key in counts if counts[key] > 1))
         return found
 
     try:

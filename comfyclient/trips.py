@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from .errors import TripError
 from .gpx import read_gpx
+from .privacy import Redactor
 from .published import PublishedTrip
 from .publishing import publish
 from .recorded import RecordedTrip
@@ -34,6 +35,9 @@ _SCHEME = re.compile("[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 """A URL, or a drive of Windows."""
 _WEB = re.compile("https?://", re.IGNORECASE)
 _SECRET_FIELDS = frozenset({"vin", "plate", "owner", "address"})
+_UNQUOTED = frozenset({"model_type", "tuple_type", "string_too_long"})
+"""Faults whose value is another thing than was meant, or too long to help."""
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
 class Trip(RecordedTrip):
@@ -130,8 +134,9 @@ def _trip(document: TripDocument, folder: Path, *, max_bytes: int) -> Trip:
         fields["photos"] = _photos(document, folder)
         return Trip.model_validate(fields)
     except ValidationError as error:
-        # `from None`: pydantic's own error would carry the values, secrets included.
-        raise _translated(error, document) from None
+        wrong = _translated(error, document)
+    # Out here it has no context: pydantic's own error carries the secrets' values.
+    raise wrong
 
 
 def _track(
@@ -197,22 +202,46 @@ def _inside(name: str, folder: Path) -> Path | None:
 def _translated(error: ValidationError, document: TripDocument) -> TripError:
     """The first thing that is wrong, and how many more there are."""
     details = error.errors(include_url=False)
-    first = details[0]
-    path = (*first["loc"], *first.get("ctx", {}).get("path", ()))
+    path, why = _told(details[0], _given_secrets(document.value))
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return _fault(document, path, why=_why(first) + more)
+    return _fault(document, path, why=why + more)
 
 
-def _why(detail: ErrorDetails) -> str:
+def _told(
+    detail: ErrorDetails, secrets: Iterable[str]
+) -> tuple[tuple[str | int, ...], str]:
+    """Where it is wrong, and why; values are quoted without secrets."""
+    path = (*detail["loc"], *detail.get("ctx", {}).get("path", ()))
+    redactor = Redactor(secrets)
     if detail["type"] == "trip_fault":
-        return detail["msg"]
+        # The words around a quoted value are ours: a short name may stand in them.
+        return path, _QUOTED.sub(lambda m: redactor.clean(m[0]), detail["msg"])
     if detail["type"] == "missing":
-        return "is missing"
-    secret = _SECRET_FIELDS.intersection(detail["loc"])
+        return path, "is missing"
     value = detail["input"]
-    if secret or not isinstance(value, str | int | float | bool | None):
-        return detail["msg"]
-    return f"{str(value)[:60]!r}: {detail['msg']}"
+    hidden = detail["type"] in _UNQUOTED or _SECRET_FIELDS.intersection(detail["loc"])
+    if hidden or not isinstance(value, str | int | float | bool | None):
+        return path, detail["msg"]
+    return path, f"{redactor.clean(_short(value))!r}: {detail['msg']}"
+
+
+def _short(value: object) -> str:
+    try:
+        return str(value)[:60]
+    except ValueError:  # CPython writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+def _given_secrets(value: object) -> Iterator[str]:
+    """The secrets of a trip that may be wrong in any other way."""
+    if not isinstance(value, Mapping):
+        return
+    vehicle, stops = value.get("vehicle"), value.get("stops")
+    holders = [vehicle, *(stops if isinstance(stops, list | tuple) else ())]
+    for holder in holders:
+        if isinstance(holder, Mapping):
+            found = (holder.get(name) for name in _SECRET_FIELDS)
+            yield from (secret for secret in found if isinstance(secret, str))
 
 
 def _fault(
@@ -231,8 +260,11 @@ def _shown(path: tuple[str | int, ...]) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    # Half a surrogate pair in a key could not even be printed.
-    return text[:200].encode(errors="backslashreplace").decode()
+    # A key may hold half a surrogate pair, or what steers a terminal.
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode()
+        for c in text[:200]
+    )
 
 
 def parse_trip(value: Mapping[str, object]) -> Trip:
@@ -244,6 +276,6 @@ def parse_trip(value: Mapping[str, object]) -> Trip:
     try:
         return Trip.model_validate(value)
     except ValidationError as error:
-        details = error.errors(include_url=False)[0]
-        path = (*details["loc"], *details.get("ctx", {}).get("path", ()))
-        raise TripError(_why(details), field=_shown(path) or None) from None
+        path, why = _told(error.errors(include_url=False)[0], _given_secrets(value))
+        wrong = TripError(why, field=_shown(path) or None)
+    raise wrong

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .errors import RenderError
 from .published import PublishedPhoto, PublishedTrip, photo_source
+from .trip_files import open_regular
 from .workflow import InputFile
 
 SUBFOLDER = "comfyclient"
@@ -64,7 +65,7 @@ def _input_file(photo: PublishedPhoto) -> InputFile:
                 f"photo {photo.number} ({path.name}) has {size / 1e6:.0f} MB; "
                 f"at most {MAX_BYTES >> 20} MiB are taken"
             )
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             suffix = _suffix(file.read(_HEADER_BYTES))
             if suffix is None:
                 raise RenderError(

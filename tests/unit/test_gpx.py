@@ -115,6 +115,17 @@ def test_no_entity_is_ever_expanded(tmp_path: Path) -> None:
     assert error.line == 2
 
 
+@pytest.mark.parametrize("encoding", ["gbk", "utf-7", "rot13", "none-such", "cp037"])
+def test_an_encoding_that_expat_cannot_read_is_a_trip_error(
+    tmp_path: Path, encoding: str
+) -> None:
+    """Whatever the declaration says, the error has file and line."""
+    content = f'<?xml version="1.0" encoding="{encoding}"?>\n<gpx>路</gpx>'
+    error = error_of(tmp_path, content)
+    assert error.line == 1
+    assert "encoding" in error.message
+
+
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     """Reading stops at the limit, wherever the file would end."""
     content = segment(*[point()] * 5000)

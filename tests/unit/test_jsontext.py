@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,3 +69,25 @@ def test_equal_keys_of_different_objects_are_no_duplicates() -> None:
     assert (
         duplicate('{"1": {"x": 1}, "2": {"x": 1}, "3": [{"x": 1}, {"x": 1}]}') is None
     )
+
+
+def test_a_long_string_costs_no_way_back_for_each_character() -> None:
+    """Two million characters take megabytes, not hundreds of them."""
+    text = f'{{"{"x" * 2_000_000}": "{"y" * 2_000_000}"}}'
+    tracemalloc.start()
+    try:
+        (member,) = members(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert member.path == ("x" * 2_000_000,)
+    assert peak < 50_000_000
+
+
+def test_a_key_twice_deep_inside_is_found_behind_closed_ones() -> None:
+    """Objects that are closed are forgotten, their siblings' keys are not."""
+    text = '{"a": [{"k": 1}, {"k": 1}, {"k": 1, "j": {"k": 2}, "k": 3}], "b": 1}'
+    pair = duplicate(text)
+    assert pair is not None
+    assert [text[m.start : m.end] for m in pair] == ["1", "3"]
+    assert pair[0].path == ("a", 2, "k")

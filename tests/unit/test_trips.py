@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +165,78 @@ def test_an_error_about_a_secret_does_not_tell_it(tmp_path: Path, name: str) -> 
     assert error.field == f"vehicle.{name}"
     assert "SAMPLE" not in str(error)
     assert error.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"vehicle": SECRETS[0]},
+        {"stops": [SECRETS[3]]},
+        {"title": SECRETS[1] * 60},
+        {"id": SECRETS[0] * 60},
+        {"highlights": [SECRETS[2] * 100]},
+        {"language": SECRETS[1]},
+        {"start": SECRETS[2]},
+        {"companions": SECRETS[2].upper()},
+        {"terrain": SECRETS[0]},
+        {"photos": SECRETS[2]},
+        {"track": {"columns": [SECRETS[1]], "rows": []}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_secret_in_a_wrong_place_is_not_quoted(
+    tmp_path: Path, change: Fields
+) -> None:
+    """Neither the message nor anything that hangs on the error tells it."""
+    whole = fields(**change)
+    error = error_of(written(tmp_path, whole))
+    with pytest.raises(TripError) as caught:
+        parse_trip(whole)
+    for told in (error, caught.value):
+        assert told.__context__ is None
+        shown = f"{told} {told!r} {pickle.dumps(told)!r}".lower()
+        assert not any(secret.lower() in shown for secret in SECRETS)
+
+
+def test_a_trip_of_centuries_is_refused_at_once(tmp_path: Path) -> None:
+    """A clock that was never set must not cost minutes of sunrises."""
+    path = written(tmp_path, fields(start="1980-01-01T00:00:00Z", stops=[], track=None))
+    error = error_of(path)
+    assert error.field == "end"
+    assert "more than 366" in error.message
+
+
+def test_a_number_too_long_to_write_is_a_trip_error() -> None:
+    """In code a whole number may have more digits than Python will print."""
+    with pytest.raises(TripError) as caught:
+        parse_trip(fields(companions=10**5000))
+    assert caught.value.field == "companions"
+
+
+def test_a_key_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    """What does not print is escaped in the field of an error."""
+    error = error_of(written(tmp_path, fields(**{"\x1b[2J": 1})))
+    assert error.field == "\\x1b[2J"
+
+
+def test_a_long_wrong_value_is_cut_short(tmp_path: Path) -> None:
+    """A message stays readable whatever it quotes."""
+    for track in (
+        {"columns": ["x" * 9000], "rows": []},
+        {"columns": ["lat", "lon"], "rows": [[1, 1]] * 2, "breaks": ["x" * 9000]},
+    ):
+        change: JsonValue = {**track}
+        assert len(str(error_of(written(tmp_path, fields(track=change))))) < 500
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    """Nobody may ever write into it; a track's pipe and a device fare the same."""
+    os.mkfifo(tmp_path / "pipe.json")
+    os.mkfifo(tmp_path / "pipe.gpx")
+    path = written(tmp_path, fields(track={"gpx": "pipe.gpx"}))
+    for each in (path, tmp_path / "pipe.json", Path("/dev/zero")):
+        with pytest.raises(TripError, match="no regular file"):
+            list(load_trips(each))
 
 
 def test_an_error_elsewhere_tells_no_secret(tmp_path: Path) -> None:

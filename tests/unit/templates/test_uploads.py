@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,3 +116,13 @@ def test_a_photos_path_cannot_be_read_by_a_template(
     template = Template(write_template(slot))
     workflow = template.render(with_photos(trip, files / "b"), {"title": "a"})
     assert str(files) not in str(workflow.graph)
+
+
+def test_a_pipe_for_a_photo_is_refused_instead_of_waited_for(
+    trip: PublishedTrip, tmp_path: Path
+) -> None:
+    """Rendering ends, whatever stands where the picture should be."""
+    os.mkfifo(tmp_path / "pipe.png")
+    published = with_photos(trip, tmp_path / "pipe.png")
+    with pytest.raises(RenderError, match="no regular file"):
+        TripFiles(published).upload(published.photos[0])
