@@ -45,6 +45,7 @@ class Client:
         self._wired: Wired | None = None
         self._closed = False
         self._jobs: dict[str, Job] = {}
+        self._courses: list[Course] = []
 
     @classmethod
     def from_config(
@@ -93,9 +94,12 @@ class Client:
         Raises:
             TemplateError, ParameterError, RenderError: before anything is sent.
             ValidationError: the server refuses the graph; names node and slot.
+            UsageError: an argument cannot be right.
             TransportError: no instance took it.
             LedgerError: it could not be recorded; nothing was sent.
         """
+        if timeout is not None and not 0 < timeout < float("inf"):
+            raise UsageError(f"timeout takes seconds above 0, got {timeout!r}")
         wired = self._connect()
         if seed is None and idempotency_key is not None and isinstance(what, str):
             seed = _seed_of(idempotency_key)
@@ -139,12 +143,18 @@ class Client:
         return job
 
     def close(self) -> None:
-        """Let go of everything; jobs that run stay on their servers."""
+        """Let go of everything; jobs that run stay on their servers.
+
+        Whoever waits for one of them gets a ClosedError.
+        """
         with self._lock:
             self._closed = True
             wired, self._wired = self._wired, None
+            courses = list(self._courses)
         if wired is not None:
             wired.stack.close()
+        for course in courses:
+            course.abandon()
 
     def __enter__(self) -> Self:
         return self
@@ -245,6 +255,7 @@ class Client:
         )
         with self._lock:
             self._jobs[job.id] = job
+            self._courses.append(course)
         dispatcher = Dispatcher(
             wired.router, wired.journal, environment=self._name, clock=self._clock
         )

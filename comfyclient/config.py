@@ -65,13 +65,13 @@ class InstanceSettings(_Settings):
     """One reachable ComfyUI."""
 
     name: str = Field(min_length=1, max_length=64)
-    url: str
+    url: str = Field(repr=False)  # its query may hold a token
     token_env: str | None = None
     """The environment variable that holds the token."""
     token_file: Path | None = None
     token_scheme: str | None = None
     """`Bearer`, for servers that want one; the bare token is sent otherwise."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
     window: PositiveInt = 2
     """Jobs sent to it at a time."""
     weight: PositiveFloat = 1.0
@@ -115,7 +115,7 @@ class EnvironmentSettings(_Settings):
     engine: EngineSettings = EngineSettings()
     storage: StorageSettings = StorageSettings()
     comfyui_version: VersionRange | None = None
-    ledger: str | None = None
+    ledger: str | None = Field(default=None, repr=False)  # it may hold a password
     """Any SQLAlchemy URL; by default a file of the user's, one for each environment."""
     region: str | None = None
     protected: bool = False

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .errors import (
+    ClosedError,
     ComfyClientError,
     JobCancelledError,
     JobInterruptedError,
@@ -89,6 +90,7 @@ class Course:
         self.status = JobStatus.INTENDED
         self.position: int | None = None
         self.cancel_asked = False
+        self._abandoned = False
         self.verdict: Verdict | None = None
         self.created_at: datetime = clock.now()
 
@@ -163,6 +165,13 @@ class Course:
         self.ended(Verdict(error))
         if self._giving_up is not None:
             self._giving_up()
+
+    def abandon(self) -> None:
+        """Nothing more will be told: whoever waits is woken with a ClosedError."""
+        with self._condition:
+            self._abandoned = True
+            self._condition.notify_all()
+        self._wake()
 
     def rejected(self, error: ComfyClientError) -> None:
         """End it: no server took it."""
@@ -250,6 +259,12 @@ class Course:
         return f"running node {current} ({title}), {self.progress:.0%} done"
 
     def _wait(self, deadline: Deadline) -> None:
+        if self._abandoned:
+            raise ClosedError(
+                f"the client was closed; the job was {self.doing()}, and its server "
+                "goes on with it",
+                job_id=self.job_id,
+            )
         left = deadline.remaining()
         if left <= 0:
             raise self.timeout_error(deadline)

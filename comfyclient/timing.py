@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+from .errors import UsageError
+
 
 class Clock(Protocol):
     """Where time comes from; tests put in their own."""
@@ -47,7 +49,7 @@ class Deadline:
 
     def __init__(self, seconds: float, *, clock: Clock = SYSTEM_CLOCK) -> None:
         if not 0 <= seconds < float("inf"):  # NaN fails this comparison too
-            raise ValueError(f"a deadline takes finite seconds >= 0, got {seconds!r}")
+            raise UsageError(f"a wait takes finite seconds >= 0, got {seconds!r}")
         self.seconds = seconds
         self._clock = clock
         self._at = clock.monotonic() + seconds

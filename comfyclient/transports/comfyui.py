@@ -66,7 +66,6 @@ class ComfyUITransport:
             clock=clock,
         )
         self._following.attend(self._listener)
-        self._uploaded: dict[str, str] = {}
         self._pause = threading.Condition()
 
     @property
@@ -126,12 +125,8 @@ class ComfyUITransport:
 
     def upload(self, file: InputFile, *, deadline: Deadline) -> str:
         """Put an input file into the server's `input/`, unless it is there already."""
-        known = self._uploaded.get(file.sha256)
-        if known is None:
-            with _nothing_sent():  # a second upload of these bytes changes nothing
-                known = self._there(file, deadline) or self._send(file, deadline)
-            self._uploaded[file.sha256] = known
-        return known
+        with _nothing_sent():  # a second upload of these bytes changes nothing
+            return self._there(file, deadline) or self._send(file, deadline)
 
     @contextmanager
     def open(self, ref: OutputRef, deadline: Deadline) -> Iterator[Download]:

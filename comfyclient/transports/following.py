@@ -52,8 +52,11 @@ RARELY, AT_MOST = 2.0, 10.0
 OFTEN, AT_LEAST = 0.1, 2.0
 """The same without one."""
 MISSES_UNTIL_LOST, BETWEEN_MISSES = 3, 0.25
-DEAF_AFTER = 20.0
-"""Seconds without a frame, while a job of ours runs, until the socket dials anew."""
+DEAF_AFTER, DEAF_AT_MOST = 20.0, 320.0
+"""Seconds without a frame, while a job of ours runs, until the socket dials anew.
+
+Doubled each time in vain: a long node says nothing either.
+"""
 STRAY_SIGNALS = 2000
 """Signals kept of prompts not known yet: they may overtake the answer to the POST."""
 
@@ -91,6 +94,7 @@ class Following:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._trouble: ComfyClientError | None = None
+        self._deaf_after = DEAF_AFTER
 
     def attend(self, listener: Listener) -> None:
         """Use this listener's health to decide how often to poll."""
@@ -140,6 +144,7 @@ class Following:
         """Take what the websocket said. Called from the listener's thread."""
         match signal:
             case Heard() | Ended():
+                self._deaf_after = DEAF_AFTER
                 if not self._held_back(signal):
                     self._take(signal)
             case _:
@@ -387,6 +392,7 @@ class Following:
         listener = self._listener
         if listener is None or not listener.registered or self._running is None:
             return
-        if self._running in self._followed and listener.quiet_for > DEAF_AFTER:
+        if self._running in self._followed and listener.quiet_for > self._deaf_after:
             _log.info("%s: the websocket went deaf; dialling anew", self._name)
+            self._deaf_after = min(self._deaf_after * 2, DEAF_AT_MOST)
             listener.register_again()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import requests
@@ -38,8 +39,20 @@ def new_session(endpoint: Endpoint) -> requests.Session:
             endpoint.tls.cert_file if key is None else (endpoint.tls.cert_file, key)
         )
     session.trust_env = False
+    if endpoint.has_secrets_in_url:
+        logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
     session.headers.update(endpoint.all_headers())
     return session
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Cut queries, which may hold a token, out of what urllib3 logs of a request."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            arg.partition("?")[0] if isinstance(arg, str) else arg
+            for arg in record.args
+        )
+    return True
 
 
 def _verify(endpoint: Endpoint) -> bool | str:

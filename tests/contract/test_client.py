@@ -486,6 +486,23 @@ class TestClosing:
         with pytest.raises(ClosedError):
             client.submit(WORKFLOW)
 
+    def test_who_waits_is_told(self, server, ledger, gate) -> None:
+        """A result that another thread waits for ends in a ClosedError, at once."""
+        client = client_of([server.url], ledger)
+        server.play(held(gate))
+        job = client.submit(WORKFLOW)
+        next(event for event in job.events(timeout=20) if isinstance(event, Progress))
+        with ThreadPoolExecutor() as pool:
+            waits = [
+                pool.submit(job.result, 30),
+                pool.submit(lambda: list(job.events(30))),
+                pool.submit(lambda: asyncio.run(_awaited(job))),
+            ]
+            client.close()
+            for wait in waits:
+                with pytest.raises(ClosedError, match="goes on with it"):
+                    wait.result(20)
+
     def test_nothing_is_connected_before_it_is_needed(self, server, ledger) -> None:
         """Making a client sends nothing and starts nothing."""
         with client_of([server.url], ledger):
@@ -500,6 +517,13 @@ class TestUsage:
         """Seed and parameters belong to templates."""
         with pytest.raises(UsageError, match="fill a template"):
             client.submit(WORKFLOW, seed=7)
+
+    @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+    def test_a_time_that_is_none(self, client, server, seconds) -> None:
+        """A job's time is checked before anything is written down or sent."""
+        with pytest.raises(UsageError, match="timeout"):
+            client.submit(WORKFLOW, timeout=seconds)
+        assert not server.requests
 
     def test_an_unknown_job(self, client) -> None:
         """A job id that nobody knows is named."""
@@ -531,6 +555,22 @@ def test_no_token_anywhere(server, ledger, tmp_path, caplog, monkeypatch) -> Non
     assert not [text for text in shown if TOKEN in text]
     stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     assert TOKEN.encode() not in stored
+
+
+def test_no_token_of_an_address_in_any_log(server, ledger, caplog) -> None:
+    """A token in a URL's query stays out of the logs, also of the HTTP library's."""
+    caplog.set_level(logging.DEBUG)
+    with client_of([f"{server.url}/?token={TOKEN}"], ledger) as client:
+        client.run(WORKFLOW)
+        shown = repr(client._settings)
+    assert TOKEN not in shown
+    assert "token=" in str(server.requests[0])
+    assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}
+    assert TOKEN not in caplog.text
+
+
+async def _awaited(job: Job) -> object:
+    return await job
 
 
 def test_progress_is_told_to_the_end(client) -> None:

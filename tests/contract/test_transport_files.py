@@ -269,7 +269,17 @@ class TestUploading:
             for _ in range(2):
                 transport.upload(self.FILE, deadline=Deadline(5))
         assert server.asked["POST /upload/image"] == 1
-        assert server.asked["HEAD /view"] == 2
+        assert server.asked["HEAD /view"] == 4
+
+    def test_an_emptied_folder_is_noticed(self, bench, server) -> None:
+        """What somebody deleted from the input folder is sent again."""
+        transport = bench.transport(server.url)
+        transport.upload(self.FILE, deadline=Deadline(5))
+        server.files.clear()
+
+        transport.upload(self.FILE, deadline=Deadline(5))
+
+        assert server.asked["POST /upload/image"] == 2
 
     def test_a_file_of_another_size_is_replaced(self, bench, server) -> None:
         """A half file of that name does not count as there."""

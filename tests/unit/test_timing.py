@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from comfyclient.errors import UsageError
 from comfyclient.testing.clock import FakeClock
 from comfyclient.timing import SYSTEM_CLOCK, Deadline
 
@@ -26,7 +27,7 @@ def test_it_runs_out() -> None:
 @pytest.mark.parametrize("seconds", [-1, math.inf, -math.inf, math.nan])
 def test_no_deadline_is_endless(seconds: float) -> None:
     """A wait without end cannot be asked for."""
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(UsageError, match="finite"):
         Deadline(seconds)
 
 
