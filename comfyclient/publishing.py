@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .errors import UsageError
-from .geography import bounds_of, distance_m
+from .geography import Position, bounds_of, distance_m
 from .privacy import Redactor, Zone, hides, zone_around
 from .published import (
     PROFILE_SAMPLES,
@@ -32,7 +33,7 @@ from .published import (
 from .recorded import RecordedTrip
 from .tracks import Track
 from .trip_facts import Days, Drive
-from .trip_records import unix
+from .trip_records import Photo, Stop, unix
 
 NEAR_M = 5000.0
 """Within this a stop gives the highest point its name."""
@@ -63,15 +64,29 @@ def zones_of(trip: RecordedTrip, *, home_radius_m: float) -> tuple[Zone, ...]:
         )
     if home_radius_m == 0:
         return ()
-    homes = [stop.position for stop in trip.stops if stop.is_private]
+    homes = [home for s in trip.stops if s.is_private for home in _places(trip, s)]
     if trip.track is not None:
         homes += [trip.track.positions[0], trip.track.positions[-1]]
-    around = (
-        zone_around(home, home_radius_m=home_radius_m)
-        for home in homes
-        if home is not None
-    )
+    around = (zone_around(home, home_radius_m=home_radius_m) for home in homes)
     return tuple(dict.fromkeys(around))
+
+
+def _places(trip: RecordedTrip, what: Stop | Photo) -> Iterator[Position]:
+    """Where it was; what does not say it, the track around its time does."""
+    if what.position is not None:
+        yield what.position
+        return
+    if isinstance(what, Photo):
+        at, stay_s = what.taken_at, 0.0
+    else:
+        at, stay_s = what.arrival, what.stay_s if what.stay_s is not None else 0.0
+    times = trip.track.times if trip.track is not None else None
+    if trip.track is None or times is None or at is None:
+        return
+    for moment in (unix(at), unix(at) + stay_s):
+        behind = min(bisect_left(times, moment), len(times) - 1)
+        yield trip.track.positions[max(0, behind - 1)]
+        yield trip.track.positions[behind]
 
 
 def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
@@ -162,7 +177,7 @@ def _stops(
     trip: RecordedTrip, zones: tuple[Zone, ...], *, redactor: Redactor, days: Days
 ) -> Iterator[PublishedStop]:
     for stop in trip.stops:
-        if stop.is_private or hides(zones, stop.position):
+        if stop.is_private or any(hides(zones, p) for p in _places(trip, stop)):
             continue
         yield PublishedStop(
             name=_clean(redactor, stop.name),
@@ -179,7 +194,7 @@ def _photos(
     trip: RecordedTrip, zones: tuple[Zone, ...], *, days: Days
 ) -> Iterator[PublishedPhoto]:
     for number, photo in enumerate(trip.photos, start=1):
-        if hides(zones, photo.position):
+        if any(hides(zones, place) for place in _places(trip, photo)):
             _log.info("photo %d was taken in a home zone: not published", number)
             continue
         taken = photo.taken_at

@@ -21,6 +21,7 @@ from comfyclient.published import (
 )
 from comfyclient.trips import Trip, parse_trip
 
+Fields = dict[str, JsonValue]
 HOME = (36.6412, 101.7615)
 VIN, PLATE, OWNER = "SAMPLE0000VIN0001", "样A·00001", "Sample Owner"
 ADDRESS = "1 Example Street"
@@ -153,9 +154,9 @@ def test_nothing_of_the_home_stop_is_published() -> None:
 
 def test_no_clock_time_is_published() -> None:
     """Dates are there, hours are not."""
-    stops: JsonValue = [{"name": "L", "arrival": "2026-07-18T09:17:00+08:00"}]
+    stops: JsonValue = [{"name": "L", "arrival": "2026-07-18T08:17:00+08:00"}]
     published = trip(stops=stops).for_publishing()
-    assert "09:17" not in published.model_dump_json()
+    assert "08:17" not in published.model_dump_json()
     assert "T0" not in published.model_dump_json()
     assert published.start_date == "2026-07-18"
     assert published.legs[0].stops == ("L",)
@@ -186,6 +187,40 @@ def test_a_work_place_in_the_middle_is_cut_too() -> None:
     assert published.stops == ()
     assert len(published.segments) == 4
     assert min(distance_m(place, far) for place in places(published)) > 500
+
+
+def there_and_back() -> Fields:
+    """A way past a long stand in its middle, which no stop gives a place."""
+    rows: list[JsonValue] = []
+    for index in range(360):
+        away = min(index, 120) + max(0, index - 240)
+        rows.append([36.0 + away / 500, 100.0, 30 * index])
+    return {"track": {"columns": ["lat", "lon", "time_s"], "rows": rows}}
+
+
+@pytest.mark.parametrize("kind", ["home", "work"])
+def test_a_home_without_a_place_is_found_on_the_track(kind: str) -> None:
+    """When the car came there is enough to know where it stood."""
+    stops: JsonValue = [
+        {"kind": kind, "arrival": "2026-07-18T09:02:00+08:00", "stay_s": 3000}
+    ]
+    published = trip(**there_and_back(), stops=stops).for_publishing()
+    stand = (36.0 + 120 / 500, 100.0)
+    assert len(published.segments) == 2
+    assert min(distance_m(place, stand) for place in places(published)) > 500
+
+
+def test_what_happened_while_at_home_is_gone_without_a_place_of_its_own() -> None:
+    """A photo of the loaded car, and the charger in the garage, have only a time."""
+    times = ("08:00:00", "08:20:00", "10:59:59")
+    moments = [f"2026-07-18T{time}+08:00" for time in times]
+    published = trip(
+        **there_and_back(),
+        stops=[{"kind": "charge", "name": at, "arrival": at} for at in moments],
+        photos=[{"source": "https://x/a.jpg", "taken_at": at} for at in moments],
+    ).for_publishing()
+    assert [stop.name for stop in published.stops] == [moments[1]]
+    assert [photo.number for photo in published.photos] == [2]
 
 
 def test_a_stop_near_home_is_gone_whatever_its_kind() -> None:
