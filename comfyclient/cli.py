@@ -125,7 +125,8 @@ def demo(
         for name, job in running:
             try:
                 shown.follow(name, job)
-                saved += [path for _, path in _save(job.result(), name, out_dir)]
+                made = _save(job.result(), name, out_dir, overwrite=True)
+                saved += [path for _, path in made]
             except ComfyClientError as error:
                 failures.append(error)
     for failure in failures:
@@ -354,14 +355,17 @@ def _params(what: str, given: list[str]) -> dict[str, JsonValue]:
     return Registry().find(what).manifest.read(texts) if texts else {}
 
 
-def _save(result: Result, name: str, folder: Path) -> list[tuple[Output, Path]]:
+def _save(
+    result: Result, name: str, folder: Path, *, overwrite: bool = False
+) -> list[tuple[Output, Path]]:
     """Save what the template names, or everything; files are named after the trip."""
     wanted = [o for o in result.outputs if o.name] or list(result.outputs)
     saved: list[tuple[Output, Path]] = []
     for output in wanted:
         label = f"-{output.name}" if output.name else f"-{output.filename}"
         suffix = "" if output.name is None else Path(output.filename).suffix
-        saved.append((output, output.save(folder / f"{name}{label}{suffix}")))
+        path = folder / f"{name}{label}{suffix}"
+        saved.append((output, output.save(path, overwrite=overwrite)))
     return saved
 
 
