@@ -125,13 +125,13 @@ def demo(
         for name, job in running:
             try:
                 shown.follow(name, job)
-                made = _save(job.result(), name, out_dir, overwrite=True)
+                made = _save(job.result(), name, out_dir, overwrite=not trips)
                 saved += [path for _, path in made]
             except ComfyClientError as error:
                 failures.append(error)
     for failure in failures:
         show_error(failure)
-    out.print(f"{len(saved)} postcards of {len(files)} trips:")
+    out.print(f"Postcards made: {len(saved)} of {len(files)}")
     for path in saved:
         out.print(f"  {path}", markup=False)
     if failures:
