@@ -116,7 +116,12 @@ def show_table(title: str, rows: list[tuple[str, str]]) -> None:
 
 def show_json(value: Mapping[str, JsonValue] | list[JsonValue]) -> None:
     """One JSON value on stdout, and nothing else."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # an old terminal, or a file name that is no text
+        text = json.dumps(value, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def job_report(

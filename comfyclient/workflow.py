@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,7 +264,11 @@ def _refuse(problems: Iterator[GraphProblem], name: str) -> None:
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_GRAPH_BYTES:
+        status = path.stat()
+        # Reading a pipe would wait for its writer, and a device may never end.
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise WorkflowError(f"{path} is no regular file")
+        if status.st_size > MAX_GRAPH_BYTES:
             raise WorkflowError(f"{path} is larger than {MAX_GRAPH_BYTES >> 20} MiB")
         return path.read_text("utf-8-sig")
     except OSError as error:

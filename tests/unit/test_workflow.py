@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,11 @@ def test_a_repr_does_not_show_content() -> None:
     """Neither a file's bytes nor a graph's values appear in a repr."""
     assert "abc" not in repr(_with_file().files[0])
     assert "ab.png" not in repr(_with_file())
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    """Nobody may ever write into it, and a device may never end."""
+    os.mkfifo(tmp_path / "graph.json")
+    for path in (tmp_path / "graph.json", Path("/dev/zero")):
+        with pytest.raises(WorkflowError, match="no regular file"):
+            Workflow.from_file(path)
