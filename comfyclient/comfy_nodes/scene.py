@@ -34,12 +34,13 @@ def paint_background(canvas: Canvas, colours: SceneColours, *, brief: Brief) -> 
     sky.paint_sky(canvas, colours, horizon=horizon)
     if brief.daylight == "night" and brief.weather in {"clear", "cloudy"}:
         sky.paint_stars(canvas, colours, seed=seed, horizon=horizon)
-    light = canvas.width * 0.7
-    if brief.weather in {"clear", "cloudy"}:
-        light, _ = sky.paint_light(
-            canvas, colours, daylight=brief.daylight, seed=seed, horizon=horizon
-        )
+    # clouds stay behind the light: the edge of one would cut its disc in two
     sky.paint_clouds(canvas, colours, seed=seed, horizon=horizon, weather=brief.weather)
+    if brief.weather not in {"clear", "cloudy"}:
+        return canvas.width * 0.7
+    light, _ = sky.paint_light(
+        canvas, colours, daylight=brief.daylight, seed=seed, horizon=horizon
+    )
     return light
 
 
