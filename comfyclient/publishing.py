@@ -6,7 +6,7 @@ import hashlib
 import logging
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .errors import UsageError
@@ -31,6 +31,7 @@ from .published import (
     with_source,
 )
 from .recorded import RecordedTrip
+from .totals import Shift, shift_of
 from .tracks import Track
 from .trip_facts import Days, Drive
 from .trip_records import Photo, Stop, unix
@@ -94,12 +95,15 @@ def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
     zones = zones_of(trip, home_radius_m=home_radius_m)
     redactor = Redactor(trip.secrets())
     facts, days = trip.facts, Days.since(trip.start)
-    cut = _Cut()
+    cut, shift = _Cut(), Shift()
     if trip.track is not None and trip.drive is not None:
-        cut = _cut(trip.track, trip.drive, zones=zones, days=days)
+        track, drive = trip.track, trip.drive
+        hidden = [hides(zones, position) for position in track.positions]
+        cut = _cut(track, drive, hidden=hidden, days=days)
+        shift = shift_of(track, drive, hidden=hidden, zones=zones, days=days)
     segments = tuple(cut.segments)
     stops = tuple(_stops(trip, zones, redactor=redactor, days=days))
-    figures = _figures(trip)
+    figures = _figures(trip, shift)
     cleaned = [_clean(redactor, line) for line in trip.highlights]
     return PublishedTrip(
         id=_public_id(trip, redactor),
@@ -122,7 +126,7 @@ def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
         bounds=_bounds(segments),
         highest=_highest(cut.highest, stops),
         stops=stops,
-        legs=tuple(_legs(trip, stops, cut=cut)),
+        legs=tuple(_legs(trip, stops, cut=cut, shift=shift)),
         distance_km=None if figures.distance_m is None else figures.distance_m / 1000,
         duration_h=_in_hours(figures.duration_s),
         figures=figures,
@@ -131,16 +135,16 @@ def publish(trip: RecordedTrip, *, home_radius_m: float) -> PublishedTrip:
     )
 
 
-def _cut(track: Track, drive: Drive, *, zones: tuple[Zone, ...], days: Days) -> _Cut:
+def _cut(track: Track, drive: Drive, *, hidden: Sequence[bool], days: Days) -> _Cut:
     cut = _Cut()
     open_: list[Point] = []
-    for index, position in enumerate(track.positions):
-        hidden = hides(zones, position)
-        if (hidden or index in drive.gaps) and open_:
+    for index, is_hidden in enumerate(hidden):
+        if (is_hidden or index in drive.gaps) and open_:
             cut.segments.append(tuple(open_))
             open_ = []
-        if not hidden:
-            point = _point(track, drive, index=index)
+        if not is_hidden:
+            fresh = index == 0 or hidden[index - 1]
+            point = _point(track, drive, index=index, fresh=fresh)
             open_.append(point)
             _note_height(cut, point, day=_day_at(track, days, index=index))
     cut.segments.append(tuple(open_))
@@ -148,12 +152,13 @@ def _cut(track: Track, drive: Drive, *, zones: tuple[Zone, ...], days: Days) -> 
     return cut
 
 
-def _point(track: Track, drive: Drive, *, index: int) -> Point:
+def _point(track: Track, drive: Drive, *, index: int, fresh: bool) -> Point:
+    """A point that is shown; a fresh one must not tell of the way that led to it."""
     lat, lon = track.positions[index]
     altitude = track.altitudes[index] if track.altitudes is not None else None
     speed = track.speeds_kmh[index] if track.speeds_kmh is not None else None
     if speed is None and drive.seconds is not None:
-        interval = min(max(index - 1, 0), len(drive.seconds) - 1)
+        interval = min(index if fresh else index - 1, len(drive.seconds) - 1)
         seconds = drive.seconds[interval]
         speed = drive.steps[interval] / seconds * 3.6 if seconds else 0.0
     return (round(lat, 5), round(lon, 5), _rounded(altitude, 1), _rounded(speed, 1))
@@ -210,36 +215,38 @@ def _photos(
 
 
 def _legs(
-    trip: RecordedTrip, stops: tuple[PublishedStop, ...], *, cut: _Cut
+    trip: RecordedTrip, stops: tuple[PublishedStop, ...], *, cut: _Cut, shift: Shift
 ) -> Iterator[PublishedLeg]:
     names: dict[int, list[str]] = defaultdict(list)
     for stop in stops:
         if stop.name is not None and stop.day is not None:
             names[stop.day].append(stop.name)
     for leg in trip.facts.legs:
-        way = leg.distance_m
+        way = shift.distance(leg.distance_m, day=leg.day)
         yield PublishedLeg(
             day=leg.day,
             date=leg.date.isoformat(),
-            distance_km=None if way is None else float(round(way / 1000)),
-            duration_h=_in_hours(leg.duration_s),
+            distance_km=None if way is None else way / 1000,
+            duration_h=_in_hours(shift.duration(leg.duration_s, day=leg.day)),
             part_of_day=leg.part_of_day,
             highest_m=cut.highest_by_day.get(leg.day),
             stops=tuple(names[leg.day]),
         )
 
 
-def _figures(trip: RecordedTrip) -> PublishedFigures:
-    """The totals, coarse enough that the length of the cut ends stays unknown."""
+def _figures(trip: RecordedTrip, shift: Shift) -> PublishedFigures:
+    """The totals, from which the length of the cut ends cannot be told."""
     full = trip.facts.figures
+    way, spent = shift.distance(full.distance_m), shift.duration(full.duration_s)
+    average = full.average_kmh
+    if way is not None and spent:  # of these two: the exact one would tell the third
+        average = way / spent * 3.6
     return PublishedFigures(
-        distance_m=_rounded(full.distance_m, -3),
-        duration_s=None
-        if full.duration_s is None
-        else float(round(full.duration_s / 60) * 60),
+        distance_m=way,
+        duration_s=spent,
         energy_kwh=_rounded(full.energy_kwh, 1),
         fuel_l=_rounded(full.fuel_l, 1),
-        average_kmh=_rounded(full.average_kmh, 0),
+        average_kmh=_rounded(average, 0),
         top_kmh=_rounded(full.top_kmh, 0),
         climb_m=_rounded(full.climb_m, -1),
         recuperated_kwh=_rounded(full.recuperated_kwh, 1),

@@ -20,7 +20,7 @@ geography graph jsontext sun tracks privacy
 outputs config
 workflow
 events
-gpx trip_files trip_records trip_facts published recorded publishing trips
+gpx trip_files trip_records trip_facts published recorded totals publishing trips
 copy_facts copy_chinese copy_english copywriter
 filters slots parameters uploads manifest
 template
