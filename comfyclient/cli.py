@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -210,6 +212,7 @@ def serve(
 ) -> None:
     """Run the embedded engine as a server that any ComfyUI client can talk to."""
     settings = EngineSettings(version=plays, base_directory=base)
+    signal.signal(signal.SIGTERM, _terminated)
     with ExitStack() as stack:
         engine = start_engine(settings, stack, host=host, port=port)
         out.print(f"ComfyUI {plays}, embedded: {engine.url}", markup=False)
@@ -217,6 +220,11 @@ def serve(
         out.print("Ctrl-C stops it.")
         while engine.wait(timeout=3600) is False:
             pass
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    """What a service manager sends must remove the temporary files too."""
+    sys.exit(128 + number)
 
 
 @templates.command("list")

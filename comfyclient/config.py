@@ -196,7 +196,7 @@ def find_file(path: str | os.PathLike[str] | None) -> Path | None:
     """
     for named, by in ((path, "the argument"), (os.environ.get(VARIABLE), VARIABLE)):
         if named is not None and str(named):
-            if not Path(named).is_file():
+            if not _is_file(Path(named)):
                 raise ConfigError(f"{by} names {str(named)!r}, which is no file")
             return Path(named)
     here = Path.cwd()
@@ -205,6 +205,14 @@ def find_file(path: str | os.PathLike[str] | None) -> Path | None:
             return folder / FILE_NAME
     users = platformdirs.user_config_path("comfyclient") / FILE_NAME
     return users if users.is_file() else None
+
+
+def _is_file(path: Path) -> bool:
+    """Some names, such as one too long, raise where they are looked for."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def default_ledger(environment: str) -> str:

@@ -96,6 +96,8 @@ def _node_problems(
 ) -> Iterator[GraphProblem]:
     if not isinstance(node_id, str):
         yield GraphProblem(f"the node id {node_id!r} is not a string")
+    elif not _is_text(node_id):
+        yield GraphProblem(f"the node id {node_id!r} is no text")
     elif not isinstance(node, dict):
         yield GraphProblem(f"is not an object but {short(node)}", node_id)
     else:

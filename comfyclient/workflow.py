@@ -277,6 +277,8 @@ def _read(path: Path) -> str:
         raise WorkflowError(
             f"{path} is no JSON text (byte {error.start} is not UTF-8)", hint=_EXPORT
         ) from error
+    except ValueError as error:  # NUL or half a surrogate pair in the path
+        raise WorkflowError(f"{str(path)!r} cannot be read: {error}") from error
 
 
 def _parsed(text: str, name: str) -> dict[str, JsonValue]:

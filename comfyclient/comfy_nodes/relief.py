@@ -166,15 +166,6 @@ def paint_snow(
     canvas.lay((coverage * 0.93).astype(np.float32), paint.astype(np.float32), top=top)
 
 
-def mist(
-    canvas: Canvas, *, y: float, tall: float, colour: Floats, share: float
-) -> None:
-    """A soft band of haze that lies in a valley."""
-    away = np.abs(canvas.ys - y) / max(tall, 1)
-    band = (np.clip(1 - away, 0, 1) ** 1.5 * share).astype(np.float32)
-    canvas.lay(np.repeat(band[:, None], canvas.width, axis=1), colour)
-
-
 def shaded(colour: Floats, *, share: float) -> Floats:
     """A colour in the shade."""
     return mix(colour, colour * np.array([0.45, 0.5, 0.62], np.float32), share=share)

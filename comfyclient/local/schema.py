@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .graph import Node, is_link
 from .versions import Behaviour
 
 NodeClass = type[Any]
 """A class of ComfyUI's node interface; it has no common base to name."""
-
-HIDDEN_KINDS = ("PROMPT", "DYNPROMPT", "EXTRA_PNGINFO", "UNIQUE_ID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +96,3 @@ class NodeSchema:
             listed = entry[1].get("options", [])
             return (listed, rest) if rest else (listed,)
         return entry
-
-
-def constants_of(node: Node, schema: NodeSchema) -> dict[str, Any]:
-    """The declared inputs that are given as values, not links."""
-    return {
-        name: value
-        for name, value in node["inputs"].items()
-        if not is_link(value) and schema.spec(name) is not None
-    }

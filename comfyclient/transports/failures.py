@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -57,7 +58,7 @@ def read_execution_error(
         exception_type=failure.exception_type,
         exception_message=failure.exception_message,
         traceback=failure.traceback,
-        place=None if node is None else graph.place(node),
+        place=None if node is None else graph.place(node, _input_named(failure)),
         hint=_OUT_OF_MEMORY_HINT if out_of_memory else None,
     )
 
@@ -74,6 +75,19 @@ def _named(node: str | None, class_type: str | None, title: str | None) -> str:
     if title and title != class_type:
         inner = f"{inner} “{title}”".strip()
     return f"node {node} ({inner})" if inner else f"node {node}"
+
+
+def _input_named(failure: Failure) -> str | None:
+    """The word a message opens with, as in `title: too long` or `stops[2].name: …`.
+
+    The server never says which input was at fault, but many nodes do. A word that is
+    no input of the node does no harm: its place is then the node's.
+    """
+    found = _OPENING.match(failure.exception_message or "")
+    return None if found is None else found[1]
+
+
+_OPENING = re.compile(r"(\w+)(?:\[\d+\])*(?:\.\w+)*:")
 
 
 def _raised(failure: Failure) -> str:

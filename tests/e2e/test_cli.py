@@ -194,6 +194,22 @@ def test_serve_is_a_server_for_other_clients(served: str, tmp_path: Path) -> Non
     assert (report["status"], report["instance"]) == ("succeeded", "url")
 
 
+def test_serve_leaves_nothing_when_it_is_terminated(tmp_path: Path) -> None:
+    """SIGTERM, as service managers send it, removes the temporary files as well."""
+    command = [sys.executable, "-u", "-m", "comfyclient", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        folder = Path(process.stdout.readline().removeprefix("files: ").strip())
+        assert folder.is_dir()
+        process.terminate()
+        assert process.wait(timeout=20) == 128 + signal.SIGTERM
+
+    assert not folder.exists()
+
+
 def test_the_demo_makes_a_postcard_of_every_sample_trip(tmp_path: Path) -> None:
     """It ends in pictures and says where they are."""
     done = comfyclient("demo", "--out", "cards", folder=tmp_path)

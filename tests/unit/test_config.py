@@ -217,3 +217,10 @@ def instance(**more: object) -> InstanceSettings:
 def test_each_environment_has_its_own_ledger() -> None:
     """Two environments never share a ledger by default."""
     assert default_ledger("test") != default_ledger("prod")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "\ud800"])
+def test_a_path_that_no_system_takes(name: str) -> None:
+    """A configuration path that cannot even be looked for is named as no file."""
+    with pytest.raises(ConfigError, match="which is no file"):
+        load_settings(name)

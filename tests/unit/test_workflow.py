@@ -183,6 +183,19 @@ def test_a_repr_does_not_show_content() -> None:
     assert "ab.png" not in repr(_with_file())
 
 
+@pytest.mark.parametrize("name", ["a\0b.json", "\ud800.json", "x" * 5000])
+def test_a_path_that_no_system_takes(name: str) -> None:
+    """A path that cannot even be looked for is an error of ours."""
+    with pytest.raises(WorkflowError, match="cannot be read"):
+        Workflow.from_file(name)
+
+
+def test_a_node_id_is_text() -> None:
+    """Half a surrogate pair as a node id is refused before anything is sent."""
+    with pytest.raises(WorkflowError, match="is no text"):
+        Workflow.from_graph({"\ud800": {"class_type": "A", "inputs": {}}})
+
+
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     """Nobody may ever write into it, and a device may never end."""
     os.mkfifo(tmp_path / "graph.json")

@@ -28,6 +28,8 @@ class Graph:
         self, node_id: str, input_name: str | None = None
     ) -> TemplatePlace | None:
         """The place."""
+        if node_id == "3" and input_name == "stops":
+            return TemplatePlace("t@1.0.0", 9, "trip.stops")
         return TemplatePlace("t@1.0.0", 7) if node_id == "3" else None
 
 
@@ -41,6 +43,22 @@ def test_message() -> None:
     )
     assert error.exception_message == "boom\nand a long story"
     assert type(error) is ExecutionError
+
+
+@pytest.mark.parametrize("said", ["stops: no", "stops[1].name: no\nmore"])
+def test_an_input_that_the_node_names(said: str) -> None:
+    """A message that opens with an input leads to the slot of that input."""
+    error = read_execution_error(Failure("3", "X", "ValueError", said), Graph())
+
+    assert error.place == TemplatePlace("t@1.0.0", 9, "trip.stops")
+
+
+@pytest.mark.parametrize("said", ["CUDA error: no", "no stops: none", "stops", ""])
+def test_no_input_named(said: str) -> None:
+    """Any other message leads to the node."""
+    error = read_execution_error(Failure("3", "X", "ValueError", said), Graph())
+
+    assert error.place == TemplatePlace("t@1.0.0", 7)
 
 
 @pytest.mark.parametrize(
