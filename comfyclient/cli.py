@@ -161,7 +161,9 @@ def run(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds the job may take.")
     ] = None,
-    previews: Annotated[bool, typer.Option(help="Ask for previews.")] = False,
+    previews: Annotated[
+        bool, typer.Option(help="Ask for previews, where nodes give them.")
+    ] = False,
     config: Config = None,
     env: Env = None,
     url: Url = None,

@@ -87,7 +87,7 @@ class ComfyClientError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may succeed when tried again, here or elsewhere."""
+        """Whether the same request may succeed when tried again."""
         return self.retry is not Retry.NEVER
 
     def attach(self, *, job_id: str | None = None, instance: str | None = None) -> Self:
@@ -97,11 +97,8 @@ class ComfyClientError(Exception):
         return self
 
     def __str__(self) -> str:
-        where = [
-            f"{name} {value}"
-            for name, value in (("job", self.job_id), ("instance", self.instance))
-            if value is not None
-        ]
+        context = (("job", self.job_id), ("instance", self.instance))
+        where = [f"{name} {value}" for name, value in context if value is not None]
         text = f"{self.message} ({', '.join(where)})" if where else self.message
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
@@ -140,7 +137,7 @@ class InputFileError(UsageError):
     def __str__(self) -> str:
         place = ":".join(str(p) for p in (self.file, self.line) if p is not None)
         parts = (self.template, place, self.field, super().__str__())
-        return ": ".join(part for part in parts if part)
+        return ": ".join(filter(None, parts))
 
 
 class TripError(InputFileError):
@@ -296,6 +293,8 @@ class ExecutionError(JobError):
         node_id: str | None = None,
         class_type: str | None = None,
         title: str | None = None,
+        input_name: str | None = None,
+        value: str | None = None,
         exception_type: str | None = None,
         exception_message: str | None = None,
         traceback: tuple[str, ...] = (),
@@ -308,6 +307,9 @@ class ExecutionError(JobError):
         self.node_id = node_id
         self.class_type = class_type
         self.title = title
+        self.input_name = input_name
+        """The input at fault, where the node's message names it."""
+        self.value = value
         self.exception_type = exception_type
         """The exception's qualified name on the server."""
         self.exception_message = exception_message
@@ -316,8 +318,7 @@ class ExecutionError(JobError):
         self.place = place
 
     def __str__(self) -> str:
-        text = super().__str__()
-        return text if self.place is None else f"{text} [{self.place}]"
+        return super().__str__() + (f" [{self.place}]" if self.place else "")
 
 
 class OutOfMemoryError(ExecutionError):

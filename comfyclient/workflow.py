@@ -186,6 +186,14 @@ class Workflow:
         found = meta.get("title") if isinstance(meta, dict) else None
         return found if isinstance(found, str) and found else None
 
+    def value(self, node_id: str, input_name: str) -> str | None:
+        """What an input was given, as short text; None where there is none."""
+        node = self.graph.get(node_id)
+        inputs = node.get("inputs") if isinstance(node, dict) else None
+        if not isinstance(inputs, dict) or input_name not in inputs:
+            return None
+        return short(inputs[input_name])
+
     def renamed(self, names: Mapping[str, str]) -> Workflow:
         """The same workflow for a server that stored input files under other names."""
         changed = {
@@ -242,6 +250,9 @@ def refuse_other_formats(graph: object, name: str) -> None:
             f"not {short(graph)}",
             hint=_EXPORT,
         )
+    saved = graph.get("workflow")
+    if isinstance(saved, Mapping) and isinstance(saved.get("nodes"), list):
+        graph = saved
     if isinstance(graph.get("nodes"), list):
         raise UiFormatError(
             f"{name} is a UI export (it has 'nodes' and 'links'); "

@@ -50,15 +50,20 @@ def read_execution_error(
     if class_type is None and node is not None:
         class_type = graph.class_type(node)
     title = None if node is None else graph.title(node)
+    name, value = _input_named(failure), None
+    if node is not None and name is not None:
+        value = graph.value(node, name)
     return (OutOfMemoryError if out_of_memory else ExecutionError)(
         f"{_named(node, class_type, title)} raised {_raised(failure)}",
         node_id=node,
         class_type=class_type,
         title=title,
+        input_name=None if value is None else name,
+        value=value,
         exception_type=failure.exception_type,
         exception_message=failure.exception_message,
         traceback=failure.traceback,
-        place=None if node is None else graph.place(node, _input_named(failure)),
+        place=None if node is None else graph.place(node, name),
         hint=_OUT_OF_MEMORY_HINT if out_of_memory else None,
     )
 

@@ -42,6 +42,9 @@ class GraphInfo(Protocol):
     ) -> TemplatePlace | None:
         """Where in the template the node, or one of its inputs, came from."""
 
+    def value(self, node_id: str, input_name: str) -> str | None:
+        """What an input was given, as short text; None where there is none."""
+
 
 def read_refusal(body: bytes, graph: GraphInfo) -> ValidationError:
     """The error that a 400 of `POST /prompt` means, or the issues of a 200.
@@ -271,6 +274,9 @@ def _summary(answer: JsonObject, issues: tuple[NodeIssue, ...]) -> str:
         nodes = len({issue.node_id for issue in issues})
         problems = "1 problem" if len(issues) == 1 else f"{len(issues)} problems"
         return f"{problems} in {'1 node' if nodes == 1 else f'{nodes} nodes'}"
+    classes = sorted({i.class_type for i in issues if _lacks_node(i) and i.class_type})
+    if classes:  # the server's own words give the title, which says less
+        return f"the server has no node class {', '.join(classes)}"
     return issues[0].message
 
 

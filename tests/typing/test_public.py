@@ -40,3 +40,12 @@ async def check_async(job: Job) -> None:
     assert_type(await job, Result)
     async for event in job:
         assert_type(event, Event)
+
+
+def check_the_rest(client: Client, result: Result) -> None:
+    """Trips, settings, cancelling, and what a result tells of itself."""
+    assert_type(load_trips("trips.jsonl"), Iterator[Trip])
+    assert_type(load_settings(), Settings)
+    assert_type(client.job("id").cancel(), JobStatus)
+    assert_type(result.output("postcard").ref, OutputRef)
+    assert_type(result.provenance, Provenance)

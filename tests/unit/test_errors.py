@@ -94,3 +94,25 @@ def test_they_travel_between_processes(kind: type[ComfyClientError]) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
     assert str(again) == str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_they_carry_travels_too(kind: type[ComfyClientError]) -> None:
+    """Every argument a class takes is there again after pickling."""
+    takes = set(inspect.signature(kind).parameters) - {"message"}
+    place = TemplatePlace("t@1.0.0", 3, "trip.title")
+    carried = {
+        "issues": (NodeIssue("k", "m", node_id="1", place=place),),
+        "traceback": ("a", "b"),
+        "place": place,
+        "line": 7,
+        "status": 503,
+        "retry_after": 2.5,
+    }
+    given = {name: carried.get(name, f"a {name}") for name in takes}
+    error = kind("what happened", **given)
+
+    again = pickle.loads(pickle.dumps(error))
+
+    assert {name: getattr(again, name) for name in takes} == given
+    assert str(again) == str(error)

@@ -35,6 +35,9 @@ class NoGraph:
     def title(self, node_id: str) -> str | None:
         """Nothing."""
 
+    def value(self, node_id: str, input_name: str) -> str | None:
+        return "'given'" if input_name == "title" else None
+
     def place(
         self, node_id: str, input_name: str | None = None
     ) -> TemplatePlace | None:

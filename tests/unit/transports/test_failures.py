@@ -24,6 +24,9 @@ class Graph:
         """The title."""
         return "Paint" if node_id == "3" else None
 
+    def value(self, node_id: str, input_name: str) -> str | None:
+        return "'given'" if input_name == "title" else None
+
     def place(
         self, node_id: str, input_name: str | None = None
     ) -> TemplatePlace | None:
@@ -43,6 +46,15 @@ def test_message() -> None:
     )
     assert error.exception_message == "boom\nand a long story"
     assert type(error) is ExecutionError
+
+
+def test_the_input_and_its_value_are_told() -> None:
+    """Where the message names an input of the node, the error carries both."""
+    named = read_execution_error(Failure("3", "X", "ValueError", "title: no"), Graph())
+    other = read_execution_error(Failure("3", "X", "ValueError", "CUDA: no"), Graph())
+
+    assert (named.input_name, named.value) == ("title", "'given'")
+    assert (other.input_name, other.value) == (None, None)
 
 
 @pytest.mark.parametrize("said", ["stops: no", "stops[1].name: no\nmore"])

@@ -30,6 +30,9 @@ class Graph:
         """The title."""
         return "The model" if node_id == "4" else None
 
+    def value(self, node_id: str, input_name: str) -> str | None:
+        return "'given'" if input_name == "title" else None
+
     def place(
         self, node_id: str, input_name: str | None = None
     ) -> TemplatePlace | None:
