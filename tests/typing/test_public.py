@@ -11,10 +11,15 @@ from comfyclient import (
     Job,
     JobStatus,
     Output,
+    OutputRef,
+    Provenance,
     Result,
+    Settings,
     Trip,
     Workflow,
+    load_settings,
     load_trip,
+    load_trips,
 )
 from comfyclient.events import Event
 
