@@ -36,6 +36,7 @@ class NoGraph:
         """Nothing."""
 
     def value(self, node_id: str, input_name: str) -> str | None:
+        """The value."""
         return "'given'" if input_name == "title" else None
 
     def place(

@@ -25,6 +25,7 @@ class Graph:
         return "Paint" if node_id == "3" else None
 
     def value(self, node_id: str, input_name: str) -> str | None:
+        """The value."""
         return "'given'" if input_name == "title" else None
 
     def place(

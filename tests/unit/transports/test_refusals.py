@@ -31,6 +31,7 @@ class Graph:
         return "The model" if node_id == "4" else None
 
     def value(self, node_id: str, input_name: str) -> str | None:
+        """The value."""
         return "'given'" if input_name == "title" else None
 
     def place(
