@@ -15,6 +15,7 @@ import typer
 from pydantic import JsonValue
 
 from . import __version__
+from .cli_templates import FAILED, Json, templates
 from .client import Client
 from .config import (
     EngineSettings,
@@ -31,21 +32,17 @@ from .console import (
     out,
     show_error,
     show_json,
-    show_table,
 )
 from .errors import ComfyClientError, ParameterError, UsageError
 from .job import Job
-from .lint import lint
 from .outputs import Output
-from .parameters import Parameter
 from .registry import Registry
 from .result import Result
-from .template import Template
 from .trips import load_trip
 from .wiring import start_engine
 from .workflow import Workflow
 
-FAILED, WRONG_USE = 1, 2
+WRONG_USE = 2
 
 app = typer.Typer(
     name="comfyclient",
@@ -54,7 +51,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-templates = typer.Typer(help="Workflow templates.", no_args_is_help=True)
 app.add_typer(templates, name="templates")
 
 Config = Annotated[
@@ -69,7 +65,6 @@ Url = Annotated[
 TokenEnv = Annotated[
     str | None, typer.Option(help="The variable that holds the token for --url.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")]
 
 
@@ -229,77 +224,6 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
 
-@templates.command("list")
-def list_templates(*, as_json: Json = False) -> None:
-    """List the templates and their versions."""
-    found = Registry().templates()
-    if as_json:
-        show_json([_summary(template) for template in found])
-        return
-    width = max((len(template.ref) for template in found), default=0)
-    for template in found:
-        out.print(f"{template.ref:{width}}  {template.manifest.summary}", markup=False)
-
-
-@templates.command("show")
-def show_template(
-    name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION")],
-    *,
-    as_json: Json = False,
-) -> None:
-    """Show a template: parameters, outputs, what it needs."""
-    template = Registry().find(name)
-    manifest = template.manifest
-    if as_json:
-        show_json(manifest.model_dump(mode="json", exclude_none=True))
-        return
-    out.print(f"{template.ref}: {manifest.summary}", markup=False)
-    out.print(f"folder: {template.folder}", markup=False)
-    show_table(
-        "parameters",
-        [
-            (name, f"{one.description} ({_takes(one)})")
-            for name, one in manifest.parameters.items()
-        ],
-    )
-    show_table(
-        "outputs", [(n, o.description or "") for n, o in manifest.outputs.items()]
-    )
-    needs = manifest.requirements
-    show_table(
-        "needs",
-        [
-            ("ComfyUI", needs.comfyui),
-            ("node classes", ", ".join(needs.node_classes)),
-            ("models", ", ".join(f"{m.folder}/{m.file}" for m in needs.models)),
-        ],
-    )
-
-
-@templates.command("lint")
-def lint_templates(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="NAME or NAME@VERSION; all if none.")
-    ] = None,
-    *,
-    as_json: Json = False,
-) -> None:
-    """Render templates with their sample and hostile trips, and check the graphs."""
-    registry = Registry()
-    found = [registry.find(n) for n in names] if names else registry.templates()
-    reports = [lint(template) for template in found]
-    if as_json:
-        show_json([report.as_json() for report in reports])
-    for template, report in zip(found, reports, strict=True):
-        if as_json:
-            continue
-        out.print(f"{template.ref}: {report.verdict}", markup=False)
-        for finding in report.findings:
-            out.print(f"  {finding}", markup=False)
-    if any(report.has_errors for report in reports):
-        raise typer.Exit(FAILED)
-
-
 def sample_trips() -> list[Path]:
     """The trips that come with the package, or stand in its checkout."""
     package = Path(__file__).resolve().parent
@@ -377,23 +301,6 @@ def _save(
         path = folder / f"{name}{label}{suffix}"
         saved.append((output, output.save(path, overwrite=overwrite)))
     return saved
-
-
-def _summary(template: Template) -> JsonValue:
-    return {
-        "name": template.name,
-        "version": str(template.version),
-        "summary": template.manifest.summary,
-        "folder": str(template.folder),
-    }
-
-
-def _takes(parameter: Parameter) -> str:
-    if parameter.required:
-        return f"{parameter.allowed}; required"
-    if parameter.default is None:
-        return parameter.allowed
-    return f"{parameter.allowed}; default {parameter.default}"
 
 
 def _leave(error: ComfyClientError) -> NoReturn:

@@ -44,6 +44,7 @@ wiring
 client
 __init__
 console
+cli_templates
 cli
 __main__
 """

@@ -1,0 +1,108 @@
+"""The commands about templates: list, show, lint."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+
+from .console import out, show_json, show_table
+from .lint import lint
+from .parameters import Parameter
+from .registry import Registry
+from .template import Template
+
+FAILED = 1
+
+templates = typer.Typer(help="Workflow templates.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
+
+
+@templates.command("list")
+def list_templates(*, as_json: Json = False) -> None:
+    """List the templates and their versions."""
+    found = Registry().templates()
+    if as_json:
+        show_json([_summary(template) for template in found])
+        return
+    width = max((len(template.ref) for template in found), default=0)
+    for template in found:
+        out.print(f"{template.ref:{width}}  {template.manifest.summary}", markup=False)
+
+
+@templates.command("show")
+def show_template(
+    name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show a template: parameters, outputs, what it needs."""
+    template = Registry().find(name)
+    manifest = template.manifest
+    if as_json:
+        show_json(manifest.model_dump(mode="json", exclude_none=True))
+        return
+    out.print(f"{template.ref}: {manifest.summary}", markup=False)
+    out.print(f"folder: {template.folder}", markup=False)
+    show_table(
+        "parameters",
+        [
+            (name, f"{one.description} ({_takes(one)})")
+            for name, one in manifest.parameters.items()
+        ],
+    )
+    show_table(
+        "outputs", [(n, o.description or "") for n, o in manifest.outputs.items()]
+    )
+    needs = manifest.requirements
+    show_table(
+        "needs",
+        [
+            ("ComfyUI", needs.comfyui),
+            ("node classes", ", ".join(needs.node_classes)),
+            ("models", ", ".join(f"{m.folder}/{m.file}" for m in needs.models)),
+        ],
+    )
+
+
+@templates.command("lint")
+def lint_templates(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="NAME or NAME@VERSION; all if none.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Render templates with their sample and hostile trips, and check the graphs."""
+    registry = Registry()
+    found = [registry.find(n) for n in names] if names else registry.templates()
+    reports = [lint(template) for template in found]
+    if as_json:
+        show_json([report.as_json() for report in reports])
+    for template, report in zip(found, reports, strict=True):
+        if as_json:
+            continue
+        out.print(f"{template.ref}: {report.verdict}", markup=False)
+        for finding in report.findings:
+            out.print(f"  {finding}", markup=False)
+    if any(report.has_errors for report in reports):
+        raise typer.Exit(FAILED)
+
+
+def _summary(template: Template) -> JsonValue:
+    return {
+        "name": template.name,
+        "version": str(template.version),
+        "summary": template.manifest.summary,
+        "folder": str(template.folder),
+    }
+
+
+def _takes(parameter: Parameter) -> str:
+    if parameter.required:
+        return f"{parameter.allowed}; required"
+    if parameter.default is None:
+        return parameter.allowed
+    return f"{parameter.allowed}; default {parameter.default}"
