@@ -13,7 +13,6 @@ from typing import Protocol
 
 from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
-from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from .errors import RenderError
@@ -236,9 +235,3 @@ TESTS: tuple[str, ...] = (
     "undefined",
 )
 """Jinja's own tests that a template may use."""
-
-
-def json_copy(value: object) -> JsonValue:
-    """A value as plain JSON, for records of what was rendered."""
-    copied: JsonValue = json.loads(to_json(value))
-    return copied

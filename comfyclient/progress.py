@@ -39,8 +39,8 @@ SMALLEST_STEP = 0.001
 class ProgressMeter:
     """Turns node events into a fraction of the whole graph that never falls.
 
-    Only nodes that something else needs, or that need something themselves, are heard
-    of by the server; all nodes of the graph count until it says that one is cached.
+    Every node counts by its weight; one that is cached counts as done at once. What the
+    server does not run (it leads to no output) is made up for by the job's end.
     """
 
     def __init__(self, workflow: Workflow) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from comfyclient.errors import RenderError
-from comfyclient.filters import FILTERS, MAX_SEED, json_copy, to_json
+from comfyclient.filters import FILTERS, MAX_SEED, to_json
 from comfyclient.slots import SlotTemplate
 
 
@@ -87,14 +87,6 @@ def test_a_filter_refuses_what_it_is_not_for(expression: str) -> None:
     template = SlotTemplate("{{ " + expression + " }}", "t@1.0.0")
     with pytest.raises(RenderError):
         template.fill({}, None)
-
-
-def test_a_json_copy_shares_nothing() -> None:
-    """Records keep what was rendered, not what the caller changes later."""
-    mine = {"a": [1]}
-    copied = json_copy(mine)
-    mine["a"].append(2)
-    assert copied == {"a": [1]}
 
 
 def test_undefined_is_never_a_value() -> None:
