@@ -22,6 +22,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -105,6 +106,21 @@ class DeadlineSettings(_Settings):
     total_s: Seconds = 600
     queue_s: Seconds = 300
     silence_s: Seconds = 120
+    grace_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 6
+    """How long a server is asked for a job whose acceptance was not answered."""
+
+
+class PolicySettings(_Settings):
+    """What becomes of a job that did not go well through no fault of its own."""
+
+    resubmit_lost: NonNegativeInt = 1
+    """How often a job is sent again that its server lost, or whose worker died."""
+    resubmit_out_of_memory: NonNegativeInt = 1
+    """How often one is sent again, elsewhere first, after memory ran out."""
+    resubmit_interrupted: NonNegativeInt = 0
+    """How often one is sent again that somebody else stopped on the server."""
+    on_timeout: Literal["cancel", "leave"] = "cancel"
+    """Whether a job whose time is over is stopped on its server, or may be resumed."""
 
 
 class EnvironmentSettings(_Settings):
@@ -121,6 +137,7 @@ class EnvironmentSettings(_Settings):
     protected: bool = False
     pins: dict[str, VersionRange] = Field(default_factory=dict)
     deadlines: DeadlineSettings = DeadlineSettings()
+    policies: PolicySettings = PolicySettings()
 
 
 class PrivacySettings(_Settings):
@@ -298,6 +315,7 @@ def _known_keys(location: Sequence[str | int]) -> list[str]:
         "engine": EngineSettings,
         "storage": StorageSettings,
         "deadlines": DeadlineSettings,
+        "policies": PolicySettings,
         "privacy": PrivacySettings,
         "tls": TlsSettings,
     }

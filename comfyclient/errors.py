@@ -33,6 +33,7 @@ ComfyClientError
 │   ├── JobInterruptedError        somebody stopped it on the server
 │   ├── JobCancelledError          this client cancelled it
 │   ├── JobLostError               the server no longer knows it
+│   │   └── DeadWorkerError        the server answers, but runs nothing any more
 │   ├── JobTimeoutError            a deadline passed (also a TimeoutError)
 │   └── UnknownJobError            no job of that id is known here
 ├── OutputError                    a result file
@@ -341,6 +342,10 @@ class JobLostError(JobError):
     """The server knows the job no longer: it restarted, or its queue was cleared."""
 
     retry = Retry.ELSEWHERE
+
+
+class DeadWorkerError(JobLostError):
+    """The server answers, but runs nothing any more; the job left its queue."""
 
 
 class JobTimeoutError(JobError, TimeoutError):

@@ -130,6 +130,15 @@ class ConnectionRestored:
 
 
 @dataclass(frozen=True, slots=True)
+class Resubmitted:
+    """An attempt came to nothing, and the job is sent again: its nodes start anew."""
+
+    attempt: int
+    """The one that begins, from 2."""
+    reason: ComfyClientError
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The job ended; always the last event."""
 
@@ -151,5 +160,6 @@ Event: TypeAlias = (
     | Progress
     | ConnectionLost
     | ConnectionRestored
+    | Resubmitted
     | Finished
 )

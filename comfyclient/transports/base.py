@@ -129,11 +129,23 @@ class Transport(Protocol):
     def follow(self, ticket: Ticket, workflow: Workflow, follower: Follower) -> None:
         """Follow a job that was submitted before, perhaps by another process."""
 
+    def find(self, attempt_id: str, *, deadline: Deadline) -> Ticket | None:
+        """Look for an attempt whose answer was lost, for as long as it may arrive.
+
+        None is certain: the server does not have it, so it may be sent again.
+
+        Raises:
+            UnclearAnswerError: the server could not be asked.
+        """
+
     def cancel(self, ticket: Ticket, *, deadline: Deadline) -> None:
         """Ask the server to drop or stop this job; how it ended is told by `ended`."""
 
     def forget(self, ticket: Ticket) -> None:
         """Follow the job no longer; the server goes on with it."""
+
+    def relieve(self, *, deadline: Deadline) -> None:
+        """Ask the instance to let go of models and memory, as after one ran out."""
 
     def upload(self, file: InputFile, *, deadline: Deadline) -> str:
         """Put an input file there, once; its name as the graph must give it."""
