@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,7 @@ from .ledger_rows import (
     load_jobs,
     new_job,
     outputs_column,
+    told_column,
     unpacked,
     words,
 )
@@ -46,6 +48,7 @@ from .ledger_steps import (
     accept_attempt,
     begin_attempt,
     change_job,
+    collect_job,
     end_attempt,
     insert_job,
     locked_job,
@@ -223,16 +226,21 @@ class Ledger:
         *,
         error: ComfyClientError | None = None,
         outputs: Sequence[OutputRef] | None = None,
+        told: Mapping[str, JsonValue] | None = None,
         detail: str | None = None,
+        at: datetime | None = None,
     ) -> bool:
         """Record a state; False when it was no news, and nothing was recorded.
 
         States only move forward and the first ending stands, so late and repeated
-        reports are no news, unless they bring a detail on the state that is.
+        reports are no news, unless they bring a detail on the state that is. `at` is
+        when it happened; None is now. `told` is what else the server told of the end,
+        kept without its `values` where they are no JSON or take more than 64 KiB.
 
         Raises:
             LeaseError: another process owns the job.
         """
+        now = self._clock.now()
         with self._owning() as connection:
             row = locked_job(connection, job_id)
             return change_job(
@@ -242,8 +250,10 @@ class Ledger:
                 owner=self.owner,
                 error=error_column(error, self._redact),
                 outputs=outputs_column(outputs),
+                told=told_column(told, self._redact),
                 detail=words(detail, self._redact),
-                now=self._clock.now(),
+                at=now if at is None else at,
+                now=now,
             )
 
     def collected(self, job_id: str, files: Sequence[SavedFile]) -> None:
@@ -255,19 +265,8 @@ class Ledger:
         """
         with self._owning() as connection:
             row = locked_job(connection, job_id, owner=self.owner)
-            if row["state"] not in (JobState.SUCCEEDED, JobState.COLLECTED):
-                raise LedgerError(
-                    f"a job that is {row['state']} has nothing to collect",
-                    hint="collect a job once it has succeeded",
-                    job_id=job_id,
-                )
-            set_state(
-                connection,
-                job_id,
-                state=JobState.COLLECTED,
-                now=self._clock.now(),
-                columns={"files": files_column(files)},
-            )
+            now = self._clock.now()
+            collect_job(connection, row, files_column(files), now=now)
 
     # What the ledger tells
 

@@ -184,6 +184,8 @@ class JobRow:
     """The ledger handle that works on it; its lease may have run out."""
     attempts: tuple[AttemptRow, ...]
     """Oldest first."""
+    told: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    """What else the server told of the end; empty where nothing was recorded."""
 
     @property
     def attempt(self) -> AttemptRow | None:
@@ -245,7 +247,9 @@ class JobWrites(Protocol):
         *,
         error: ComfyClientError | None = None,
         outputs: Sequence[OutputRef] | None = None,
+        told: Mapping[str, JsonValue] | None = None,
         detail: str | None = None,
+        at: datetime | None = None,
     ) -> bool:
         """Record a state; False when it was no news."""
 

@@ -31,6 +31,8 @@ Redact = Callable[[str], str]
 
 _IN_ONE_QUERY = 500
 """Databases limit the values of one statement."""
+_MOST_TOLD = 64 * 1024
+"""Characters kept, as JSON, of what else a server told of a job's end."""
 
 _ATTEMPTS = (
     select(attempt)
@@ -57,7 +59,7 @@ def load_jobs(
 
 def new_job(columns: Mapping[str, Any], *, owner: str, now: datetime) -> JobRow:
     """The job as it stands right after its intent was recorded."""
-    unset = dict.fromkeys(("ended_at", "error", "outputs", "files"))
+    unset = dict.fromkeys(("ended_at", "error", "outputs", "files", "told"))
     times = {"created_at": now, "updated_at": now}
     return _job({**unset, **times, **columns, "owner": owner}, ())
 
@@ -102,6 +104,7 @@ def _job(
         files=tuple(_file(file) for file in row["files"] or ()),
         owner=row["owner"],
         attempts=attempts,
+        told={} if row["told"] is None else dict(row["told"]),
     )
 
 
@@ -152,6 +155,38 @@ def outputs_column(refs: Sequence[OutputRef] | None) -> JsonValue:
         return None
     names = ("node_id", "key", "filename", "subfolder", "type")
     return [{name: getattr(ref, name) for name in names} for ref in refs]
+
+
+def told_column(told: Mapping[str, JsonValue] | None, redact: Redact) -> JsonValue:
+    """What else the server told, redacted; without its values where they do not fit.
+
+    A job's end is recorded whatever came with it, so nothing here is refused.
+    """
+    if told is None:
+        return None
+    rest = {name: value for name, value in told.items() if name != "values"}
+    return _fitting(told, redact) or _fitting(rest, redact) or None
+
+
+def _fitting(told: Mapping[str, JsonValue], redact: Redact) -> JsonValue:
+    try:
+        text = as_json(dict(told))
+        if len(text) <= _MOST_TOLD:
+            return _without_secrets(json.loads(text), redact)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return None
+
+
+def _without_secrets(value: JsonValue, redact: Redact, *, name: str = "") -> JsonValue:
+    if isinstance(value, dict):
+        return {k: _without_secrets(v, redact, name=k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(each, redact, name=name) for each in value]
+    if isinstance(value, str):
+        # A name may be all that shows that a text is a secret.
+        return redact(f"{name}: {value}").removeprefix(f"{name}: ")
+    return value
 
 
 def files_column(files: Sequence[SavedFile]) -> JsonValue:

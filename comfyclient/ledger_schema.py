@@ -33,7 +33,7 @@ from sqlalchemy.types import TypeDecorator
 
 from .errors import LedgerVersionError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SHORT, LONG = 128, 200
 """Characters of an id that a machine made, and of a name that a person chose."""
@@ -154,6 +154,7 @@ job = Table(
     Column("error", JsonText),
     Column("outputs", JsonText),
     Column("files", JsonText),
+    Column("told", JsonText),
     UniqueConstraint("environment", "idempotency_key"),
     Index("comfyclient_job_by_state", "environment", "state", "seq"),
 )
@@ -189,7 +190,12 @@ change = Table(
 
 Step = Callable[[Connection], None]
 
-STEPS: Mapping[int, Step] = {}
+
+def _add_told(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE comfyclient_job ADD COLUMN told TEXT"))
+
+
+STEPS: Mapping[int, Step] = {2: _add_told}
 """From the version before to the one that is the key. Steps only add, so that a
 process that still runs the older code can go on."""
 

@@ -187,6 +187,7 @@ def begin_attempt(
             "attempt_id": attempt_id,
             "ended_at": None,
             "error": None,
+            "told": None,
         },
     )
 
@@ -251,7 +252,9 @@ def change_job(
     owner: str,
     error: JsonValue,
     outputs: JsonValue,
+    told: JsonValue,
     detail: str | None,
+    at: datetime,
     now: datetime,
 ) -> bool:
     """A reported state; False where it is no news.
@@ -266,14 +269,15 @@ def change_job(
     _check_owner(row, owner)
     columns: Columns = {}
     if news and state.terminal and state is not JobState.COLLECTED:
-        ending = {"ended_at": now, "error": error}
+        ending = {"ended_at": at, "error": error}
         which = {"id": job_id, "which": row["attempt_id"]}
         connection.execute(_END_ATTEMPT, {**which, **ending})
-        columns = {**ending, "outputs": outputs}
+        columns = {**ending, "outputs": outputs, "told": told}
     set_state(
         connection,
         job_id,
         state=state,
+        at=at,
         now=now,
         attempt_id=row["attempt_id"],
         detail=detail,
@@ -296,6 +300,7 @@ def set_state(
     *,
     state: JobState,
     now: datetime,
+    at: datetime | None = None,
     attempt_id: str | None = None,
     detail: str | None = None,
     error: JsonValue = None,
@@ -308,10 +313,34 @@ def set_state(
         connection,
         job_id,
         state=state,
-        now=now,
+        now=now if at is None else at,
         attempt_id=attempt_id,
         detail=detail,
         error=error,
+    )
+
+
+def collect_job(
+    connection: Connection, row: RowMapping, files: JsonValue, *, now: datetime
+) -> None:
+    """The files that came home.
+
+    Raises:
+        LedgerError: the job has not succeeded.
+    """
+    job_id, state = row["job_id"], JobState(row["state"])
+    if state not in (JobState.SUCCEEDED, JobState.COLLECTED):
+        raise LedgerError(
+            f"a job that is {state} has nothing to collect",
+            hint="collect a job once it has succeeded",
+            job_id=job_id,
+        )
+    set_state(
+        connection,
+        job_id,
+        state=JobState.COLLECTED,
+        now=now,
+        columns={"files": files},
     )
 
 

@@ -9,10 +9,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from pydantic import JsonValue
+from sqlalchemy import create_engine, text
 
 from comfyclient.errors import (
     BusyError,
@@ -29,7 +32,7 @@ from comfyclient.errors import (
 )
 from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobIntent, JobRow, JobState, Journal
-from comfyclient.ledger_schema import metadata
+from comfyclient.ledger_schema import SCHEMA_VERSION, metadata, version_of
 from comfyclient.outputs import OutputRef, SavedFile
 from comfyclient.testing.clock import FakeClock
 
@@ -155,6 +158,72 @@ def test_whole_way_of_a_job(ledger: Ledger, clock: FakeClock) -> None:
     assert row.attempt.ended_at == end
     assert (row.instance, row.client_id) == ("a", "c")
     assert row.prompt_id == row.attempt.attempt_id
+
+
+def test_what_the_server_told_of_the_end(ledger: Ledger, clock: FakeClock) -> None:
+    """What came with an end is kept with the moment when it happened."""
+    job_id = sent(ledger).job_id
+    moment = clock.now() - timedelta(seconds=7)
+    told = {"values": {"9": {"text": ["秋 \0 \ud800"]}}, "cached_nodes": ["1"]}
+    assert ledger.job(job_id).told == {}
+    ledger.changed(job_id, JobState.SUCCEEDED, told=told, at=moment)
+    row = ledger.job(job_id)
+
+    assert row.told == told
+    assert row.attempt is not None
+    assert (row.ended_at, row.attempt.ended_at) == (moment, moment)
+    assert ledger.history(job_id)[-1].at == moment
+    assert row.updated_at == clock.now()
+
+
+def _nested(levels: int) -> JsonValue:
+    value: JsonValue = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"9": "x" * 65536}, {"9": object()}, {"9": float("nan")}, {"9": _nested(100_000)}],
+)
+def test_told_values_that_do_not_fit(ledger: Ledger, values: object) -> None:
+    """Values too large, too deep or no JSON are left out, and the end is recorded."""
+    job_id = sent(ledger).job_id
+    told: Any = {"values": values, "cached_nodes": ["1"]}
+
+    assert ledger.changed(job_id, JobState.SUCCEEDED, told=told)
+    assert ledger.job(job_id).told == {"cached_nodes": ["1"]}
+
+
+@pytest.mark.parametrize("name", ["started_at", "values"])
+def test_told_that_fits_nowhere(ledger: Ledger, name: str) -> None:
+    """Where even the rest cannot be kept, the end is recorded without it."""
+    job_id = sent(ledger).job_id
+    told: Any = {name: {1, 2}, "cached_nodes": "x" * 65537}
+
+    assert ledger.changed(job_id, JobState.FAILED, told=told)
+    assert ledger.job(job_id).told == {}
+
+
+def test_told_without_secrets(ledger: Ledger) -> None:
+    """What looks like a secret is cut out of the values, by its name too."""
+    job_id = sent(ledger).job_id
+    link = "https://h/x?Signature=S3CRET"
+    told: Any = {"values": {"9": {"token": "S3CRET", "links": [link, "fine"], "n": 1}}}
+    ledger.changed(job_id, JobState.SUCCEEDED, told=told)
+
+    kept = {"token": "…", "links": ["https://h/x?…", "fine"], "n": 1}
+    assert ledger.job(job_id).told == {"values": {"9": kept}}
+
+
+def test_told_of_a_lost_job_is_forgotten(ledger: Ledger) -> None:
+    """A job that is sent again has no word of its former end."""
+    job_id = sent(ledger).job_id
+    ledger.changed(job_id, JobState.LOST, told={"cached_nodes": ["1"]})
+    ledger.attempt(job_id, attempt_id="a2", instance="b", client_id="c")
+
+    assert ledger.job(job_id).told == {}
 
 
 def test_what_else_a_node_said_is_not_kept(ledger: Ledger) -> None:
@@ -719,3 +788,19 @@ def _every_value(file: Path) -> list[object]:
         ]
     finally:
         connection.close()
+
+
+def test_older_tables_gain_what_is_new(opened: Opener) -> None:
+    """Tables of version 1 are brought up to date on either database."""
+    first = opened()
+    job_id = sent(first).job_id
+    with first._database.writing() as connection:
+        connection.execute(text("ALTER TABLE comfyclient_job DROP COLUMN told"))
+        connection.execute(text("UPDATE comfyclient_schema SET version = 1"))
+    ledger = opened()
+
+    with ledger._database.reading() as connection:
+        assert version_of(connection) == SCHEMA_VERSION
+    assert ledger.job(job_id).told == {}
+    assert first.changed(job_id, JobState.FAILED, told={"cached_nodes": []})
+    assert ledger.job(job_id).told == {"cached_nodes": []}
