@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from urllib.parse import quote
 from uuid import uuid4
@@ -28,13 +28,15 @@ from ..outputs import Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import InputFile, Workflow
 from .answers import Accepted, Whereabouts, read_accepted
+from .arrival import Arrivals
 from .base import Attempt, Follower, Probe, Ticket
 from .dialect import Dialect
 from .endpoint import Endpoint
+from .entries import MARK
 from .following import Following
 from .http import Answer, ComfyHttp, Stream
 from .listener import Listener
-from .lookup import MARK, Lookup, Sighting
+from .lookup import Lookup, Sighting
 from .messages import Signal
 from .refusals import read_refusal
 from .wire import printable
@@ -43,20 +45,31 @@ _log = logging.getLogger("comfyclient.transports.comfyui")
 
 SOCKET_GRACE = 3.0
 """Seconds that a first submit waits for the websocket before it goes without."""
-ASK_AGAIN = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0)
-"""Pauses before each look for a job whose acceptance was not answered."""
+GRACE = 6.0
+"""Seconds that an attempt may take to arrive after its answer was lost."""
+ANSWERED_GRACE = 0.75
+"""The same where there was an answer, if an odd one: it came after the attempt."""
 
 
 class ComfyUITransport:
     """One ComfyUI server. Implements `Transport`; safe to use from many threads."""
 
-    def __init__(self, endpoint: Endpoint, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        grace_s: float = GRACE,
+    ) -> None:
         self.endpoint = endpoint
         self._clock = clock
         self._client_id = str(uuid4())
         self._http = ComfyHttp(endpoint, clock=clock)
         self._dialect = Dialect()
         self._lookup = Lookup(self._http, self._dialect)
+        self._arrivals = Arrivals(
+            endpoint.name, self._lookup, clock=clock, grace_s=grace_s
+        )
         self._following = Following(endpoint.name, self._lookup, clock=clock)
         self._listener = Listener(
             endpoint,
@@ -66,7 +79,6 @@ class ComfyUITransport:
             clock=clock,
         )
         self._following.attend(self._listener)
-        self._pause = threading.Condition()
 
     @property
     def name(self) -> str:
@@ -110,6 +122,21 @@ class ComfyUITransport:
         self._following.add(ticket, workflow, follower)
         self._following.look_now(ticket.prompt_id)
 
+    def find(self, attempt_id: str, *, deadline: Deadline) -> Ticket | None:
+        """Look for an attempt whose answer was lost; see `Transport.find`."""
+        with suppress(TransportError):  # the search itself says who does not answer
+            self._get_acquainted(deadline)
+        entry = self._arrivals.find(attempt_id, deadline=deadline)
+        if entry is None:
+            return None
+        return Ticket(
+            instance=self.name,
+            attempt_id=attempt_id,
+            prompt_id=entry.prompt_id,
+            client_id=entry.client_id or "",
+            number=entry.number,
+        )
+
     def cancel(self, ticket: Ticket, *, deadline: Deadline) -> None:
         """Drop or stop exactly this job, the way that this server's age allows."""
         self._get_acquainted(deadline)
@@ -122,6 +149,12 @@ class ComfyUITransport:
     def forget(self, ticket: Ticket) -> None:
         """Follow the job no longer."""
         self._following.remove(ticket.prompt_id)
+
+    def relieve(self, *, deadline: Deadline) -> None:
+        """Ask the server to unload its models and to drop its caches when it idles."""
+        body = json.dumps({"unload_models": True, "free_memory": True}).encode()
+        with _nothing_sent():  # asked twice, it does the same
+            self._http.post("/free", json=body, returned=(405,), deadline=deadline)
 
     def upload(self, file: InputFile, *, deadline: Deadline) -> str:
         """Put an input file into the server's `input/`, unless it is there already."""
@@ -228,37 +261,23 @@ class ComfyUITransport:
             BadAnswerError, ServerFaultError: likewise; what it answered.
             UnclearAnswerError: it could not be asked.
         """
-        answered = False
-        for pause in ASK_AGAIN[: _looks_worth(unclear)]:
-            self._sleep(min(pause, deadline.remaining()))
-            try:
-                prompt_id = self._lookup.find(attempt.attempt_id, deadline=deadline)
-            except TransportError as error:
-                _log.info("%s: cannot ask for an attempt: %s", self.name, error.message)
-                answered = False
-                continue
-            answered = True
-            if prompt_id is not None:
-                return Accepted(prompt_id=prompt_id, number=None, issues=())
-        if not answered:
-            raise UnclearAnswerError(
-                f"it is not known whether the job arrived: {unclear.message}",
-                status=unclear.status,
-                instance=self.name,
-                hint=f"ask the server for attempt {attempt.attempt_id} before "
-                "sending the job again",
-            ) from unclear
+        try:
+            entry = self._arrivals.find(
+                attempt.attempt_id,
+                deadline=deadline,
+                grace_s=_lateness(unclear),
+                old=False,
+            )
+        except UnclearAnswerError as error:
+            error.status = unclear.status
+            raise error from unclear
+        if entry is not None:
+            return Accepted(entry.prompt_id, entry.number, issues=())
         if isinstance(unclear, BadAnswerError | ServerFaultError):
             raise unclear.attach(instance=self.name)
         raise UnreachableError(
             f"the job did not arrive: {unclear.message}", instance=self.name
         ) from unclear
-
-    def _sleep(self, seconds: float) -> None:
-        end = self._clock.monotonic() + seconds
-        with self._pause:
-            while (left := end - self._clock.monotonic()) > 0:
-                self._clock.wait(self._pause, left)
 
     def _refuse_part(
         self, ticket: Ticket, accepted: Accepted, deadline: Deadline
@@ -338,11 +357,11 @@ class ComfyUITransport:
         )
 
 
-def _looks_worth(unclear: TransportError) -> int:
-    """How long to look for a job: one whose request was answered is there at once."""
+def _lateness(unclear: TransportError) -> float:
+    """How late a job may arrive: one whose request was answered is there at once."""
     if isinstance(unclear, ServerFaultError):
-        return 1
-    return 3 if isinstance(unclear, BadAnswerError) else len(ASK_AGAIN)
+        return 0.0
+    return ANSWERED_GRACE if isinstance(unclear, BadAnswerError) else math.inf
 
 
 @contextmanager

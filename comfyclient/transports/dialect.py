@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
+TAKES_IDS = Version("0.3.45")
+"""Before, the server gives every prompt an id of its own."""
 INTERRUPTS_BY_ID = Version("0.3.57")
 """Before, `/interrupt` ignores its body and stops whoever runs."""
 PREVIEW_PER_PROMPT = Version("0.5.0")
@@ -32,6 +34,11 @@ class Dialect:
         """Whether `POST /api/jobs/{id}/cancel` answers (0.26 and newer)."""
         seen = self.cancel_route
         return self._since(CANCEL_ROUTE) if seen is None else seen
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether a prompt keeps the id that was sent with it (0.3.45 and newer)."""
+        return self._since(TAKES_IDS)
 
     @property
     def interrupts_by_id(self) -> bool:

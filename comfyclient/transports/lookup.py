@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
-
-from pydantic import JsonValue
 
 from ..errors import (
     AccessDeniedError,
@@ -19,12 +16,11 @@ from ..errors import (
 from ..timing import Deadline
 from .answers import Outcome, Whereabouts, read_history, read_job, read_queue
 from .dialect import Dialect
+from .entries import Entry, history_entries, queue_entries
 from .http import Answer, ComfyHttp
 
-MARK = "comfyclient_attempt"
-"""Our attempt's id in `extra_data`, for servers that mint the prompt id themselves."""
 RECENT = 200
-"""History entries searched for a mark."""
+"""History entries searched for a mark at first."""
 
 
 _UNHELPFUL = (BadAnswerError, ServerFaultError, RefusedError, AccessDeniedError)
@@ -69,16 +65,23 @@ class Lookup:
                 return {prompt_ids[0]: sighting}
         return self._ask_queue(prompt_ids, deadline)
 
-    def find(self, attempt_id: str, *, deadline: Deadline) -> str | None:
-        """The prompt id under which the server has this attempt, if it has it."""
-        sighting = self.where([attempt_id], deadline=deadline)[attempt_id]
-        if not isinstance(sighting, Sighting):
-            raise sighting
-        if sighting.where is not Whereabouts.UNKNOWN:
-            return attempt_id
+    def find(
+        self, attempt_id: str, *, deadline: Deadline, far: bool = False
+    ) -> Entry | None:
+        """The entry of this attempt, if the server has it.
+
+        A server that mints ids is asked for our mark in its newest history entries;
+        `far` goes through all of them.
+        """
+        sighting = None
         if self._dialect.has_jobs_api:  # these servers take our id as it is
+            sighting = self._ask_jobs_api(attempt_id, deadline)
+        if sighting is None:
+            return self._find_entry(attempt_id, deadline, far=far)
+        if sighting.where is Whereabouts.UNKNOWN:
             return None
-        return self._find_mark(attempt_id, deadline)
+        known = self._find_entry(attempt_id, deadline, far=False)
+        return known or Entry(attempt_id)
 
     def _ask_jobs_api(self, prompt_id: str, deadline: Deadline) -> Sighting | None:
         path = f"/api/jobs/{quote(prompt_id, safe='')}"
@@ -127,18 +130,37 @@ class Lookup:
         where = Whereabouts.UNKNOWN if outcome is None else Whereabouts.ENDED
         return Sighting(where, outcome=outcome)
 
-    def _find_mark(self, attempt_id: str, deadline: Deadline) -> str | None:
-        queue = _parsed(_found(self._http.get("/queue", deadline=deadline)).body)
-        recent = {"max_items": str(RECENT)}
-        history = _parsed(
-            _found(self._http.get("/history", deadline=deadline, params=recent)).body
-        )
-        for item in (*_queue_items(queue), *_history_items(history)):
-            match item:
-                case [_, str() as prompt_id, _, {"comfyclient_attempt": mark}, *_]:
-                    if mark == attempt_id:
-                        return prompt_id
-        return None
+    def _find_entry(
+        self, attempt_id: str, deadline: Deadline, *, far: bool
+    ) -> Entry | None:
+        queue = _found(self._http.get("/queue", deadline=deadline)).body
+        waiting = _of(queue_entries(queue), attempt_id)
+        if waiting is not None:
+            return waiting
+        path = f"/history/{quote(attempt_id, safe='')}"
+        history = _found(self._http.get(path, deadline=deadline)).body
+        ended = _of(history_entries(history), attempt_id)
+        if ended is not None or self._dialect.takes_ids:
+            return ended
+        return self._find_mark(attempt_id, deadline, far=far)
+
+    def _find_mark(
+        self, attempt_id: str, deadline: Deadline, *, far: bool
+    ) -> Entry | None:
+        count = RECENT
+        while True:
+            answer = self._http.get(
+                "/history", deadline=deadline, params={"max_items": str(count)}
+            )
+            entries = history_entries(_found(answer).body)
+            found = _of(entries, attempt_id)
+            if found is not None or not far or len(entries) < count:
+                return found
+            count *= 10
+
+
+def _of(entries: Iterable[Entry], attempt_id: str) -> Entry | None:
+    return next((entry for entry in entries if entry.is_of(attempt_id)), None)
 
 
 def _found(answer: Answer) -> Answer:
@@ -149,27 +171,3 @@ def _found(answer: Answer) -> Answer:
             hint="check the instance's url and its path prefix",
         )
     return answer
-
-
-def _parsed(body: bytes) -> JsonValue:
-    try:
-        parsed: JsonValue = json.loads(body)
-    except ValueError as error:
-        raise BadAnswerError(f"the answer is not JSON: {error}") from None
-    return parsed
-
-
-def _queue_items(queue: JsonValue) -> Iterator[JsonValue]:
-    if isinstance(queue, dict):
-        for key in ("queue_running", "queue_pending"):
-            items = queue.get(key)
-            if isinstance(items, list):
-                yield from items
-
-
-def _history_items(history: JsonValue) -> Iterable[JsonValue]:
-    if not isinstance(history, dict):
-        return []
-    return [
-        entry.get("prompt") for entry in history.values() if isinstance(entry, dict)
-    ]

@@ -32,10 +32,10 @@ ledger
 transports.__init__ transports.dialect transports.endpoint transports.wire
 transports.refusals transports.results
 transports.base transports.messages
-transports.failures transports.answers
+transports.failures transports.answers transports.entries
 transports.session transports.http transports.listener
 transports.lookup transports.verdicts
-transports.following
+transports.arrival transports.following
 transports.comfyui
 progress router result course
 job dispatch

@@ -140,3 +140,30 @@ def test_a_lost_temp_file_says_why(transport, mock) -> None:
     ):
         raise AssertionError("there is no such file")
     assert "whenever it starts" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [200, 404, 405])
+def test_memory_is_asked_back(transport, mock, status: int) -> None:
+    """A server is asked to let go of everything; one without the route is fine."""
+    mock.post(f"{URL}/free", status=status)
+    transport.relieve(deadline=Deadline(5))
+    asked = json.loads(mock.calls[0].request.body)
+    assert asked == {"unload_models": True, "free_memory": True}
+
+
+def test_a_found_job_says_who_hears_of_it(transport, mock) -> None:
+    """A ticket for another process's job carries that one's client id and number."""
+    greets(mock, "0.3.64")
+    item = [5, "ours", {}, {"client_id": "theirs"}, []]
+    mock.get(f"{URL}/queue", json={"queue_running": [item], "queue_pending": []})
+    ticket = transport.find("ours", deadline=Deadline(5))
+    assert (ticket.prompt_id, ticket.attempt_id) == ("ours", "ours")
+    assert (ticket.client_id, ticket.number) == ("theirs", 5)
+
+
+def test_a_found_job_that_nobody_hears_of(transport, mock) -> None:
+    """Where the server tells no client id, the ticket's is empty: nobody's."""
+    greets(mock, "0.3.64")
+    item = [5, "ours", {}, {"client_id": None}, []]
+    mock.get(f"{URL}/queue", json={"queue_running": [item], "queue_pending": []})
+    assert transport.find("ours", deadline=Deadline(5)).client_id == ""

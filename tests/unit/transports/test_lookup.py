@@ -139,13 +139,57 @@ def test_a_job_is_found_by_its_mark(lookup, mock, place: str) -> None:
     """On servers that mint ids, our mark in extra_data tells which job is ours."""
     item = [3, "minted", {}, {"comfyclient_attempt": "ours", "client_id": "x"}, []]
     queue = queue_of()
+    mock.get(f"{URL}/queue", json=queue)
     if place != "history":
         queue[f"queue_{place}"] = [[2, "z", {}, {}, []], item]
-    mock.get(f"{URL}/queue", json=queue)
+        mock.replace(responses.GET, f"{URL}/queue", json=queue)
+    else:
+        entry = {"minted": {"prompt": item}}
+        mock.get(f"{URL}/history/ours", json={})
+        mock.get(f"{URL}/history", json={"odd": 7, "odder": {"prompt": [1]}, **entry})
+    found = lookup("0.3.12").find("ours", deadline=Deadline(5))
+    assert (found.prompt_id, found.number, found.client_id) == ("minted", 3, "x")
+
+
+def test_an_old_job_is_looked_for_in_the_whole_history(lookup, mock) -> None:
+    """A mark that is further back than the newest entries is found where asked."""
+    item = [3, "minted", {}, {"comfyclient_attempt": "ours"}, []]
+    newer = {f"n{i}": {"prompt": [i, f"n{i}", {}, {}, []]} for i in range(200)}
+    mock.get(f"{URL}/queue", json=queue_of())
     mock.get(f"{URL}/history/ours", json={})
-    entry = {"minted": {"prompt": item}} if place == "history" else {}
-    mock.get(f"{URL}/history", json={"odd": 7, "odder": {"prompt": [1]}, **entry})
-    assert lookup("0.3.12").find("ours", deadline=Deadline(5)) == "minted"
+    few = [responses.matchers.query_param_matcher({"max_items": "200"})]
+    mock.get(f"{URL}/history", json=newer, match=few)
+    old = lookup("0.3.12")
+    assert old.find("ours", deadline=Deadline(5)) is None
+    many = [responses.matchers.query_param_matcher({"max_items": "2000"})]
+    whole = {"minted": {"prompt": item}, **newer}
+    mock.get(f"{URL}/history", json=whole, match=many)
+    found = old.find("ours", deadline=Deadline(5), far=True)
+    assert found.prompt_id == "minted"
+
+
+def test_a_server_that_takes_ids_is_not_asked_for_marks(lookup, mock) -> None:
+    """From 0.3.45 on, the queue and one history entry say it all."""
+    mock.get(f"{URL}/queue", json=queue_of())
+    mock.get(f"{URL}/history/ours", json={})
+    assert lookup("0.3.64").find("ours", deadline=Deadline(5)) is None
+
+
+@pytest.mark.parametrize("status", ["pending", "completed"])
+def test_a_job_that_the_jobs_api_knows_did_arrive(lookup, mock, status: str) -> None:
+    """One that left queue and history between two looks is not called absent."""
+    mock.get(f"{URL}/api/jobs/ours", json={"status": status, "outputs": {}})
+    mock.get(f"{URL}/queue", json=queue_of())
+    mock.get(f"{URL}/history/ours", json={})
+    assert lookup("0.33.0").find("ours", deadline=Deadline(5)).prompt_id == "ours"
+
+
+@pytest.mark.parametrize("item", [7, [], [1], ["x", "p", {}], [1, 2, {}]])
+def test_a_queue_that_cannot_be_read_is_not_without_it(lookup, mock, item) -> None:
+    """An item of another shape may be the one that is looked for."""
+    mock.get(f"{URL}/queue", json={"queue_running": [], "queue_pending": [item]})
+    with pytest.raises(BadAnswerError):
+        lookup("0.3.64").find("ours", deadline=Deadline(5))
 
 
 def test_another_ones_mark_is_not_ours(lookup, mock) -> None:
