@@ -1,1 +1,72 @@
-"""Clocks, stand-ins and fault kits: what our tests use, and yours may too."""
+"""A test kit for code that talks to ComfyUI: servers that misbehave on demand.
+
+`docs/testing.md` shows how; `comfyclient.testing.plugin` has it as pytest fixtures.
+What this page lists is public. Nothing heavy is imported: the embedded engine and the
+test nodes (`comfyclient.testing.nodes`) need the extra `local`.
+"""
+
+from .accounts import Accounts, Execution
+from .bench import Bench
+from .clock import FakeClock
+from .fault_proxy import FaultProxy
+from .http_wire import Reply, Request
+from .play import (
+    AwaitLooks,
+    AwaitSocket,
+    Broadcast,
+    Deafen,
+    DropSockets,
+    ForgetHistory,
+    Hang,
+    Hold,
+    Interrupt,
+    KillWorker,
+    Play,
+    Raw,
+    Restart,
+    ScriptedJob,
+    Silence,
+    Sleep,
+    Step,
+    Stop,
+    Store,
+    ending,
+    failing,
+    usual,
+)
+from .script import Script
+from .scripted import ScriptedServer
+
+__all__ = [
+    "Accounts",
+    "AwaitLooks",
+    "AwaitSocket",
+    "Bench",
+    "Broadcast",
+    "Deafen",
+    "DropSockets",
+    "Execution",
+    "FakeClock",
+    "FaultProxy",
+    "ForgetHistory",
+    "Hang",
+    "Hold",
+    "Interrupt",
+    "KillWorker",
+    "Play",
+    "Raw",
+    "Reply",
+    "Request",
+    "Restart",
+    "Script",
+    "ScriptedJob",
+    "ScriptedServer",
+    "Silence",
+    "Sleep",
+    "Step",
+    "Stop",
+    "Store",
+    "ending",
+    "failing",
+    "usual",
+]

@@ -10,7 +10,7 @@ from packaging.version import Version
 from pydantic import JsonValue
 
 from .http_wire import Reply, Request
-from .play import item
+from .play import Cue, item
 from .stage import Stage
 
 PROMPT_ID_SINCE = Version("0.3.45")
@@ -19,6 +19,12 @@ JOBS_SINCE = Version("0.6.0")
 CANCEL_SINCE = Version("0.26.0")
 EMPTY = Reply(200)
 NOT_FOUND = Reply(404)
+TROUBLE = Reply(
+    500,
+    b"500 Internal Server Error\n\nServer got itself in trouble",
+    {"Content-Type": "text/plain; charset=utf-8"},
+)
+"""What ComfyUI says of a request that it did not expect."""
 
 
 class Answers:
@@ -27,7 +33,7 @@ class Answers:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
 
-    def own(self, route: str, request: Request, *arguments: str) -> Reply:
+    def own(self, route: str, request: Request, *arguments: object) -> Reply:
         """The server's own answer; what the request asks for is done."""
         return ROUTES[route][1](self, request, *arguments)
 
@@ -45,7 +51,7 @@ class Answers:
             count = len(self._stage.pending) + (self._stage.running is not None)
         return Reply.of_json({"exec_info": {"queue_remaining": count}})
 
-    def _submit(self, request: Request) -> Reply:
+    def _submit(self, request: Request, cue: Cue | None = None) -> Reply:
         body = request.json()
         assert isinstance(body, dict), "the prompt is a JSON object"
         graph, extra = body.get("prompt"), body.get("extra_data", {})
@@ -62,6 +68,7 @@ class Answers:
             number=number,
             extra={**extra, "client_id": client},
             client_id=client_id,
+            cue=cue,
         )
         return Reply.of_json(
             {"prompt_id": prompt_id, "number": number, "node_errors": {}}
@@ -78,10 +85,16 @@ class Answers:
         return Reply.of_json(listed)
 
     def _edit_queue(self, request: Request) -> Reply:
-        body = request.json()
-        ids = body.get("delete") if isinstance(body, dict) else None
-        for prompt_id in ids if isinstance(ids, list) else []:
-            self._stage.delete(str(prompt_id))
+        return _edited(request, self._stage.delete)
+
+    def _edit_history(self, request: Request) -> Reply:
+        return _edited(request, self._stage.forget)
+
+    def _free(self, request: Request) -> Reply:
+        asked = _object(request)
+        if asked is None:
+            return TROUBLE
+        self._stage.free(asked)
         return EMPTY
 
     def _history(self, request: Request) -> Reply:
@@ -150,6 +163,8 @@ class Answers:
         name, content = form["image"]
         subfolder = form.get("subfolder", (None, b""))[1].decode()
         folder = form.get("type", (None, b"input"))[1].decode()
+        if folder not in {"input", "temp", "output"}:
+            return TROUBLE
         self._stage.files[folder, subfolder, str(name)] = content
         return Reply.of_json({"name": name, "subfolder": subfolder, "type": folder})
 
@@ -158,6 +173,28 @@ class Answers:
 
 
 Answerer = Callable[..., Reply]
+
+
+def _edited(request: Request, remove: Callable[[str | None], object]) -> Reply:
+    """Take what a request names out of the queue or the history."""
+    asked = _object(request)
+    if asked is None:
+        return TROUBLE
+    if asked.get("clear"):
+        remove(None)
+    ids = asked.get("delete")
+    for prompt_id in ids if isinstance(ids, list) else []:
+        remove(str(prompt_id))
+    return EMPTY
+
+
+def _object(request: Request) -> Mapping[str, JsonValue] | None:
+    """A body that is a JSON object; None for what ComfyUI stumbles over."""
+    try:
+        parsed = request.json()
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _table(
@@ -177,10 +214,12 @@ ROUTES = _table(
     ("GET /queue", Answers._queue),
     ("POST /queue", Answers._edit_queue),
     ("GET /history", Answers._history),
+    ("POST /history", Answers._edit_history),
     ("GET /history/{id}", Answers._history_of),
     ("GET /api/jobs/{id}", Answers._job),
     ("POST /api/jobs/{id}/cancel", Answers._cancel),
     ("POST /interrupt", Answers._interrupt),
+    ("POST /free", Answers._free),
     ("GET /view", Answers._view),
     ("HEAD /view", Answers._view),
     ("POST /upload/image", Answers._upload),

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from .threads import Stillness, stacks
+
+T = TypeVar("T")
 
 _GLANCE = 0.05
 """Real seconds after which a waiter looks again: time may have passed between its
 look at the clock and its wait."""
+_BREATH = 0.0002
+"""Real seconds between two steps of a pumped clock, for whoever was woken."""
+_LULL = 0.005
+"""Real seconds until time passes although nobody waits on the clock."""
 
 
 class FakeClock:
@@ -26,10 +39,13 @@ class FakeClock:
         self._elapsed = 0.0
         self._start = now
         self._waiting: list[tuple[float, threading.Condition]] = []
+        self._looks: Counter[int] = Counter()  # by thread
+        self._overdue: dict[int, str] = {}  # by thread: what its next wait raises
 
     def monotonic(self) -> float:
         """Seconds since the clock was made."""
         with self._lock:
+            self._looks[threading.get_ident()] += 1
             return self._elapsed
 
     def now(self) -> datetime:
@@ -39,6 +55,8 @@ class FakeClock:
     def wait(self, condition: threading.Condition, seconds: float) -> None:
         """Wait on a held condition until it is notified or so much time was given."""
         with self._lock:
+            if threading.get_ident() in self._overdue:
+                raise TimeoutError(self._overdue.pop(threading.get_ident()))
             if seconds <= 0:
                 return
             entry = (self._elapsed + seconds, condition)
@@ -81,3 +99,109 @@ class FakeClock:
                         f"{len(self._waiting)} of {count} threads wait on the clock"
                     )
                 self._lock.wait(left)
+
+    # -- time that passes by itself
+
+    def pump(
+        self, until: Callable[[], object], *, limit: float = 10, step: float = 0.25
+    ) -> None:
+        """Let time pass, step by step, while real work goes on, until something is so.
+
+        It stands still while a thread of the package works or waits for an HTTP
+        answer; a thread that does not get on is waited for only a moment. A fake
+        minute in which nothing happens takes some 50 ms.
+
+        Raises:
+            TimeoutError: it is not so after `limit` real seconds; shows what the
+                threads do.
+        """
+        end = time.monotonic() + limit
+        stillness = Stillness()
+        while not until():
+            if time.monotonic() > end:
+                raise TimeoutError(self._complaint(limit))
+            if self._woken() or not stillness.reached(self._looks):
+                threading.Event().wait(_BREATH)
+                continue
+            self.advance(self._stride(step))
+            threading.Event().wait(_BREATH)
+
+    def run(self, work: Callable[[], T], *, limit: float = 10, step: float = 0.25) -> T:
+        """What a call returns or raises that is made while time passes.
+
+        Raises:
+            TimeoutError: it has not returned after `limit` real seconds; its thread is
+                left behind.
+        """
+        done: Future[T] = Future()
+        thread = threading.Thread(
+            target=_settle, args=(done, work), name="comfyclient-pumped", daemon=True
+        )
+        thread.start()
+        self.pump(done.done, limit=limit, step=step)
+        thread.join()
+        return done.result()
+
+    @contextmanager
+    def flowing(self, *, limit: float = 10, step: float = 0.25) -> Iterator[None]:
+        """Let time pass while the block runs.
+
+        Raises:
+            TimeoutError: the block runs after `limit` real seconds; raised where it
+                waits on the clock, or at its end.
+        """
+        ended = threading.Event()
+        owner = threading.get_ident()
+
+        def flow() -> None:
+            try:
+                self.pump(ended.is_set, limit=limit, step=step)
+            except TimeoutError as error:
+                self._expire(owner, str(error))
+
+        thread = threading.Thread(target=flow, name="clock-pump", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            with self._lock:
+                overdue = self._overdue.pop(owner, None)
+        if overdue is not None:
+            raise TimeoutError(overdue)
+
+    def _expire(self, owner: int, complaint: str) -> None:
+        with self._lock:
+            self._overdue[owner] = complaint
+            conditions = [condition for _, condition in self._waiting]
+        for condition in conditions:
+            with condition:
+                condition.notify_all()
+
+    def _woken(self) -> bool:
+        """Whether somebody's time has come who has not noticed yet."""
+        with self._lock:
+            return any(at <= self._elapsed for at, _ in self._waiting)
+
+    def _stride(self, step: float) -> float:
+        """To the next moment that somebody waits for, but no further than a step."""
+        end = time.monotonic() + _LULL
+        with self._lock:
+            while not self._waiting and (left := end - time.monotonic()) > 0:
+                self._lock.wait(left)
+            moments = [at - self._elapsed for at, _ in self._waiting]
+        return max(min([step, *moments]), 0.0)
+
+    def _complaint(self, limit: float) -> str:
+        return (
+            f"not done after {limit:g} real seconds, {self.monotonic():g} s on the "
+            f"clock; the threads do this:\n{stacks()}"
+        )
+
+
+def _settle(done: Future[T], work: Callable[[], T]) -> None:
+    try:
+        done.set_result(work())
+    except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+        done.set_exception(error)

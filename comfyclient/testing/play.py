@@ -31,6 +31,10 @@ class ScriptedJob:
     cached: bool = False
     """The same graph ran before."""
     interrupted: threading.Event = field(default_factory=threading.Event)
+    cue: Cue | None = None
+    """What a script makes of it."""
+    heeds: bool = True
+    """False: an interruption of it is accepted and changes nothing."""
 
     def say(self, kind: str, **data: JsonValue) -> Message:
         """A message about this job."""
@@ -94,23 +98,98 @@ class Store:
 class Restart:
     """The server forgets every job and ends every connection."""
 
+    version: str | None = None
+    """The version that it comes back as; None keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End every connection and refuse new ones, until it is started again."""
+
+    seconds: float | None = None
+    """Start again after so many, on the server's clock."""
+    remembers: bool = False
+    """Only the network is gone: jobs go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Answer nothing any more, until the server is told to speak."""
+
+    route: str | None = None
+    """Only this route; None means all, and websockets."""
+    seconds: float | None = None
+    """Speak again after so many, on the server's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillWorker:
+    """No job runs any more until a restart, while HTTP goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Go on after so many seconds on the server's clock."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Never go on; the job stays in the queue as running."""
+
+    interruptible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Deafen:
+    """Forget which websocket the job's client has; it stays open."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetHistory:
+    """Somebody clears the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Somebody else stops the job."""
+
+
+ServerStep: TypeAlias = DropSockets | Restart | Stop | Silence | KillWorker
+"""What concerns the whole server, whichever job runs."""
+
+Frame: TypeAlias = Message | str | bytes
+"""Sent to the job's client; a status, to everybody."""
 
 Step: TypeAlias = (
-    Message
-    | str
-    | bytes
+    Frame
     | Broadcast
     | Raw
-    | DropSockets
     | Hold
     | AwaitLooks
     | AwaitSocket
+    | Sleep
+    | Hang
     | Store
-    | Restart
+    | Deafen
+    | ForgetHistory
+    | Interrupt
+    | ServerStep
 )
 """A dict, string or bytes is a frame for the job's client."""
 
 Play: TypeAlias = Callable[[ScriptedJob], Sequence[Step]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What a script makes of one job, and when that may begin."""
+
+    arranged: Callable[[ScriptedJob, Sequence[Step]], Sequence[Step]]
+    """The job's steps, given those that it would take without the script."""
+    answered: threading.Event = field(default_factory=threading.Event)
+    """The request that brought the job was answered, or will never be."""
 
 
 def usual(job: ScriptedJob) -> list[Step]:
@@ -138,6 +217,21 @@ def ending(job: ScriptedJob) -> list[Step]:
 
 def failing(job: ScriptedJob, node_id: str, **error: JsonValue) -> list[Step]:
     """A job that one node ends by raising; `error` replaces parts of its report."""
+    report = raised(job, node_id, **error)
+    return [
+        status(1),
+        job.say("execution_start"),
+        job.say("execution_cached", nodes=[]),
+        job.say("executing", node=node_id, display_node=node_id),
+        report,
+        Store("error", outputs={}, messages=[report]),
+        status(0),
+        job.say("executing", node=None),
+    ]
+
+
+def raised(job: ScriptedJob, node_id: str, **error: JsonValue) -> Message:
+    """The report of a node that raised; `error` replaces parts of it."""
     node = job.graph.get(node_id)
     told: Message = {
         "node_id": node_id,
@@ -149,17 +243,7 @@ def failing(job: ScriptedJob, node_id: str, **error: JsonValue) -> list[Step]:
         "current_inputs": {},
         "current_outputs": [],
     }
-    report = job.say("execution_error", **{**told, **error})
-    return [
-        status(1),
-        job.say("execution_start"),
-        job.say("execution_cached", nodes=[]),
-        job.say("executing", node=node_id, display_node=node_id),
-        report,
-        Store("error", outputs={}, messages=[report]),
-        status(0),
-        job.say("executing", node=None),
-    ]
+    return job.say("execution_error", **{**told, **error})
 
 
 def interrupted(job: ScriptedJob) -> list[Step]:

@@ -1,14 +1,15 @@
 """A ComfyUI stand-in whose every answer, frame and fault a test decides.
 
     with ScriptedServer(version="0.33.0") as server:
-        server.answer("POST /prompt", Reply.lost(acts=True))
+        server.follow_script(Script.loses_answer(acts=True) | Script.restarts_after(4))
         server.play(lambda job: [*usual(job)[:4], DropSockets(), *ending(job)])
+        server.answer("GET /queue", Reply(503))
         ...
-        assert server.executions.total() == 1
+        assert server.accounts.by_job() == {job.id: 1}
 
 It speaks the protocol just far enough for a job: what a request or a job does beyond
 the script is what ComfyUI of that version does. Nothing in it takes time of its own:
-it goes on when the test, or a counted request, says so.
+it goes on when the test, a counted request, or the clock it was given says so.
 """
 
 from __future__ import annotations
@@ -16,21 +17,28 @@ from __future__ import annotations
 import socket
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
 
 from packaging.version import Version
+from pydantic import JsonValue
 
+from ..timing import SYSTEM_CLOCK, Clock
+from .accounts import Accounts
 from .answers import NOT_FOUND, ROUTES, Answers, match
 from .http_wire import Reply, Request, cut, encoded, read_request
-from .play import Play, status, usual
+from .line import Line
+from .pictures import FileKey
+from .play import Cue, KillWorker, Play, Restart, Silence, Stop, status, usual
+from .script import Script
 from .stage import Stage
 from .websocket_wire import ServerSocket, handshake
+from .worker import Worker
 
 _GLANCE = 0.05
+_SUBMIT = "POST /prompt"
 
 
 class ScriptedServer:
@@ -41,11 +49,20 @@ class ScriptedServer:
     """
 
     def __init__(
-        self, *, version: str = "0.33.0", play: Play = usual, prefix: str = ""
+        self,
+        *,
+        version: str = "0.33.0",
+        play: Play = usual,
+        prefix: str = "",
+        script: Script | Iterable[Script] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.version = Version(version)
-        self.stage = Stage(self.version, play)
+        self._line = Line(self._serve)
+        self._threads = self._line.threads
+        self.stage = Stage(Version(version), play, line=self._line, clock=clock)
+        self._worker = Worker(self.stage)
         self._answers = Answers(self.stage)
+        self._script = Script.usual() if script is None else Script.of(script)
         self.prefix = prefix
         self.pongs = True
         """Whether websockets answer pings."""
@@ -59,9 +76,6 @@ class ScriptedServer:
         """How often each route was asked."""
         self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self._standing: dict[str, Reply] = {}
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._connections: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
         self._closed = False
 
     # -- what a test reads
@@ -74,8 +88,12 @@ class ScriptedServer:
     @property
     def port(self) -> int:
         """The port it listens on."""
-        port: int = self._listening.getsockname()[1]
-        return port
+        return self._line.port
+
+    @property
+    def version(self) -> Version:
+        """The version it plays."""
+        return self.stage.version
 
     @property
     def executions(self) -> Counter[str]:
@@ -83,7 +101,17 @@ class ScriptedServer:
         return self.stage.executions
 
     @property
-    def files(self) -> dict[tuple[str, str, str], bytes]:
+    def accounts(self) -> Accounts:
+        """Every execution, which can be counted per prompt, attempt and job."""
+        return self.stage.accounts
+
+    @property
+    def freed(self) -> list[Mapping[str, JsonValue]]:
+        """What was asked of `/free`."""
+        return self.stage.freed
+
+    @property
+    def files(self) -> dict[FileKey, bytes]:
         """Its files by type, subfolder and name."""
         return self.stage.files
 
@@ -99,12 +127,20 @@ class ScriptedServer:
 
     # -- what a test scripts
 
+    def follow_script(self, script: Script | Iterable[Script]) -> None:
+        """What becomes of the jobs that are sent from now on, one after the other."""
+        with self.stage.condition:
+            self._script = Script.of(script)
+
     def play(self, play: Play) -> None:
-        """What every job from now on does."""
+        """What every job from now on does, as far as the script lets it."""
         self.stage.play = play
 
     def answer(self, route: str, *replies: Reply) -> None:
-        """Answer the next requests of a route so, then as before."""
+        """Answer the next requests of a route so, then as before.
+
+        A job that is sent meanwhile uses up nothing of the script.
+        """
         self._known(route)
         self._replies[route].extend(replies)
 
@@ -116,11 +152,38 @@ class ScriptedServer:
         else:
             self._standing[route] = reply
 
-    def restart(self) -> None:
-        """Forget every job and end every connection."""
-        self.stage.restart()
-        for connection in list(self._connections):
-            cut(connection, resets=True)
+    def restart(self, *, version: str | None = None) -> None:
+        """Forget every job and temp file and end every connection, as a new process.
+
+        It may come back as another version.
+        """
+        self.stage.act(Restart(version))
+
+    def stop(self, *, remembers: bool = False) -> None:
+        """End every connection and refuse new ones, until `start_again`.
+
+        It forgets what a restart forgets, or `remembers`: then only the way to it is
+        gone, and its jobs go on.
+        """
+        self.stage.act(Stop(remembers=remembers))
+
+    def start_again(self) -> None:
+        """Accept connections again, on the same port."""
+        self._line.open()
+
+    def fall_silent(self, route: str | None = None) -> None:
+        """Take connections and requests, but answer nothing until `speak`."""
+        if route is not None:
+            self._known(route)
+        self.stage.act(Silence(route))
+
+    def speak(self, route: str | None = None) -> None:
+        """Answer again, also what was asked meanwhile."""
+        self.stage.speak(route)
+
+    def kill_worker(self) -> None:
+        """Run no job any more until a restart, while HTTP goes on."""
+        self.stage.act(KillWorker())
 
     def _known(self, route: str) -> None:
         if route not in ROUTES:
@@ -129,8 +192,8 @@ class ScriptedServer:
     # -- its life
 
     def __enter__(self) -> Self:
-        self.stage.start()
-        self._spawn(self._accept)
+        self._worker.start()
+        self._line.open()
         return self
 
     def __exit__(
@@ -150,53 +213,40 @@ class ScriptedServer:
         """End every connection and thread."""
         self._closed = True
         self.stage.close()
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        for connection in list(self._connections):
-            cut(connection)
-        for thread in self._threads:
-            thread.join()
-
-    def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, name="scripted")
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self._closed:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connections.add(connection)
-            self._spawn(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            with connection, connection.makefile("rb") as stream:
-                while (request := read_request(stream)) is not None:
-                    if request.headers.get("upgrade", "").lower() == "websocket":
-                        self._websocket(request, connection, stream)
-                        return
-                    if not self._reply(request, connection):
-                        return
-        except (OSError, ValueError):
-            return
-        finally:
-            self._connections.discard(connection)
+        self._worker.join()
+        self._line.close()
 
     # -- answering
 
+    def _serve(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            while (request := read_request(stream)) is not None:
+                if request.headers.get("upgrade", "").lower() == "websocket":
+                    self._websocket(request, connection, stream)
+                    return
+                if not self._reply(request, connection):
+                    return
+
     def _reply(self, request: Request, connection: socket.socket) -> bool:
         """Answer one request; whether the connection goes on."""
+        life = self.stage.life
         route, arguments = self._route(request)
-        scripted = self._scripted(route)
-        own = NOT_FOUND
-        if route and scripted.needs_own:
-            own = self._answers.own(route, request, *arguments)
-        self._await(scripted.late)
+        scripted, cue = self._scripted(route)
+        try:
+            if self._mute(route, life):
+                return False
+            own = NOT_FOUND
+            if route and scripted.needs_own:
+                own = self._answers.own(route, request, *arguments, *cue)
+            self._await(scripted.late)
+            return self._send(scripted, own, connection, request)
+        finally:
+            for one in cue:
+                one.answered.set()
+
+    def _send(
+        self, scripted: Reply, own: Reply, connection: socket.socket, request: Request
+    ) -> bool:
         if scripted.raw is not None:
             connection.sendall(scripted.raw)
             return False
@@ -238,21 +288,41 @@ class ScriptedServer:
             self.asked[route] += 1
             self.stage.condition.notify_all()
 
-    def _scripted(self, route: str) -> Reply:
+    def _scripted(self, route: str) -> tuple[Reply, tuple[Cue, ...]]:
+        """How a request is answered, and what the script makes of a job in it."""
         waiting = self._replies[route]
-        reply = waiting.popleft() if waiting else self._standing.get(route, Reply())
-        self._await(reply.gate)
-        return reply
+        if waiting or route in self._standing:
+            reply = waiting.popleft() if waiting else self._standing[route]
+            self._await(reply.gate)
+            return reply, ()
+        if route != _SUBMIT:
+            return Reply(), ()
+        with self.stage.condition:
+            turn, self._script = self._script.next_turn()
+        for step in turn.before():
+            self.stage.act(step)
+        return turn.reply(), (Cue(turn.arranged),)
 
     def _await(self, gate: threading.Event | None) -> None:
         while gate is not None and not gate.wait(_GLANCE) and not self._closed:
             pass
 
+    def _mute(self, route: str, life: int) -> bool:
+        """Whether nobody will answer: wait out a silence, look for a restart."""
+        stage = self.stage
+        with stage.condition:
+            while stage.silent(route) and stage.life == life and not stage.closed:
+                stage.condition.wait(_GLANCE)
+        return stage.life != life or stage.closed
+
     def _websocket(
         self, request: Request, connection: socket.socket, stream: BinaryIO
     ) -> None:
+        life = self.stage.life
         route, _ = self._route(request)
-        scripted = self._scripted(route)
+        scripted, _ = self._scripted(route)
+        if self._mute(route, life):
+            return
         if scripted.raw is not None or scripted.sends is not None:
             connection.sendall(scripted.raw or b"")
             cut(connection, resets=scripted.resets)
@@ -262,13 +332,16 @@ class ScriptedServer:
             return
         sid = request.query.get("clientId") or uuid4().hex
         connection.sendall(handshake(request))
-        connected = ServerSocket(connection, stream, sid=sid, pongs=self.pongs)
+        connected = ServerSocket(connection, stream, sid=sid, pongs=self._ponging)
         self._attend(connected)
+
+    def _ponging(self) -> bool:
+        return self.pongs and not self.stage.silent()
 
     def _attend(self, connected: ServerSocket) -> None:
         stage = self.stage
         with stage.condition:
-            stage.sockets[connected.sid] = connected
+            stage.sockets.register(connected)
             waiting = len(stage.pending) + (stage.running is not None)
             stage.condition.notify_all()
         connected.send(status(waiting, sid=connected.sid))
@@ -277,6 +350,6 @@ class ScriptedServer:
                 self.heard.append(text)
                 stage.condition.notify_all()
         with stage.condition:
-            if stage.sockets.get(connected.sid) is connected:
-                del stage.sockets[connected.sid]
+            stage.sockets.notice_end(connected)
             stage.condition.notify_all()
+        connected.answer_close()

@@ -1,44 +1,51 @@
-"""The scripted server's jobs: queue, history, files, sockets, and the worker."""
+"""The scripted server's state: queue, history, files, sockets, and what it is told.
+
+Every change is made under `condition`, and told to whoever waits on it.
+"""
 
 from __future__ import annotations
 
-import struct
 import threading
-import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 from packaging.version import Version
 from pydantic import JsonValue
 
+from ..timing import SYSTEM_CLOCK, Clock
+from .accounts import Accounts, Execution
+from .line import Line
+from .pictures import FileKey, shown_by
 from .play import (
-    AwaitLooks,
-    AwaitSocket,
-    Broadcast,
+    Cue,
     DropSockets,
-    Hold,
+    KillWorker,
     Play,
-    Raw,
     Restart,
     ScriptedJob,
-    Step,
+    ServerStep,
+    Silence,
+    Stop,
     Store,
     entry,
-    interrupted,
     usual,
 )
-from .websocket_wire import ServerSocket
+from .sockets import Sockets
 
-_GLANCE = 0.05
+_EVERYTHING = "*"
 
 
 class Stage:
-    """Plays jobs one at a time, as ComfyUI's worker does.
+    """What a scripted server knows, and what can be done to it."""
 
-    Every change is made under `condition`, and told to whoever waits on it.
-    """
-
-    def __init__(self, version: Version, play: Play = usual) -> None:
+    def __init__(
+        self,
+        version: Version,
+        play: Play = usual,
+        *,
+        line: Line,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self.version = version
         self.play = play
         self.interruptible = True
@@ -48,27 +55,31 @@ class Stage:
         self.running: ScriptedJob | None = None
         self.history: dict[str, JsonValue] = {}
         self.states: dict[str, str] = {}
-        self.sockets: dict[str, ServerSocket] = {}
-        self.files: dict[tuple[str, str, str], bytes] = {}
+        self.sockets = Sockets()
+        self.files: dict[FileKey, bytes] = {}
         self.executions: Counter[str] = Counter()
         self.looks: Counter[str] = Counter()
+        self.freed: list[Mapping[str, JsonValue]] = []
+        """What was asked of `/free`."""
+        self.life = 0
+        """Counts the restarts."""
+        self.worker_dead = False
+        self.closed = False
+        self._line = line
+        self._clock = clock
+        self._silent: set[str] = set()
+        self._executions: list[Execution] = []
         self._results: dict[str, dict[str, JsonValue]] = {}
+        self._cached: set[str] = set()
         self._count = 0
-        self._life = 0
-        self._closed = False
-        self._thread = threading.Thread(target=self._work, name="scripted-worker")
-
-    def start(self) -> None:
-        """Begin to work on what is taken."""
-        self._thread.start()
 
     def close(self) -> None:
-        """End the worker, whatever it waits for."""
+        """End whatever waits for something."""
         with self.condition:
-            self._closed = True
+            self.closed = True
             self.condition.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join()
+
+    # -- the queue and the history
 
     def number(self) -> int:
         """The queue number of the next job; an invalid one takes one too."""
@@ -84,11 +95,14 @@ class Stage:
         number: float,
         extra: Mapping[str, JsonValue],
         client_id: str | None,
+        cue: Cue | None = None,
     ) -> None:
         """Put a job into the queue."""
         with self.condition:
-            known = repr(graph) in self._results
-            outputs = self._results.setdefault(repr(graph), self._outputs(graph))
+            if repr(graph) not in self._results:
+                outputs, files = shown_by(graph, after=len(self.files))
+                self._results[repr(graph)] = outputs
+                self.files |= files
             self.pending.append(
                 ScriptedJob(
                     prompt_id,
@@ -97,18 +111,19 @@ class Stage:
                     extra,
                     client_id,
                     self.version,
-                    outputs,
-                    cached=known,
+                    self._results[repr(graph)],
+                    cue=cue,
                 )
             )
             self.condition.notify_all()
 
-    def delete(self, prompt_id: str) -> bool:
-        """Take a job that waits out of the queue."""
+    def delete(self, prompt_id: str | None) -> bool:
+        """Take a job that waits out of the queue; None, all."""
         with self.condition:
-            found = [job for job in self.pending if job.prompt_id == prompt_id]
-            self.pending = [job for job in self.pending if job not in found]
-            return bool(found)
+            kept = [j for j in self.pending if prompt_id not in {None, j.prompt_id}]
+            found = len(kept) < len(self.pending)
+            self.pending = kept
+            return found
 
     def interrupt(self, prompt_id: str | None) -> bool:
         """Stop the job that runs; only if it is this one, where one is named."""
@@ -116,10 +131,54 @@ class Stage:
             job = self.running
             if job is None or prompt_id not in {None, job.prompt_id}:
                 return False
-            if self.interruptible:
+            if self.interruptible and job.heeds:
                 job.interrupted.set()
             self.condition.notify_all()
             return True
+
+    def begin(self, job: ScriptedJob) -> Execution:
+        """A job that waited runs now."""
+        with self.condition:
+            self.pending.remove(job)
+            self.running = job
+            job.cached = repr(job.graph) in self._cached
+            self.executions[job.prompt_id] += 1
+            execution = Execution.of(job)
+            self._executions.append(execution)
+            self.condition.notify_all()
+            return execution
+
+    def store(self, job: ScriptedJob, stored: Store) -> None:
+        """A job leaves the queue for the history."""
+        with self.condition:
+            self.history[job.prompt_id] = entry(job, stored)
+            self.states[job.prompt_id] = stored.state
+            if stored.state == "success":
+                self._cached.add(repr(job.graph))
+            self.leave(job)
+
+    def leave(self, job: ScriptedJob) -> None:
+        """A job runs no longer."""
+        with self.condition:
+            if self.running is job:
+                self.running = None
+            self.condition.notify_all()
+
+    def forget(self, prompt_id: str | None = None) -> None:
+        """Take a job out of the history; None, all."""
+        with self.condition:
+            for known in list(self.history) if prompt_id is None else [prompt_id]:
+                self.history.pop(known, None)
+                self.states.pop(known, None)
+            self.condition.notify_all()
+
+    def free(self, asked: Mapping[str, JsonValue]) -> None:
+        """Note what `/free` was asked for; freed memory holds no node's results."""
+        with self.condition:
+            self.freed.append(asked)
+            if asked.get("free_memory"):
+                self._forget_results()
+            self.condition.notify_all()
 
     def looked_for(self, prompt_id: str | None = None) -> None:
         """Count a look for one job, or for every job of the queue."""
@@ -129,153 +188,104 @@ class Stage:
             self.looks.update([prompt_id] if prompt_id else known | running)
             self.condition.notify_all()
 
-    def restart(self) -> None:
-        """Forget every job, as a new process would; files stay."""
+    @property
+    def accounts(self) -> Accounts:
+        """Every execution so far."""
         with self.condition:
-            self._life += 1
+            return Accounts(self._executions)
+
+    # -- the server as a whole
+
+    def act(self, step: ServerStep) -> None:
+        """Do what concerns the whole server."""
+        match step:
+            case DropSockets(resets=resets, closes=closes):
+                self._drop_sockets(resets=resets, closes=closes)
+            case Restart(version=version):
+                self.restart(version)
+            case Stop(seconds=seconds, remembers=remembers):
+                self.stop(remembers=remembers)
+                self._later(seconds, self._line.open)
+            case Silence(route=route, seconds=seconds):
+                self.fall_silent(route)
+                self._later(seconds, lambda: self.speak(route))
+            case KillWorker():
+                self.worker_dead = True
+
+    def restart(self, version: str | None = None) -> None:
+        """Forget what a new process would not know, and end every connection."""
+        with self.condition:
+            if version is not None:
+                self.version = Version(version)
+            self.life += 1
             self._count = 0
             self.pending.clear()
             self.history.clear()
             self.states.clear()
-            self._results.clear()
+            self._forget_results()
+            self._silent.clear()
+            self.worker_dead = False
             self.running = None
-            sockets = list(self.sockets.values())
+            for key in [key for key in self.files if key[0] == "temp"]:
+                del self.files[key]
             self.condition.notify_all()
-        for connected in sockets:
-            connected.cut(resets=True)
+        self._cut_all()
 
-    def _outputs(self, graph: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-        """What the output nodes of a graph will show; their files are made now."""
-        found: dict[str, JsonValue] = {}
-        for node_id, node in graph.items():
-            kind = node.get("class_type") if isinstance(node, dict) else None
-            if kind in {"SaveImage", "PreviewImage"}:
-                folder = "output" if kind == "SaveImage" else "temp"
-                name = f"scripted_{len(self.files) + 1:05}_.png"
-                self.files[folder, "", name] = png(len(self.files))
-                ref: JsonValue = {"filename": name, "subfolder": "", "type": folder}
-                found[node_id] = {"images": [ref]}
-            elif kind == "PreviewAny":
-                found[node_id] = {"text": ["hello"]}
-        return found
+    def stop(self, *, remembers: bool) -> None:
+        """Refuse connections and end those there are."""
+        self._line.shut()
+        if remembers:
+            self._cut_all()
+        else:
+            self.restart()
 
-    # -- the worker
+    def _forget_results(self) -> None:
+        self._results.clear()
+        self._cached.clear()
 
-    def _work(self) -> None:
-        while (job := self._next()) is not None:
-            life = self._life
-            for step in self.play(job):
-                if self._over(job, life):
-                    break
-                self._perform(job, step)
-            if job.interrupted.is_set() and self._life == life and not self._closed:
-                for step in interrupted(job):
-                    self._perform(job, step)
-            with self.condition:
-                if self.running is job:
-                    self.running = None
-                self.condition.notify_all()
-
-    def _next(self) -> ScriptedJob | None:
+    def fall_silent(self, route: str | None) -> None:
+        """Answer nothing any more, on one route or on all."""
         with self.condition:
-            while not self.pending and not self._closed:
-                self.condition.wait(1)
-            if self._closed:
-                return None
-            job = min(self.pending, key=lambda job: (job.number, job.prompt_id))
-            self.pending.remove(job)
-            self.running = job
-            self.executions[job.prompt_id] += 1
+            self._silent.add(_EVERYTHING if route is None else route)
+
+    def speak(self, route: str | None = None) -> None:
+        """Answer again, on one route or on all."""
+        with self.condition:
+            if route is None:
+                self._silent.clear()
+            self._silent.discard(str(route))
             self.condition.notify_all()
-            return job
 
-    def _over(self, job: ScriptedJob, life: int) -> bool:
-        stored = job.prompt_id in self.history
-        stopped = job.interrupted.is_set() and not stored
-        return self._closed or self._life != life or stopped
+    def silent(self, route: str | None = None) -> bool:
+        """Whether nothing is answered, on this route or altogether."""
+        return _EVERYTHING in self._silent or route in self._silent
 
-    def _perform(self, job: ScriptedJob, step: Step) -> None:
-        match step:
-            case Hold(gate=gate):
-                self._await(job, gate.is_set)
-            case AwaitLooks(count=count):
-                self._await(job, lambda: self.looks[job.prompt_id] >= count)
-            case AwaitSocket():
-                self._await(job, lambda: self._socket(job) is not None)
-            case Store():
-                self._store(job, step)
-            case Restart():
-                self.restart()
-            case _:
-                self._speak(job, step)
-
-    def _speak(
-        self, job: ScriptedJob, step: JsonValue | bytes | Broadcast | Raw | DropSockets
-    ) -> None:
-        match step:
-            case Broadcast(frame=frame):
-                for connected in list(self.sockets.values()):
-                    connected.send(frame)
-            case Raw(content=content):
-                mine = self._socket(job)
-                if mine is not None:
-                    mine.send_raw(content)
-            case DropSockets(resets=resets, closes=closes):
-                self._drop(resets=resets, closes=closes)
-            case frame:
-                self._send(job, frame)
-
-    def _send(self, job: ScriptedJob, frame: JsonValue | bytes) -> None:
-        if isinstance(frame, dict) and frame.get("type") == "status":
-            for connected in list(self.sockets.values()):
-                connected.send(frame)
-            return
-        mine = self._socket(job)
-        if mine is not None:
-            mine.send(frame)
-
-    def _socket(self, job: ScriptedJob) -> ServerSocket | None:
-        return None if job.client_id is None else self.sockets.get(job.client_id)
-
-    def _drop(self, *, resets: bool, closes: bool) -> None:
+    def sleep(self, seconds: float, *, until: Callable[[], bool]) -> None:
+        """Wait so long on the server's clock, or until something is so."""
+        end = self._clock.monotonic() + seconds
         with self.condition:
-            sockets = list(self.sockets.values())
-            self.sockets.clear()
-        for connected in sockets:
+            while (left := end - self._clock.monotonic()) > 0 and not until():
+                self._clock.wait(self.condition, left)
+
+    def _drop_sockets(self, *, resets: bool, closes: bool) -> None:
+        with self.condition:
+            ending = self.sockets.released()
+        for connected in ending:
             if closes:
                 connected.close()
             else:
                 connected.cut(resets=resets)
 
-    def _await(self, job: ScriptedJob, ready: Callable[[], bool]) -> None:
-        life = self._life
+    def _cut_all(self) -> None:
         with self.condition:
-            while not ready() and not self._over(job, life):
-                self.condition.wait(_GLANCE)
+            self.sockets.released()
+        self._line.cut_all(resets=True)
 
-    def _store(self, job: ScriptedJob, stored: Store) -> None:
-        with self.condition:
-            self.history[job.prompt_id] = entry(job, stored)
-            self.states[job.prompt_id] = stored.state
-            if self.running is job:
-                self.running = None
-            self.condition.notify_all()
+    def _later(self, seconds: float | None, deed: Callable[[], None]) -> None:
+        if seconds is not None:
+            self._line.spawn(self._do_later, seconds, deed)
 
-
-def png(shade: int = 0) -> bytes:
-    """A PNG of one grey pixel."""
-    pixel = zlib.compress(bytes([0, shade % 256]))
-    parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)),
-        (b"IDAT", pixel),
-        (b"IEND", b""),
-    )
-    body = b"".join(
-        struct.pack(">I", len(content)) + kind + content + _checked(kind + content)
-        for kind, content in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-def _checked(content: bytes) -> bytes:
-    return struct.pack(">I", zlib.crc32(content))
+    def _do_later(self, seconds: float, deed: Callable[[], None]) -> None:
+        self.sleep(seconds, until=lambda: self.closed)
+        if not self.closed:
+            deed()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import select
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -33,13 +35,30 @@ class ServerSocket:
     """The server's end of one websocket."""
 
     def __init__(
-        self, connection: socket.socket, stream: BinaryIO, *, sid: str, pongs: bool
+        self,
+        connection: socket.socket,
+        stream: BinaryIO,
+        *,
+        sid: str,
+        pongs: Callable[[], bool],
     ) -> None:
         self.sid = sid
+        self.noticed = False
+        """The server has seen its end."""
         self._connection = connection
         self._stream = stream
         self._pongs = pongs
         self._lock = threading.Lock()
+        self._farewell: bytes | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the client's end of it has arrived here."""
+        try:
+            readable, _, _ = select.select([self._connection], [], [], 0)
+            return bool(readable) and not self._connection.recv(1, socket.MSG_PEEK)
+        except (OSError, ValueError):  # it is closed here too
+            return True
 
     def send(self, frame: JsonValue | bytes) -> None:
         """Send bytes as a binary frame, a string as text, anything else as JSON."""
@@ -63,6 +82,11 @@ class ServerSocket:
         self._write(CLOSE, struct.pack(">H", code))
         cut(self._connection)
 
+    def answer_close(self) -> None:
+        """Give back the client's close frame, if it sent one."""
+        if self._farewell is not None:
+            self._write(CLOSE, self._farewell)
+
     def read(self) -> str | None:
         """The next text that the client sends; None once it is gone."""
         while True:
@@ -71,9 +95,9 @@ class ServerSocket:
             except (OSError, EOFError, ValueError):
                 return None
             if opcode == CLOSE:
-                self._write(CLOSE, payload)
+                self._farewell = payload
                 return None
-            if opcode == PING and self._pongs:
+            if opcode == PING and self._pongs():
                 self._write(PONG, payload)
             if opcode == TEXT:
                 return payload.decode("utf-8", "replace")

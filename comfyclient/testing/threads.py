@@ -1,0 +1,98 @@
+"""What the threads of this process are doing: who works, who waits, who was left."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TypeAlias
+
+PREFIXES = ("comfyclient-", "scripted", "fault-proxy", "clock-pump")
+"""How the names of our threads begin."""
+
+PATIENCE = 0.2
+"""Real seconds that a thread is waited for which does not get on."""
+
+Place: TypeAlias = tuple[int, int, int]
+
+_PACKAGE = str(Path(__file__).parents[1])
+_ASKING = str(Path("http") / "client.py")
+_IDLE = {
+    (str(Path(file)), name)
+    for file, name in (
+        ("threading.py", "wait"),
+        ("threading.py", "_wait_for_tstate_lock"),
+        ("threading.py", "join"),
+        ("socket.py", "accept"),
+        ("socket.py", "readinto"),
+        ("selectors.py", "select"),
+        ("websocket/_socket.py", "recv"),
+        ("websocket/_socket.py", "_recv"),
+    )
+}
+"""The functions in which a thread waits for others."""
+
+
+class Stillness:
+    """Tells whether every thread of the package waits, or gets no further."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[Place, float]] = {}
+
+    def reached(self, looks: Mapping[int, int]) -> bool:
+        """Whether nobody works; a thread that stands still too long counts for none.
+
+        `looks` says how often each thread has looked at the clock: one that did since
+        the last time has got on, even if it is found at the same place again.
+        """
+        now = time.monotonic()
+        seen: dict[int, tuple[Place, float]] = {}
+        for ident, frame in _at_work().items():
+            place = (id(frame), frame.f_lasti, looks.get(ident, 0))
+            before = self._seen.get(ident)
+            seen[ident] = (place, before[1] if before and before[0] == place else now)
+        self._seen = seen
+        return all(now - since > PATIENCE for _, since in seen.values())
+
+
+def ours() -> list[threading.Thread]:
+    """The package's threads that live."""
+    return [t for t in threading.enumerate() if t.name.startswith(PREFIXES)]
+
+
+def stacks() -> str:
+    """The calls that each of the package's threads is in, and the main thread's."""
+    frames = sys._current_frames()
+    shown = [threading.main_thread(), *ours()]
+    told: list[str] = []
+    for thread in shown:
+        frame = frames.get(thread.ident or 0)
+        if frame is not None and thread is not threading.current_thread():
+            told.append(f"{thread.name}:\n{''.join(traceback.format_stack(frame))}")
+    return "\n".join(told)
+
+
+def _at_work() -> dict[int, FrameType]:
+    """The threads that work, and the call that each of them is in."""
+    me = threading.get_ident()
+    frames = sys._current_frames().items()
+    return {ident: frame for ident, frame in frames if ident != me and _works(frame)}
+
+
+def _works(frame: FrameType) -> bool:
+    code = frame.f_code
+    idle = any(
+        code.co_name == name and code.co_filename.endswith(file) for file, name in _IDLE
+    )
+    is_ours, asks = False, False
+    current: FrameType | None = frame
+    while current is not None and not (is_ours and asks):
+        file = current.f_code.co_filename
+        is_ours = is_ours or file.startswith(_PACKAGE)
+        asks = asks or file.endswith(_ASKING)
+        current = current.f_back
+    return is_ours and (asks or not idle)
