@@ -10,14 +10,12 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from .config import DeadlineSettings, Settings, load_settings
-from .course import Course
-from .dispatch import Dispatcher, Options
-from .errors import ClosedError, ComfyClientError, UnknownJobError, UsageError
+from .config import Settings, load_settings
+from .errors import ClosedError, UnknownJobError, UsageError
 from .job import Job
 from .ledger_records import JobIntent
-from .placement import Placement
 from .result import Result
+from .revival import Terms, extra_of
 from .timing import SYSTEM_CLOCK, Clock
 from .trips import Trip
 from .wiring import Wired, wire
@@ -44,8 +42,6 @@ class Client:
         self._lock = threading.Lock()
         self._wired: Wired | None = None
         self._closed = False
-        self._jobs: dict[str, Job] = {}
-        self._courses: list[Course] = []
 
     @classmethod
     def from_config(
@@ -75,6 +71,8 @@ class Client:
         params: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
+        queue_timeout: float | None = None,
+        silence_timeout: float | None = None,
         allow_partial: bool = False,
         previews: bool = False,
     ) -> Job:
@@ -86,8 +84,11 @@ class Client:
             seed: the template's; where None, one drawn from the idempotency key, or
                 a random one that the result tells.
             params: the template's parameters, by name.
-            idempotency_key: a repeated call with this key gives the same job.
+            idempotency_key: a repeated call with this key gives the same job, finished
+                or not, also in another process.
             timeout: the job's total time in seconds; the environment's where None.
+            queue_timeout: likewise, how long it may wait for its start.
+            silence_timeout: likewise, how long its server may give no sign of life.
             allow_partial: accept that the server drops outputs it finds invalid.
             previews: ask for pictures of the work so far.
 
@@ -96,23 +97,24 @@ class Client:
             ValidationError: the server refuses the graph; names node and slot.
             UsageError: an argument cannot be right.
             TransportError: no instance took it.
+            LedgerConflictError: the idempotency key stands for other content.
             LedgerError: it could not be recorded; nothing was sent.
         """
-        if timeout is not None and not 0 < timeout < float("inf"):
-            raise UsageError(f"timeout takes seconds above 0, got {timeout!r}")
+        terms = self._terms(
+            timeout=timeout,
+            queue_timeout=queue_timeout,
+            silence_timeout=silence_timeout,
+            allow_partial=allow_partial,
+            previews=previews,
+        )
         wired = self._connect()
         if seed is None and idempotency_key is not None and isinstance(what, str):
             seed = _seed_of(idempotency_key)
         workflow = self._workflow(
             wired, what, trip, seed=seed, params={} if params is None else params
         )
-        intent = self._intent(workflow, idempotency_key)
-        row = wired.journal.intend(intent)
-        if row.job_id != intent.job_id:
-            return self._earlier(row.job_id)
-        course = self._course(row.job_id, workflow, timeout)
-        options = Options(allow_partial=allow_partial, previews=previews)
-        return self._send(wired, course, options)
+        intent = self._intent(workflow, idempotency_key, terms)
+        return wired.roster.begin(intent, workflow, terms)
 
     def run(
         self,
@@ -129,18 +131,39 @@ class Client:
         ).result()
 
     def job(self, job_id: str) -> Job:
-        """The handle of a job that this client submitted.
+        """The handle of a job of this environment, also in another process.
+
+        A job that nobody works on belongs to this client from now on; one that another
+        process works on is followed in the ledger, and taken over when that is gone.
 
         Raises:
-            UnknownJobError: it is not one of this client's.
+            UnknownJobError: the environment's ledger has no such job.
+            LedgerError: the ledger cannot be read.
         """
-        with self._lock:
-            job = self._jobs.get(job_id)
-        if job is None:
+        wired = self._connect()
+        known = wired.roster.find(job_id)
+        if known is not None:
+            return known
+        row = wired.journal.job(job_id)
+        if row.environment != self._name:
             raise UnknownJobError(
-                f"no job {job_id!r} was submitted by this client", job_id=job_id
+                f"the job belongs to environment {row.environment!r}, this client to "
+                f"{self._name!r}",
+                job_id=job_id,
             )
-        return job
+        return wired.roster.attach(row)
+
+    def resume(self) -> list[Job]:
+        """Take up what earlier processes left: the jobs that are not finished.
+
+        Each is asked for, followed, sent again where no server has it, or, where it
+        has succeeded already, handed out so that its outputs can be saved. Jobs that a
+        living process works on stay with it.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written.
+        """
+        return self._connect().roster.resume()
 
     def close(self) -> None:
         """Let go of everything; jobs that run stay on their servers.
@@ -150,11 +173,9 @@ class Client:
         with self._lock:
             self._closed = True
             wired, self._wired = self._wired, None
-            courses = list(self._courses)
         if wired is not None:
             wired.stack.close()
-        for course in courses:
-            course.abandon()
+            wired.roster.close()
 
     def __enter__(self) -> Self:
         return self
@@ -202,18 +223,9 @@ class Client:
             home_radius_m=self._settings.privacy.home_radius_m,
         )
 
-    def _earlier(self, job_id: str) -> Job:
-        """The job that has the idempotency key already."""
-        try:
-            return self.job(job_id)
-        except UnknownJobError as error:
-            error.hint = (
-                "another client or an earlier process has this idempotency key; its "
-                "jobs cannot be taken up again yet"
-            )
-            raise
-
-    def _intent(self, workflow: Workflow, idempotency_key: str | None) -> JobIntent:
+    def _intent(
+        self, workflow: Workflow, idempotency_key: str | None, terms: Terms
+    ) -> JobIntent:
         return JobIntent(
             job_id=str(uuid4()),
             environment=self._name,
@@ -224,47 +236,37 @@ class Client:
             trip_id=workflow.trip_id,
             idempotency_key=idempotency_key,
             graph=dict(workflow.graph),
+            extra=extra_of(workflow, terms),
         )
 
-    def _course(self, job_id: str, workflow: Workflow, timeout: float | None) -> Course:
-        limits: DeadlineSettings = self._environment.deadlines
-        total = limits.total_s if timeout is None else timeout
-        return Course(
-            job_id,
-            workflow,
+    def _terms(
+        self,
+        *,
+        timeout: float | None,
+        queue_timeout: float | None,
+        silence_timeout: float | None,
+        allow_partial: bool,
+        previews: bool,
+    ) -> Terms:
+        limits = self._environment.deadlines
+        total = _seconds("timeout", timeout, limits.total_s)
+        return Terms(
             total_s=total,
-            queue_s=min(limits.queue_s, total),
-            silence_s=limits.silence_s,
-            clock=self._clock,
+            queue_s=min(
+                _seconds("queue_timeout", queue_timeout, limits.queue_s), total
+            ),
+            silence_s=_seconds("silence_timeout", silence_timeout, limits.silence_s),
+            allow_partial=allow_partial,
+            previews=previews,
         )
 
-    # -- sending and following
 
-    def _send(self, wired: Wired, course: Course, options: Options) -> Job:
-        placement = Placement(
-            course, wired.router, wired.journal, environment=self._name
-        )
-        course.when_ended(placement.settle, give_up=placement.give_up)
-        job = Job(
-            course,
-            environment=self._name,
-            instance=placement.instance,
-            result=placement.result,
-            cancel=placement.cancel,
-            clock=self._clock,
-        )
-        with self._lock:
-            self._jobs[job.id] = job
-            self._courses.append(course)
-        dispatcher = Dispatcher(
-            wired.router, wired.journal, environment=self._name, clock=self._clock
-        )
-        try:
-            placement.put(dispatcher.send(course, options))
-        except ComfyClientError as error:
-            course.rejected(error)
-            raise error.attach(job_id=course.job_id) from error.__cause__
-        return job
+def _seconds(name: str, given: float | None, usual: float) -> float:
+    if given is None:
+        return usual
+    if not 0 < given < float("inf"):
+        raise UsageError(f"{name} takes seconds above 0, got {given!r}")
+    return given
 
 
 def _seed_of(idempotency_key: str) -> int:

@@ -25,6 +25,7 @@ from .events import (
     Preview,
     Progress,
     Queued,
+    Resubmitted,
     Started,
 )
 from .progress import ProgressMeter
@@ -69,6 +70,7 @@ class Course:
         queue_s: float,
         silence_s: float,
         clock: Clock = SYSTEM_CLOCK,
+        created_at: datetime | None = None,
     ) -> None:
         self.job_id = job_id
         self.workflow = workflow
@@ -85,21 +87,12 @@ class Course:
         self._preview: int | None = None
         self._shown: set[str] = set()
         self._wakers: list[Callable[[], None]] = []
-        self._settling: Callable[[Verdict], None] | None = None
-        self._giving_up: Callable[[], None] | None = None
         self.status = JobStatus.INTENDED
         self.position: int | None = None
         self.cancel_asked = False
         self._abandoned = False
         self.verdict: Verdict | None = None
-        self.created_at: datetime = clock.now()
-
-    def when_ended(
-        self, settle: Callable[[Verdict], None], *, give_up: Callable[[], None]
-    ) -> None:
-        """Call these once: before the end is told, and when the time is over."""
-        self._settling = settle
-        self._giving_up = give_up
+        self.created_at = clock.now() if created_at is None else created_at
 
     # -- what a transport tells
 
@@ -128,43 +121,57 @@ class Course:
             self._condition.notify_all()
         self._wake()
 
+    def restarted(self, event: Resubmitted) -> None:
+        """Take in that it is sent again: it waits for a server anew."""
+        with self._condition:
+            if self.status.final:
+                return
+            self.status = JobStatus.INTENDED
+            self.position = None
+            self._novelty = Novelty()
+            self._meter.restart()
+            self._shown.clear()
+            self._queue = Deadline(self._queue.seconds, clock=self._clock)
+            self._silence = Deadline(self._silence_s, clock=self._clock)
+            self._append(event)
+            self._condition.notify_all()
+        self._wake()
+
     def ended(self, verdict: Verdict) -> None:
         """Take the end in: outputs not shown yet are shown, then it is finished."""
-        if self.status.final:
-            return
-        verdict = self._as_asked(verdict)
+        verdict = self.as_asked(verdict)
         if verdict.error is not None:
             verdict.error.attach(job_id=self.job_id)
-        try:
-            if self._settling is not None:
-                self._settling(verdict)
-        finally:
+        with self._condition:
+            if self.status.final:
+                return
             self._finish(verdict)
+            self._condition.notify_all()
         self._wake()
 
     def _finish(self, verdict: Verdict) -> None:
-        with self._condition:
-            for node_id, output in verdict.outputs.items():
-                if node_id not in self._shown:
-                    self._append(output)
-            finished = Finished(verdict.error)
-            progress = self._meter.apply(finished)
-            if progress is not None:
-                self._append(progress)
-            self.verdict = verdict
-            self.status = _final_status(verdict.error)
-            self._append(finished)
-            self._condition.notify_all()
+        for node_id, output in verdict.outputs.items():
+            if node_id not in self._shown:
+                self._append(output)
+        finished = Finished(verdict.error)
+        progress = self._meter.apply(finished)
+        if progress is not None:
+            self._append(progress)
+        self.verdict = verdict
+        self.status = _final_status(verdict.error)
+        self._append(finished)
 
     def overdue(self, trouble: ComfyClientError | None) -> None:
         """End it: its time is over."""
+        self.ended(Verdict(self.overdue_error(trouble)))
+
+    def overdue_error(self, trouble: ComfyClientError | None) -> JobTimeoutError:
+        """That its time is over, what it was doing, and why nobody could be asked."""
         error = self.timeout_error(self.deadline)
         if trouble is not None:
             error.message += f"; the server could not be asked: {trouble.message}"
             error.__cause__ = trouble
-        self.ended(Verdict(error))
-        if self._giving_up is not None:
-            self._giving_up()
+        return error
 
     def abandon(self) -> None:
         """Nothing more will be told: whoever waits is woken with a ClosedError."""
@@ -173,11 +180,7 @@ class Course:
             self._condition.notify_all()
         self._wake()
 
-    def rejected(self, error: ComfyClientError) -> None:
-        """End it: no server took it."""
-        self.ended(Verdict(error))
-
-    def _as_asked(self, verdict: Verdict) -> Verdict:
+    def as_asked(self, verdict: Verdict) -> Verdict:
         """A job that we cancelled was cancelled, whichever way the server shows it."""
         error = verdict.error
         if self.cancel_asked and isinstance(error, JobInterruptedError | JobLostError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +19,21 @@ from tenacity import (
 from tenacity.wait import wait_random_exponential
 
 from .course import Course
-from .errors import BusyError, ComfyClientError, Retry, TransportError, UnreachableError
+from .errors import (
+    BadAnswerError,
+    BusyError,
+    ClosedError,
+    ComfyClientError,
+    JobCancelledError,
+    LedgerError,
+    Retry,
+    ServerFaultError,
+    UnreachableError,
+)
 from .ledger_records import Journal
 from .router import Router
 from .timing import SYSTEM_CLOCK, Clock, Deadline
-from .transports.base import Attempt, Ticket, Transport
+from .transports.base import Attempt, Follower, Ticket, Transport
 
 _log = logging.getLogger("comfyclient.dispatch")
 
@@ -31,6 +42,8 @@ ROUNDS_UNREACHABLE = 3
 ROUNDS_BUSY = 50
 """Times that busy instances are asked again; the queue's time ends it before."""
 PAUSES = wait_random_exponential(multiplier=0.3, max=20)
+_PASSING = (BusyError, UnreachableError)
+_PASSING_BEHIND_A_RESTART = (*_PASSING, BadAnswerError, ServerFaultError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,10 @@ class Options:
 
     allow_partial: bool = False
     previews: bool = False
+    patient: bool = False
+    """Nobody waits for it to be taken: it may be tried until its time is over."""
+    last: Transport | None = None
+    """The instance to try last: the job came to nothing there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +82,65 @@ class Dispatcher:
         self._environment = environment
         self._clock = clock
         self._pause = threading.Condition()
+        self._closed = False
 
-    def send(self, course: Course, options: Options) -> Placed:
+    def send(self, course: Course, options: Options, *, follower: Follower) -> Placed:
         """Send a job; the instance that took it and its receipt.
 
         Raises:
             ComfyClientError: nobody took it; the last reason.
+            JobCancelledError: it was cancelled before anybody took it.
         """
+        passing = _PASSING_BEHIND_A_RESTART if options.patient else _PASSING
         rounds = Retrying(
-            retry=retry_if_exception_type((BusyError, UnreachableError)),
+            retry=retry_if_exception_type(passing),
             wait=self._pause_before,
-            stop=lambda state: _enough(state, course.deadline),
-            sleep=self._sleep,
+            stop=lambda state: _enough(state, course.deadline, options),
+            sleep=lambda seconds: self.pause(course, seconds),
             reraise=True,
         )
-        return rounds(self._round, course, options)
+        return rounds(self._round, course, options, follower)
 
-    def _round(self, course: Course, options: Options) -> Placed:
+    def pause(self, course: Course, seconds: float) -> None:
+        """Wait before a job is tried again.
+
+        Raises:
+            JobCancelledError: it was cancelled meanwhile.
+            ClosedError: the client was closed meanwhile.
+        """
+        end = self._clock.monotonic() + seconds
+        with self._pause:
+            while (left := end - self._clock.monotonic()) > 0:
+                self._check(course)
+                self._clock.wait(self._pause, left)
+
+    def wake(self) -> None:
+        """Have every pause look again whether its job is still wanted."""
+        with self._pause:
+            self._pause.notify_all()
+
+    def close(self) -> None:
+        """End every pause; nothing is sent any more."""
+        self._closed = True
+        self.wake()
+
+    def _check(self, course: Course) -> None:
+        if self._closed:
+            raise ClosedError(
+                "the client was closed before the job was sent", job_id=course.job_id
+            )
+        if course.cancel_asked:
+            raise JobCancelledError(
+                "the job was cancelled before it was sent", job_id=course.job_id
+            )
+
+    def _round(self, course: Course, options: Options, follower: Follower) -> Placed:
         """Try each instance once, the best first."""
         refusal: ComfyClientError | None = None
-        for transport in self._router.in_order():
+        for transport in self._router.in_order(last=options.last):
+            self._check(course)
             try:
-                return self._try(transport, course, options)
+                return self._try(transport, course, options, follower)
             except ComfyClientError as error:
                 error.attach(job_id=course.job_id, instance=transport.name)
                 if error.retry is not Retry.ELSEWHERE:
@@ -98,7 +152,13 @@ class Dispatcher:
         assert refusal is not None, "an environment has at least one instance"
         raise refusal
 
-    def _try(self, transport: Transport, course: Course, options: Options) -> Placed:
+    def _try(
+        self,
+        transport: Transport,
+        course: Course,
+        options: Options,
+        follower: Follower,
+    ) -> Placed:
         with self._router.trying(transport):
             workflow = course.workflow
             names = {
@@ -112,10 +172,16 @@ class Dispatcher:
                 allow_partial=options.allow_partial,
                 previews=options.previews,
             )
-            ticket = self._submit(transport, course, attempt)
+            ticket = self._submit(transport, course, attempt, follower)
         return Placed(transport, ticket)
 
-    def _submit(self, transport: Transport, course: Course, attempt: Attempt) -> Ticket:
+    def _submit(
+        self,
+        transport: Transport,
+        course: Course,
+        attempt: Attempt,
+        follower: Follower,
+    ) -> Ticket:
         job_id, attempt_id = course.job_id, attempt.attempt_id
         self._journal.attempt(
             job_id,
@@ -124,18 +190,29 @@ class Dispatcher:
             client_id=transport.client_id,
         )
         try:
-            ticket = transport.submit(attempt, course, deadline=course.deadline)
-        except TransportError as error:
+            ticket = transport.submit(attempt, follower, deadline=course.deadline)
+        except ComfyClientError as error:
             if error.retry is Retry.ELSEWHERE:
                 self._journal.attempt_ended(job_id, attempt_id=attempt_id, error=error)
             raise
-        self._journal.accepted(
-            job_id,
-            attempt_id=attempt_id,
-            prompt_id=ticket.prompt_id,
-            number=ticket.number,
-        )
+        self.accepted(job_id, ticket)
         return ticket
+
+    def accepted(self, job_id: str, ticket: Ticket) -> None:
+        """Write down that a server has the job.
+
+        Where that fails the job goes on: its attempt stays open in the ledger, and
+        whoever resumes it asks the server for it before anything is sent again.
+        """
+        try:
+            self._journal.accepted(
+                job_id,
+                attempt_id=ticket.attempt_id,
+                prompt_id=ticket.prompt_id,
+                number=ticket.number,
+            )
+        except LedgerError as error:
+            _log.error("job %s: not recorded as accepted: %s", job_id, error.message)
 
     def _provenance(
         self, course: Course, transport: Transport
@@ -153,25 +230,21 @@ class Dispatcher:
         }
 
     def _pause_before(self, state: RetryCallState) -> float:
-        """As long as the server asked for, or a random, growing while."""
+        """As long as the server asked for (others heard it too), or a growing while."""
         error = None if state.outcome is None else state.outcome.exception()
         asked = error.retry_after if isinstance(error, BusyError) else None
-        return PAUSES(state) if asked is None else asked
-
-    def _sleep(self, seconds: float) -> None:
-        end = self._clock.monotonic() + seconds
-        with self._pause:
-            while (left := end - self._clock.monotonic()) > 0:
-                self._clock.wait(self._pause, left)
+        return PAUSES(state) if asked is None else asked * random.uniform(1.0, 1.1)
 
 
-def _enough(state: RetryCallState, deadline: Deadline) -> bool:
+def _enough(state: RetryCallState, deadline: Deadline, options: Options) -> bool:
     """Whether another round would be in vain, or come too late."""
+    if state.upcoming_sleep > deadline.remaining():
+        return True
+    if options.patient:
+        return deadline.passed()
     error = None if state.outcome is None else state.outcome.exception()
     rounds = ROUNDS_BUSY if isinstance(error, BusyError) else ROUNDS_UNREACHABLE
-    return stop_after_attempt(rounds)(state) or state.upcoming_sleep > (
-        deadline.remaining()
-    )
+    return stop_after_attempt(rounds)(state)
 
 
 def _more_telling(

@@ -70,13 +70,13 @@ class Output:
         opener: Opener,
         *,
         name: str | None = None,
-        on_saved: Callable[[Output], None] | None = None,
+        on_home: Callable[[Output], None] | None = None,
     ) -> None:
         self.ref = ref
         self.name = name
         """The manifest's name for it, such as `postcard`."""
         self._open = opener
-        self._on_saved = on_saved
+        self._on_home = on_home
         self.saved: SavedFile | None = None
         """What the last `save` wrote."""
 
@@ -114,8 +114,7 @@ class Output:
             self.saved = self._save(path, Deadline(timeout), overwrite=overwrite)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        if self._on_saved is not None:
-            self._on_saved(self)
+        self._came_home()
         return self.saved.path
 
     def read(self, *, timeout: float = 300, limit: int = 1 << 28) -> bytes:
@@ -133,7 +132,12 @@ class Output:
                         f"{self.ref.filename} is larger than {limit} bytes",
                         hint="use save(), which streams to disk, or raise limit=",
                     )
+        self._came_home()
         return bytes(body)
+
+    def _came_home(self) -> None:
+        if self._on_home is not None:
+            self._on_home(self)
 
     def _target(self, target: Path) -> Path:
         is_file = bool(target.suffix) and not target.is_dir()

@@ -83,6 +83,11 @@ class ProgressMeter:
         # the last step belongs to the server's word that it is done
         return self._tell(min(done / self._total, 0.99))
 
+    def restart(self) -> None:
+        """The graph runs from its beginning again; what was told does not fall."""
+        self._shares.clear()
+        self._current = None
+
     def _start(self, node_id: str) -> None:
         """One node runs at a time: the one before it is done (old servers are mute)."""
         if self._current is not None and self._current != node_id:

@@ -74,7 +74,7 @@ def gather(
     provenance: Provenance,
     *,
     opener: Opener,
-    on_saved: Callable[[Output], None] | None = None,
+    on_home: Callable[[Output], None] | None = None,
 ) -> Result:
     """The result of a job that succeeded; its files are fetched when saved or read.
 
@@ -94,7 +94,7 @@ def gather(
     values = {node_id: out.values for node_id, out in verdict.outputs.items()}
     return Result(
         outputs=tuple(
-            Output(ref, opener, name=name, on_saved=on_saved) for name, ref in found
+            Output(ref, opener, name=name, on_home=on_home) for name, ref in found
         ),
         values={node_id: shown for node_id, shown in values.items() if shown},
         provenance=provenance,

@@ -40,13 +40,25 @@ class Router:
         """All instances, as configured."""
         return tuple(seat.transport for seat in self._seats)
 
-    def in_order(self) -> list[Transport]:
-        """The instances, the best one first; those that are down come last."""
+    def named(self, name: str | None) -> Transport | None:
+        """The instance of this name, None where there is none (any more)."""
+        found = (seat.transport for seat in self._seats if seat.transport.name == name)
+        return next(found, None)
+
+    def in_order(self, *, last: Transport | None = None) -> list[Transport]:
+        """The instances, the best one first; those that are down come last.
+
+        Of those that are up, `last` comes last: a job came to nothing there.
+        """
         with self._lock:
             now = self._clock.monotonic()
             seats = sorted(
                 self._seats,
-                key=lambda seat: (seat.down_until > now, seat.load / seat.weight),
+                key=lambda seat: (
+                    seat.down_until > now,
+                    seat.transport is last,
+                    seat.load / seat.weight,
+                ),
             )
         return [seat.transport for seat in seats]
 
@@ -71,10 +83,10 @@ class Router:
             seat = self._seat(transport)
             seat.load = max(0, seat.load - 1)
 
-    def down(self, transport: Transport) -> None:
-        """The instance did not answer: ask it last for a while."""
+    def down(self, transport: Transport, *, seconds: float = DOWN_FOR) -> None:
+        """The instance did not answer, or does no work: ask it last for a while."""
         with self._lock:
-            self._seat(transport).down_until = self._clock.monotonic() + DOWN_FOR
+            self._seat(transport).down_until = self._clock.monotonic() + seconds
 
     def _seat(self, transport: Transport) -> _Seat:
         return next(seat for seat in self._seats if seat.transport is transport)

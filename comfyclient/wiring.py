@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,21 +18,28 @@ from .config import (
     default_ledger,
     read_token,
 )
+from .dispatch import Dispatcher
+from .errands import Errands
 from .errors import ConfigError, MissingExtraError
-from .ledger_records import Journal
+from .ledger_records import Journal, redacted
+from .pursuit import Desk
 from .registry import Registry
+from .roster import Roster
 from .router import Router
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
 from .transports.endpoint import Endpoint, Tls
 
+ERRANDS_AT_ONCE = 8
+"""Jobs that are sent, or asked for, at a time behind the callers' backs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wired:
     """The parts of one environment, and how to take them down again."""
 
-    router: Router
+    roster: Roster
     journal: Journal
     registry: Registry
     stack: ExitStack
@@ -49,11 +58,29 @@ def wire(
     """
     _refuse_unsupported(name, settings)
     with ExitStack() as stack:
-        journal = _journal(name, settings, clock)
+        journal = open_ledger(name, settings, clock=clock)
         stack.callback(journal.close)
-        instances = _instances(name, settings, stack, clock)
+        # taken down from the last one up: what waits in errands ends with the
+        # connections, and can still write that down
+        errands = Errands("errands", workers=ERRANDS_AT_ONCE, clock=clock)
+        keeper = Errands("keeper", clock=clock)
+        stack.callback(keeper.close)
+        stack.callback(errands.close)
+        router = Router(_instances(name, settings, stack, clock), clock=clock)
+        dispatcher = Dispatcher(router, journal, environment=name, clock=clock)
+        stack.callback(dispatcher.close)
+        desk = Desk(
+            environment=name,
+            router=router,
+            journal=journal,
+            dispatcher=dispatcher,
+            policies=settings.policies,
+            errands=errands,
+            keeper=keeper,
+            clock=clock,
+        )
         return Wired(
-            router=Router(instances, clock=clock),
+            roster=Roster(desk),
             journal=journal,
             registry=Registry(),
             stack=stack.pop_all(),
@@ -75,13 +102,29 @@ def _refuse_unsupported(name: str, settings: EnvironmentSettings) -> None:
         )
 
 
-def _journal(name: str, settings: EnvironmentSettings, clock: Clock) -> Journal:
+def open_ledger(
+    name: str, settings: EnvironmentSettings, *, clock: Clock = SYSTEM_CLOCK
+) -> Journal:
+    """The ledger of an environment, without anything else of it.
+
+    Raises:
+        LedgerError: it cannot be opened.
+        ConfigError: a token that must never be written down cannot be read.
+    """
     from .ledger import Ledger  # SQLAlchemy takes longer to import than all the rest
 
     url = settings.ledger if settings.ledger is not None else default_ledger(name)
-    ledger = Ledger(url, clock=clock)
+    tokens = [token for one in settings.instances if (token := read_token(one))]
+    ledger = Ledger(url, clock=clock, redact=partial(_without, tokens))
     ledger.open()
     return ledger
+
+
+def _without(tokens: Sequence[str], text: str) -> str:
+    """The text without these tokens, and without what looks like a secret."""
+    for token in tokens:
+        text = text.replace(token, "…")
+    return redacted(text)
 
 
 def _instances(
@@ -93,7 +136,9 @@ def _instances(
         configured = (InstanceSettings(name=f"{name}-engine", url=url),)
     instances: list[tuple[Transport, float]] = []
     for instance in configured:
-        transport = ComfyUITransport(_endpoint(instance), clock=clock)
+        transport = ComfyUITransport(
+            _endpoint(instance), clock=clock, grace_s=settings.deadlines.grace_s
+        )
         stack.callback(transport.close)
         instances.append((transport, instance.weight))
     return instances

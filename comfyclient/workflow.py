@@ -41,7 +41,8 @@ class InputFile:
     """As it stands in the graph, relative to the input folder."""
     sha256: str
     size: int
-    source: Path | bytes = field(repr=False)
+    source: Path | bytes | None = field(repr=False)
+    """None where it is not at hand any more, as in a job of an earlier process."""
 
     @property
     def subfolder(self) -> str:
@@ -59,6 +60,11 @@ class InputFile:
         Raises:
             WorkflowError: the file cannot be read (any more).
         """
+        if self.source is None:
+            raise WorkflowError(
+                f"the content of the input file {self.name} was not kept",
+                hint="submit the job again as a new one, or give files by their path",
+            )
         if isinstance(self.source, bytes):
             return io.BytesIO(self.source)
         try:

@@ -23,6 +23,7 @@ from comfyclient.events import (
     NodeStarted,
     Preview,
     Queued,
+    Resubmitted,
     Started,
 )
 from comfyclient.outputs import OutputRef
@@ -102,25 +103,28 @@ def test_the_end_comes_once(course: Course) -> None:
     assert log_of(course)[-1] == Finished(None)
 
 
-def test_the_end_is_settled_before_it_is_told(course: Course) -> None:
-    """Whoever waits wakes up after the end was written down."""
-    seen: list[object] = []
-    course.when_ended(lambda verdict: seen.append(course.status), give_up=lambda: None)
-    course.heard(Queued())
+def test_sent_again_it_waits_anew(course: Course, clock: FakeClock) -> None:
+    """A job that is sent again is queued anew, hears the same nodes again, and its
+    progress does not fall."""
+    for event in (Queued(3), Started(), NodeStarted("1"), NodeStarted("2")):
+        course.heard(event)
+    before = course.progress
+    clock.advance(45)
+    course.restarted(Resubmitted(2, JobLostError("x")))
+    assert (course.status, course.position) == (JobStatus.INTENDED, None)
+    assert course.deadline.remaining() == 50  # the queue's time, anew
+    course.heard(Queued(0))
+    course.heard(NodeStarted("1"))
+    assert log_of(course).count(NodeStarted("1")) == 2
+    assert course.progress >= before > 0
+
+
+def test_after_its_end_it_is_not_sent_again(course: Course) -> None:
+    """A job that has ended stays so."""
     course.ended(Verdict(None))
-    assert seen == [JobStatus.QUEUED]
-
-
-def test_an_end_that_cannot_be_written_down_is_told(course: Course) -> None:
-    """A failure to record the end is raised, but leaves nobody waiting."""
-
-    def settle(verdict: Verdict) -> None:
-        raise ZeroDivisionError
-
-    course.when_ended(settle, give_up=lambda: None)
-    with pytest.raises(ZeroDivisionError):
-        course.ended(Verdict(None))
-    assert course.await_end(Deadline(0)).error is None
+    course.restarted(Resubmitted(2, JobLostError("x")))
+    assert course.status is JobStatus.SUCCEEDED
+    assert log_of(course)[-1] == Finished(None)
 
 
 def test_outputs_that_no_frame_told_are_told(course: Course) -> None:
@@ -228,15 +232,6 @@ class TestDeadlines:
         assert "running node 2 (Save it)" in error.message
         assert "connection refused" in error.message
         assert error.__cause__ is trouble
-
-    def test_giving_up_comes_after_the_end(self, course) -> None:
-        """Who waits is told first; telling the server may take a while."""
-        seen: list[object] = []
-        course.when_ended(
-            lambda verdict: None, give_up=lambda: seen.append(course.status)
-        )
-        course.overdue(None)
-        assert seen == [JobStatus.FAILED]
 
     def test_a_wait_of_the_callers(self, course, clock) -> None:
         """A caller's own wait ends without ending the job."""

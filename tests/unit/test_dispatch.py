@@ -13,6 +13,8 @@ from comfyclient.errors import (
     AccessDeniedError,
     BadAnswerError,
     BusyError,
+    ClosedError,
+    JobCancelledError,
     LedgerError,
     MissingNodeError,
     OutOfMemoryError,
@@ -34,6 +36,7 @@ class Journal:
     def __init__(self) -> None:
         self.steps: list[tuple[str, ...]] = []
         self.broken = False
+        self.full = False
 
     def attempt(self, job_id, *, attempt_id, instance, client_id) -> None:
         """Before it is sent."""
@@ -43,6 +46,8 @@ class Journal:
 
     def accepted(self, job_id, *, attempt_id, prompt_id, number) -> None:
         """It was taken."""
+        if self.full:
+            raise LedgerError("disk full")
         self.steps.append(("accepted", prompt_id))
 
     def attempt_ended(self, job_id, *, attempt_id, error) -> None:
@@ -84,7 +89,13 @@ def journal() -> Journal:
     return Journal()
 
 
-def send(journal: Journal, *stubs: Stub, workflow: Workflow | None = None, **limits):
+def send(
+    journal: Journal,
+    *stubs: Stub,
+    workflow: Workflow | None = None,
+    options: Options | None = None,
+    **limits,
+):
     """Send a job, with time passing quickly."""
     clock = FakeClock()
     workflow = Workflow.from_graph(GRAPH) if workflow is None else workflow
@@ -93,7 +104,8 @@ def send(journal: Journal, *stubs: Stub, workflow: Workflow | None = None, **lim
     router = Router([(stub, 1.0) for stub in stubs], clock=clock)
     dispatcher = Dispatcher(router, journal, environment="e", clock=clock)
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(dispatcher.send, course, Options())
+        options = Options() if options is None else options
+        sending = pool.submit(dispatcher.send, course, options, follower=course)
         while not sending.done():
             clock.advance(1)
             threading.Event().wait(0.001)
@@ -172,6 +184,72 @@ def test_busy_is_asked_until_the_time_is_over(journal: Journal) -> None:
     with pytest.raises(BusyError):
         send(journal, stub, queue_s=45)
     assert 3 <= len(stub.attempts) <= 5
+
+
+@pytest.mark.parametrize(
+    "error", [UnreachableError("x"), ServerFaultError("x"), BadAnswerError("x")]
+)
+def test_a_patient_sender_goes_on(journal: Journal, error) -> None:
+    """What nobody waits for is tried until its time is over: servers come back."""
+    stub = Stub("a", journal, *[error] * 8, OK)
+    placed, _ = send(journal, stub, options=Options(patient=True))
+    assert placed.transport is stub
+    with pytest.raises(type(error)):
+        send(journal, Stub("a", journal, error), options=Options(patient=True))
+
+
+def test_where_it_came_to_nothing_is_tried_last(journal: Journal) -> None:
+    """Another instance is asked first; with no other, the same one again."""
+    first, second = Stub("a", journal, OK), Stub("b", journal, OK)
+    placed, _ = send(journal, first, second, options=Options(last=first))
+    assert placed.transport is second
+    placed, _ = send(journal, first, options=Options(last=first))
+    assert placed.transport is first
+
+
+def test_what_was_taken_is_taken(journal: Journal, caplog) -> None:
+    """A ledger that fails after the server took the job does not have it sent twice."""
+    journal.full = True
+    stub = Stub("a", journal, OK)
+    placed, _ = send(journal, stub)
+    assert placed.transport is stub
+    assert "disk full" in caplog.text
+
+
+class TestPausing:
+    """Between two tries, a job may be cancelled or its client closed."""
+
+    @pytest.fixture
+    def sending(self, journal: Journal):
+        """A job that waits for a busy server, as a future."""
+        clock = FakeClock()
+        workflow = Workflow.from_graph(GRAPH)
+        course = Course(
+            "j", workflow, clock=clock, total_s=300, queue_s=300, silence_s=100
+        )
+        stub = Stub("a", journal, BusyError("x", retry_after=100), OK)
+        router = Router([(stub, 1.0)], clock=clock)
+        dispatcher = Dispatcher(router, journal, environment="e", clock=clock)
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(dispatcher.send, course, Options(), follower=course)
+            clock.await_sleepers(1)
+            yield course, dispatcher, future
+        assert len(stub.attempts) == 1
+
+    def test_cancelled(self, sending) -> None:
+        """A cancelled job is not sent."""
+        course, dispatcher, future = sending
+        course.cancel_asked = True
+        dispatcher.wake()
+        with pytest.raises(JobCancelledError):
+            future.result(5)
+
+    def test_closed(self, sending) -> None:
+        """A closed client sends nothing more."""
+        _, dispatcher, future = sending
+        dispatcher.close()
+        with pytest.raises(ClosedError):
+            future.result(5)
 
 
 def test_busy_then_taken(journal: Journal) -> None:

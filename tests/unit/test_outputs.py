@@ -125,7 +125,7 @@ def test_a_target_that_cannot_be_written(tmp_path: Path) -> None:
 def test_what_was_saved_is_told(tmp_path: Path) -> None:
     """The callback gets the output once its file is whole."""
     told: list[Output] = []
-    output = output_of(Pieces(b"abc"), on_saved=told.append)
+    output = output_of(Pieces(b"abc"), on_home=told.append)
     output.save(tmp_path)
     assert told == [output]
     assert output.saved.bytes == 3

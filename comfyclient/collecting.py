@@ -1,0 +1,99 @@
+"""Makes a job's result, and writes down when all of its outputs have come home."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .course import Course
+from .errors import ClosedError, LeaseError, LedgerError
+from .ledger_records import Journal
+from .outputs import Opener, Output, SavedFile
+from .result import Provenance, Result, gather
+from .transports.base import Verdict
+
+_log = logging.getLogger("comfyclient.collecting")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a job's outputs are."""
+
+    instance: str
+    prompt_id: str
+    open: Opener
+
+
+class Collection:
+    """The outputs of one job that succeeded, until all were saved or read."""
+
+    def __init__(
+        self,
+        course: Course,
+        journal: Journal,
+        *,
+        environment: str,
+        origin: Callable[[], Origin],
+    ) -> None:
+        self._course = course
+        self._journal = journal
+        self._environment = environment
+        self._origin = origin
+        self._lock = threading.Lock()
+        self._missing: set[int] = set()
+        self._files: dict[int, SavedFile] = {}
+
+    def result(self, verdict: Verdict) -> Result:
+        """The job's result; with no output to bring home, it is collected already.
+
+        Raises:
+            OutputMissingError: an output that the manifest requires is not there.
+        """
+        origin = self._origin()
+        result = gather(
+            verdict,
+            self._course.workflow,
+            self._provenance(verdict, origin),
+            opener=origin.open,
+            on_home=self._home,
+        )
+        self._missing = {id(output) for output in result.outputs}
+        if not result.outputs:
+            self._record()
+        return result
+
+    def _provenance(self, verdict: Verdict, origin: Origin) -> Provenance:
+        workflow = self._course.workflow
+        return Provenance(
+            job_id=self._course.job_id,
+            environment=self._environment,
+            instance=origin.instance,
+            template=workflow.template,
+            digest=workflow.digest,
+            seed=workflow.seed,
+            prompt_id=origin.prompt_id,
+            submitted_at=self._course.created_at,
+            started_at=verdict.started_at,
+            ended_at=verdict.ended_at,
+            cached_nodes=verdict.cached_nodes,
+        )
+
+    def _home(self, output: Output) -> None:
+        with self._lock:
+            self._missing.discard(id(output))
+            if output.saved is not None:
+                self._files[id(output)] = output.saved
+            complete, files = not self._missing, list(self._files.values())
+        if complete:
+            self._record(files)
+
+    def _record(self, files: list[SavedFile] | None = None) -> None:
+        job_id = self._course.job_id
+        try:
+            self._journal.collected(job_id, [] if files is None else files)
+        except (LeaseError, ClosedError) as error:
+            _log.info("job %s: its files were not recorded: %s", job_id, error.message)
+        except LedgerError as error:
+            _log.error("job %s: its files were not recorded: %s", job_id, error.message)

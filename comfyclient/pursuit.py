@@ -1,0 +1,365 @@
+"""Takes one job to its end, over as many attempts as the policies allow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from .attempt import Attempt
+from .budget import Budget
+from .config import PolicySettings
+from .course import Course, JobStatus
+from .dispatch import Dispatcher, Options, Placed
+from .errands import Errands
+from .errors import (
+    BadAnswerError,
+    BusyError,
+    ClosedError,
+    ComfyClientError,
+    DeadWorkerError,
+    JobError,
+    LedgerError,
+    OutOfMemoryError,
+    Retry,
+    ServerFaultError,
+    TransportError,
+    UnclearAnswerError,
+    UnreachableError,
+)
+from .events import Event, Resubmitted
+from .ledger_records import AttemptRow, JobRow, JobState, Journal
+from .router import Router
+from .settling import settle
+from .timing import SYSTEM_CLOCK, Clock, Deadline
+from .transports.base import Ticket, Transport, Verdict
+
+_log = logging.getLogger("comfyclient.pursuit")
+
+PARTING_S = 5.0
+"""Seconds to tell a server that a job's time is over, or to free its memory."""
+DEAD_FOR_S = 300.0
+"""Seconds that an instance whose worker died is asked last."""
+RUNNING_NOTED_AFTER_S = 0.5
+"""Seconds that a job runs before the ledger is told: most have ended by then."""
+BETWEEN_LOOKS_S = 5.0
+"""Seconds between looks for an attempt that its server cannot be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the jobs of one environment share."""
+
+    environment: str
+    router: Router
+    journal: Journal
+    dispatcher: Dispatcher
+    policies: PolicySettings
+    errands: Errands
+    """For what waits for servers."""
+    keeper: Errands
+    """For short steps in the ledger: they must not wait behind a server."""
+    clock: Clock = SYSTEM_CLOCK
+
+
+class Pursuit:
+    """One job on its way: sent, followed, sent again where policies allow, settled.
+
+    What may take long is done in errands; whatever happens there, the job ends.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        desk: Desk,
+        options: Options,
+        *,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._course = course
+        self._desk = desk
+        self._options = options
+        self._on_end = on_end
+        self._budget = Budget(desk.policies)
+        self._condition = threading.Condition()
+        self._ended = False
+        self._seated: Transport | None = None
+        self._running_noted = False
+        self._attempts = 0
+        self._present: Attempt | None = None
+
+    @property
+    def placed(self) -> Placed | None:
+        """Where the job is; None while no server is known to have it."""
+        present = self._present
+        return None if present is None else present.placed
+
+    def submit(self) -> None:
+        """Send the job for the first time, while the caller waits.
+
+        Raises:
+            ComfyClientError: nobody took it; the job has ended with that, or stays
+                open in the ledger where a server may have it.
+        """
+        try:
+            self._send(self._options)
+        except ComfyClientError as error:
+            self._finish(Verdict(error))
+            raise error.attach(job_id=self._id) from error.__cause__
+
+    def adopt(self, row: JobRow) -> None:
+        """Go on with a job of the ledger that belongs to us now."""
+        self._attempts = len(row.attempts)
+        last = row.attempt
+        if row.state in {JobState.ACCEPTED, JobState.RUNNING} and last is not None:
+            self._go_on_in_background(partial(self._follow, last))
+        else:
+            self._go_on_in_background(self._go_on)
+
+    def cancel(self, deadline: Deadline) -> None:
+        """Ask the server to drop or stop the job; one not yet sent is not sent."""
+        self._desk.dispatcher.wake()
+        placed = self._await_placed(deadline)
+        if placed is not None:
+            placed.transport.cancel(placed.ticket, deadline=deadline)
+
+    # -- what attempts tell; an earlier one may still speak, and is not heard
+
+    def attempt_heard(self, attempt: Attempt, event: Event) -> None:
+        """Something happened; that it runs is written down, unless it ends at once."""
+        if attempt is not self._present:
+            return
+        self._course.heard(event)
+        if self._running_noted or self._course.status is not JobStatus.RUNNING:
+            return
+        self._running_noted = True
+        note = partial(self._note_running, self._attempts)
+        self._desk.keeper.do(note, after=RUNNING_NOTED_AFTER_S)
+
+    def attempt_ended(self, attempt: Attempt, verdict: Verdict) -> None:
+        """The present attempt ended: so does the job, unless it is sent again."""
+        with self._condition:
+            if attempt is not self._present:
+                return
+            error = verdict.error
+            again = not self._course.cancel_asked and self._budget.spend(error)
+            if again:
+                self._present = None
+        if error is None or not again:
+            self._finish(verdict)
+            return
+        self._release()
+        self._go_on_in_background(partial(self._again, attempt, error))
+
+    def attempt_overdue(
+        self, attempt: Attempt, trouble: ComfyClientError | None
+    ) -> None:
+        """The job's time is over while the present attempt is followed."""
+        if attempt is not self._present:
+            return
+        self._finish(Verdict(self._course.overdue_error(trouble)))
+        placed = attempt.placed
+        if placed is not None and self._desk.policies.on_timeout == "cancel":
+            self._desk.errands.do(partial(self._stop, placed))
+
+    # -- sending and following
+
+    def _send(self, options: Options) -> None:
+        attempt = Attempt(self, job_deadline=lambda: self._course.deadline)
+        self._present = attempt
+        self._attempts += 1
+        self._running_noted = False
+        placed = self._desk.dispatcher.send(self._course, options, follower=attempt)
+        self._put(attempt, placed)
+
+    def _put(self, attempt: Attempt, placed: Placed) -> None:
+        with self._condition:
+            self._seated = placed.transport
+        attempt.put(placed)
+        with self._condition:
+            self._condition.notify_all()
+
+    def _again(self, attempt: Attempt, reason: ComfyClientError) -> None:
+        """Send the job once more, rather not where the attempt came to nothing."""
+        placed = attempt.placed
+        assert placed is not None, "an attempt ends after a server took it"
+        reason.attach(job_id=self._id, instance=placed.transport.name)
+        self._desk.journal.attempt_ended(
+            self._id, attempt_id=placed.ticket.attempt_id, error=reason
+        )
+        self._course.restarted(Resubmitted(self._attempts + 1, reason))
+        _log.warning("job %s is sent again: %s", self._id, reason.message)
+        if isinstance(reason, DeadWorkerError):
+            self._desk.router.down(placed.transport, seconds=DEAD_FOR_S)
+        if isinstance(reason, OutOfMemoryError):
+            self._relieve(placed.transport)
+        self._go_on(last=placed.transport)
+
+    def _go_on(self, *, last: Transport | None = None) -> None:
+        """Send the job, once it is certain that no server has it."""
+        options = Options(
+            allow_partial=self._options.allow_partial,
+            previews=self._options.previews,
+            patient=True,
+            last=last,
+        )
+        while True:
+            unclear = self._desk.journal.job(self._id).unclear
+            if unclear is not None and self._found(unclear):
+                return
+            try:
+                self._send(options)
+            except UnclearAnswerError as error:
+                _log.info("job %s: %s", self._id, error.message)
+            else:
+                return
+
+    def _found(self, row: AttemptRow) -> bool:
+        """Whether a server has an attempt whose answer was lost; then it is followed.
+
+        Raises:
+            UnclearAnswerError: nobody could be asked before the job's time was over.
+        """
+        transport = self._transport(row)
+        while True:
+            try:
+                ticket = transport.find(row.attempt_id, deadline=self._course.deadline)
+            except TransportError as error:
+                late = self._course.deadline.remaining() <= BETWEEN_LOOKS_S
+                if late or error.retry is Retry.NEVER:
+                    raise self._still_unclear(row, error) from error
+                self._desk.dispatcher.pause(self._course, BETWEEN_LOOKS_S)
+            else:
+                break
+        if ticket is None:
+            never = UnreachableError(
+                "the attempt did not arrive", instance=row.instance
+            )
+            self._desk.journal.attempt_ended(
+                self._id, attempt_id=row.attempt_id, error=never
+            )
+            return False
+        self._desk.dispatcher.accepted(self._id, ticket)
+        self._take_up(transport, ticket)
+        return True
+
+    def _follow(self, row: AttemptRow) -> None:
+        """Follow an attempt of an earlier process."""
+        assert row.prompt_id is not None, "an accepted attempt has its prompt's id"
+        ticket = Ticket(
+            instance=row.instance,
+            attempt_id=row.attempt_id,
+            prompt_id=row.prompt_id,
+            client_id=row.client_id,
+            number=row.number,
+        )
+        self._take_up(self._transport(row), ticket)
+
+    def _take_up(self, transport: Transport, ticket: Ticket) -> None:
+        attempt = Attempt(self, job_deadline=lambda: self._course.deadline)
+        self._present = attempt
+        self._desk.router.took(transport)
+        self._put(attempt, Placed(transport, ticket))
+        transport.follow(ticket, self._course.workflow, attempt)
+
+    def _transport(self, row: AttemptRow) -> Transport:
+        found = self._desk.router.named(row.instance)
+        if found is None:
+            raise UnclearAnswerError(
+                f"the job went to instance {row.instance!r}, which is not configured "
+                "any more",
+                hint="configure it again to go on with the job",
+            )
+        return found
+
+    def _still_unclear(
+        self, row: AttemptRow, error: ComfyClientError
+    ) -> UnclearAnswerError:
+        return UnclearAnswerError(
+            f"whether {row.instance} has the job could not be asked before its time "
+            f"was over: {error.message}",
+            instance=row.instance,
+            hint="resume it once that instance answers again",
+        )
+
+    def _relieve(self, transport: Transport) -> None:
+        try:
+            transport.relieve(deadline=Deadline(PARTING_S, clock=self._desk.clock))
+        except ComfyClientError as error:
+            _log.info("%s: memory not freed: %s", transport.name, error.message)
+
+    def _stop(self, placed: Placed) -> None:
+        deadline = Deadline(PARTING_S, clock=self._desk.clock)
+        try:
+            placed.transport.cancel(placed.ticket, deadline=deadline)
+        except ComfyClientError as error:
+            _log.warning("job %s may run on: %s", self._id, error.message)
+
+    def _go_on_in_background(self, step: Callable[[], None]) -> None:
+        self._desk.errands.do(partial(self._carry_out, step))
+
+    def _carry_out(self, step: Callable[[], None]) -> None:
+        """Do a step in the background; when it fails, the job ends with that."""
+        try:
+            step()
+        except (BusyError, UnreachableError, BadAnswerError, ServerFaultError) as error:
+            late = self._course.timeout_error(self._course.deadline)
+            late.message += f"; no instance took it: {error.message}"
+            late.__cause__ = error
+            self._finish(Verdict(late))
+        except ComfyClientError as error:
+            self._finish(Verdict(error))
+        except Exception as error:
+            self._finish(Verdict(JobError(f"the job could not go on: {error!r}")))
+            raise
+
+    # -- its end
+
+    @property
+    def _id(self) -> str:
+        return self._course.job_id
+
+    def _finish(self, verdict: Verdict) -> None:
+        """Write the end down before it is told; the first one counts."""
+        with self._condition:
+            if self._ended:
+                return
+            self._ended = True
+        placed = self.placed
+        if placed is not None:
+            placed.transport.forget(placed.ticket)
+        verdict = self._course.as_asked(verdict)
+        try:
+            settle(self._desk.journal, self._id, verdict, policies=self._desk.policies)
+        finally:
+            self._release()
+            self._course.ended(verdict)
+            self._on_end()
+            with self._condition:
+                self._condition.notify_all()
+
+    def _release(self) -> None:
+        """Give the instance's place back, once."""
+        with self._condition:
+            seated, self._seated = self._seated, None
+        if seated is not None:
+            self._desk.router.done(seated)
+
+    def _note_running(self, attempt: int) -> None:
+        if self._ended or attempt != self._attempts:
+            return
+        try:
+            self._desk.journal.changed(self._id, JobState.RUNNING)
+        except (LedgerError, ClosedError) as error:
+            _log.info("job %s: not recorded as running: %s", self._id, error.message)
+
+    def _await_placed(self, deadline: Deadline) -> Placed | None:
+        with self._condition:
+            while self.placed is None and not self._ended:
+                left = deadline.remaining()
+                if left <= 0:
+                    return None
+                self._desk.clock.wait(self._condition, left)
+            return self.placed

@@ -1,0 +1,63 @@
+"""Writes a job's end down in the ledger, or leaves the job open to be resumed."""
+
+from __future__ import annotations
+
+import logging
+
+from .config import PolicySettings
+from .errors import (
+    ClosedError,
+    ComfyClientError,
+    JobCancelledError,
+    JobLostError,
+    JobTimeoutError,
+    LeaseError,
+    LedgerError,
+    UnclearAnswerError,
+)
+from .ledger_records import JobState, Journal
+from .revival import told_of
+from .transports.base import Verdict
+
+_log = logging.getLogger("comfyclient.settling")
+
+
+def settle(
+    journal: Journal, job_id: str, verdict: Verdict, *, policies: PolicySettings
+) -> None:
+    """Write down how a job ended; where that fails, the end stands all the same."""
+    refs = [ref for output in verdict.outputs.values() for ref in output.refs]
+    try:
+        if stays_open(verdict.error, policies):
+            journal.release(job_id)
+            return
+        journal.changed(
+            job_id,
+            state_of(verdict.error),
+            error=verdict.error,
+            outputs=refs,
+            told=told_of(verdict),
+        )
+    except (LedgerError, ClosedError) as error:
+        # whoever resumes the job finds its end again, where its server still has it
+        _log.error("job %s: its end was not recorded: %s", job_id, error.message)
+
+
+def stays_open(error: ComfyClientError | None, policies: PolicySettings) -> bool:
+    """Whether the job is to be resumed: a server has it, or may have it."""
+    if isinstance(error, JobTimeoutError):
+        return policies.on_timeout == "leave"
+    return isinstance(error, UnclearAnswerError | ClosedError | LeaseError)
+
+
+def state_of(error: ComfyClientError | None) -> JobState:
+    """How the ledger calls an end."""
+    match error:
+        case None:
+            return JobState.SUCCEEDED
+        case JobCancelledError():
+            return JobState.CANCELLED
+        case JobLostError():
+            return JobState.LOST
+        case _:
+            return JobState.FAILED
