@@ -33,13 +33,18 @@ transports.__init__ transports.dialect transports.endpoint transports.wire
 transports.refusals transports.results
 transports.base transports.messages
 transports.failures transports.answers transports.entries
+transports.watchdog
+transports.connections transports.http_errors
 transports.session transports.http transports.listener
 transports.lookup transports.verdicts
 transports.arrival transports.following
 transports.comfyui
-progress router result course
-job dispatch
-placement
+progress router result course errands budget revival
+job dispatch collecting settling
+attempt
+pursuit
+watching
+roster
 wiring
 client
 __init__
