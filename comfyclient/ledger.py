@@ -7,7 +7,7 @@ owner, which shows by its heartbeat that it lives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,15 +15,15 @@ from types import TracebackType
 from typing import Self
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
 from .errors import ClosedError, ComfyClientError, LedgerError
 from .ledger_database import Database
 from .ledger_faults import is_clash
 from .ledger_owner import Owner
+from .ledger_reader import LedgerReader
 from .ledger_records import (
     UNSETTLED,
-    ChangeRow,
     JobIntent,
     JobRow,
     JobState,
@@ -35,15 +35,12 @@ from .ledger_rows import (
     error_column,
     files_column,
     intent_columns,
-    load_history,
-    load_jobs,
     new_job,
     outputs_column,
     told_column,
-    unpacked,
     words,
 )
-from .ledger_schema import LONG, SHORT, job, workflow
+from .ledger_schema import LONG, SHORT
 from .ledger_steps import (
     accept_attempt,
     begin_attempt,
@@ -55,30 +52,16 @@ from .ledger_steps import (
     same_job,
     set_job,
     set_state,
-    unknown,
 )
+from .ledger_unfinished import Wanted, owned, page, take
 from .outputs import OutputRef, SavedFile
 from .timing import SYSTEM_CLOCK, Clock
 
-_JOB = select(job).where(job.c.job_id == bindparam("id"))
-_BY_KEY = select(job).where(
-    job.c.environment == bindparam("environment"),
-    job.c.idempotency_key == bindparam("key"),
-)
-_UNFINISHED = (
-    select(job)
-    .where(
-        job.c.environment == bindparam("environment"),
-        job.c.state.in_([state.value for state in UNSETTLED]),
-    )
-    .order_by(job.c.seq)
-)
-_GRAPH = select(workflow.c.graph).where(workflow.c.digest == bindparam("digest"))
 _CLASHES = 3
 """How often another transaction may take a key between our look and our insert."""
 
 
-class Ledger:
+class Ledger(LedgerReader):
     """The journal in one database, shared by threads and with other processes.
 
     A `Path` is a SQLite file; a string is a SQLAlchemy URL. Whatever cannot be read or
@@ -96,8 +79,10 @@ class Ledger:
         redact: Callable[[str], str] = redacted,
         survive_power_loss: bool = False,
     ) -> None:
-        self._database = Database(
-            url, clock=clock, busy_s=busy_s, survive_power_loss=survive_power_loss
+        super().__init__(
+            Database(
+                url, clock=clock, busy_s=busy_s, survive_power_loss=survive_power_loss
+            )
         )
         self._clock = clock
         self._label = owner
@@ -138,11 +123,6 @@ class Ledger:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    @property
-    def place(self) -> str:
-        """The file, or the URL without user and password."""
-        return self._database.place
 
     @property
     def owner(self) -> str:
@@ -268,56 +248,6 @@ class Ledger:
             now = self._clock.now()
             collect_job(connection, row, files_column(files), now=now)
 
-    # What the ledger tells
-
-    def job(self, job_id: str) -> JobRow:
-        """One job.
-
-        Raises:
-            UnknownJobError: there is none of that id.
-        """
-        with self._reading() as connection:
-            return self._row(connection, job_id)
-
-    def find(self, idempotency_key: str, *, environment: str) -> JobRow | None:
-        """The job that was intended under a key."""
-        values = {"environment": environment, "key": idempotency_key}
-        with self._reading() as connection:
-            return next(iter(load_jobs(connection, _BY_KEY, values)), None)
-
-    def jobs(
-        self,
-        *,
-        environment: str | None = None,
-        states: Sequence[JobState] | None = None,
-        limit: int = 100,
-    ) -> list[JobRow]:
-        """The newest jobs, newest first."""
-        query = select(job).order_by(job.c.seq.desc()).limit(limit)
-        if environment is not None:
-            query = query.where(job.c.environment == environment)
-        if states is not None:
-            query = query.where(job.c.state.in_([state.value for state in states]))
-        with self._reading() as connection:
-            return load_jobs(connection, query)
-
-    def unfinished(self, environment: str) -> list[JobRow]:
-        """Every job with something left to do, oldest first, whoever owns it."""
-        with self._reading() as connection:
-            return load_jobs(connection, _UNFINISHED, {"environment": environment})
-
-    def history(self, job_id: str) -> list[ChangeRow]:
-        """A job's changes, oldest first."""
-        with self._reading() as connection:
-            self._row(connection, job_id)
-            return load_history(connection, job_id)
-
-    def graph(self, digest: str) -> JsonValue:
-        """The graph that was given with the digest; None where none was."""
-        with self._reading() as connection:
-            blob = connection.scalar(_GRAPH, {"digest": digest})
-            return None if blob is None else unpacked(blob)
-
     # Who works on a job
 
     def claim(self, job_id: str) -> bool:
@@ -343,6 +273,62 @@ class Ledger:
             )
         return True
 
+    def claim_unfinished(
+        self,
+        environment: str,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        states: Sequence[JobState] = UNSETTLED,
+        with_own: bool = False,
+    ) -> list[JobRow]:
+        """Take the oldest unfinished jobs that nobody works on, in one transaction.
+
+        Fewer than `limit` means that there are no more. Go on `after` the last one.
+        What this ledger owns already is left out, unless `with_own`.
+
+        Raises:
+            UnknownJobError: there is no job of the id `after`.
+        """
+        with self._owning() as connection:
+            me, now = self._me, self._clock.now()
+            owners = self._free(connection)
+            if not with_own:
+                owners.remove(me.name)
+            return take(
+                connection,
+                Wanted(environment, states, owners),
+                owner=me.name,
+                after=0 if after is None else self._seq(connection, after),
+                limit=limit,
+                now=now,
+            )
+
+    def unfinished(
+        self, environment: str, *, owned_by_others: bool = True
+    ) -> Iterator[JobRow]:
+        """Every job with something left to do, oldest first, read as they are used.
+
+        Jobs of other owners that live are left out on request.
+        """
+        before, after = -1, 0
+        while before < after:
+            before = after
+            with self._reading() as connection:
+                owners = None if owned_by_others else self._free(connection)
+                wanted = Wanted(environment, owners=owners)
+                rows, after = page(connection, wanted, after=before)
+            yield from rows
+
+    def lost_jobs(self, job_ids: Iterable[str]) -> set[str]:
+        """Those of the jobs that are not this owner's, or no longer.
+
+        Ask after a heartbeat that may have come late: do not go on with these.
+        """
+        ids = list(job_ids)
+        with self._reading() as connection:
+            return set(ids) - owned(connection, ids, owner=self.owner)
+
     def release(self, job_id: str) -> None:
         """Let another process have the job; nothing where it is not ours."""
         with self._owning() as connection:
@@ -363,10 +349,10 @@ class Ledger:
             raise ClosedError(f"{self.place} is not open", hint="call open() first")
         return self._owner
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with damage_named(self.place), self._database.reading() as connection:
-            yield connection
+    def _free(self, connection: Connection) -> list[str]:
+        """The owners whose jobs this one may work on."""
+        vacant = self._me.all_vacant(connection, now=self._clock.now())
+        return [*vacant, self.owner]
 
     @contextmanager
     def _owning(self, *, force: bool = False) -> Iterator[Connection]:
@@ -386,9 +372,3 @@ class Ledger:
             mine, now = self.owner, self._clock.now()
             insert_job(connection, columns, graph=graph, owner=mine, now=now)
         return new_job(columns, owner=mine, now=now)
-
-    def _row(self, connection: Connection, job_id: str) -> JobRow:
-        found = load_jobs(connection, _JOB, {"id": job_id})
-        if not found:
-            raise unknown(job_id)
-        return found[0]

@@ -5,11 +5,25 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from .ledger_lease import Process, is_gone, this_process
+from .ledger_records import OwnerRow
 from .ledger_rows import checked
 from .ledger_schema import job, owner
 
@@ -22,6 +36,30 @@ _RENEW = (
     .values(expires_at=bindparam("until"))
 )
 _FIND = select(owner).where(owner.c.owner == bindparam("name"))
+# Who is silent may wake up while its jobs are taken: its row is held until they are,
+# and whoever holds its own row at this moment lives.
+_LAPSED = (
+    select(owner.c.owner)
+    .where(owner.c.owner.in_(bindparam("names", expanding=True)))
+    .where(owner.c.expires_at <= bindparam("now", type_=owner.c.expires_at.type))
+    .with_for_update(read=True, skip_locked=True)
+)
+
+
+def _every_owner() -> Select[Any]:
+    # From name to name along the index: reading every job's owner takes long.
+    names = select(func.min(job.c.owner).label("name")).cte("names", recursive=True)
+    later = select(func.min(job.c.owner)).where(job.c.owner > names.c.name)
+    step = select(later.scalar_subquery()).where(names.c.name.is_not(None))
+    names = names.union_all(step)
+    return (
+        select(names.c.name, *owner.c)
+        .join_from(names, owner, owner.c.owner == names.c.name, isouter=True)
+        .where(names.c.name.is_not(None))
+    )
+
+
+_EVERY_OWNER = _every_owner()
 
 
 class Owner:
@@ -62,9 +100,21 @@ class Owner:
     def vacant(self, connection: Connection, name: str, *, now: datetime) -> bool:
         """Whether another owner lives no more: its lease ran out, or its process."""
         row = connection.execute(_FIND, {"name": name}).mappings().first()
-        if row is None or row["expires_at"] <= now:
+        if row is None or _is_gone(row):
             return True
-        return is_gone(Process(row["machine"], row["pid"], row["started"]))
+        return bool(_lapsed(connection, [name], now=now))
+
+    def all_vacant(self, connection: Connection, *, now: datetime) -> list[str]:
+        """Every other owner of a job that lives no more."""
+        rows = connection.execute(_EVERY_OWNER).mappings().all()
+        others = [row for row in rows if row["name"] != self.name]
+        gone = [row["name"] for row in others if row["owner"] is None or _is_gone(row)]
+        silent = [
+            row["name"]
+            for row in others
+            if row["name"] not in gone and row["expires_at"] <= now
+        ]
+        return gone + _lapsed(connection, silent, now=now)
 
     def leave(self, connection: Connection) -> None:
         """Release every job and the lease."""
@@ -92,3 +142,23 @@ class Owner:
         old = owner.c.expires_at < now - _FORGOTTEN_AFTER
         idle = ~exists().where(job.c.owner == owner.c.owner)
         connection.execute(delete(owner).where(old, idle))
+
+
+def owner_row(connection: Connection, name: str) -> OwnerRow:
+    """An owner as another one sees it."""
+    row = connection.execute(_FIND, {"name": name}).mappings().first()
+    if row is None:
+        return OwnerRow(name, until=None, gone=False)
+    return OwnerRow(name, until=row["expires_at"], gone=_is_gone(row))
+
+
+def _lapsed(
+    connection: Connection, names: Sequence[str], *, now: datetime
+) -> list[str]:
+    if not names:
+        return []
+    return list(connection.scalars(_LAPSED, {"names": names, "now": now}))
+
+
+def _is_gone(row: RowMapping) -> bool:
+    return is_gone(Process(row["machine"], row["pid"], row["started"]))

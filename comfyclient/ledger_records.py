@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -160,6 +160,22 @@ class ChangeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerRow:
+    """Who works on a job."""
+
+    name: str
+    """Its label, or its machine's name and process id; and what makes it unique."""
+    until: datetime | None
+    """When its lease runs out, or ran out; None where it is not in the ledger."""
+    gone: bool
+    """Whether its process is seen to run no more."""
+
+    def living(self, now: datetime) -> bool:
+        """Whether its jobs are its own for now."""
+        return self.until is not None and self.until > now and not self.gone
+
+
+@dataclass(frozen=True, slots=True)
 class JobRow:
     """All that the ledger knows of a job."""
 
@@ -271,12 +287,21 @@ class JobReads(Protocol):
         *,
         environment: str | None = None,
         states: Sequence[JobState] | None = None,
+        template: str | None = None,
+        trip_id: str | None = None,
+        since: datetime | None = None,
+        before: str | None = None,
         limit: int = 100,
     ) -> list[JobRow]:
-        """The newest jobs, newest first."""
+        """The newest jobs, newest first; the next page is `before` the last row's."""
 
-    def unfinished(self, environment: str) -> list[JobRow]:
-        """Every job with something left to do, oldest first."""
+    def count(self, environment: str) -> Mapping[JobState, int]:
+        """How many jobs are in each state."""
+
+    def unfinished(
+        self, environment: str, *, owned_by_others: bool = True
+    ) -> Iterator[JobRow]:
+        """Every job with something left to do, oldest first, read as they are used."""
 
     def history(self, job_id: str) -> list[ChangeRow]:
         """A job's changes, oldest first."""
@@ -284,12 +309,29 @@ class JobReads(Protocol):
     def graph(self, digest: str) -> JsonValue:
         """A stored graph; None where none was given."""
 
+    def owner_of(self, job_id: str) -> OwnerRow | None:
+        """Who works on a job; None where nobody does."""
+
 
 class JobLeases(Protocol):
     """Who works on a job."""
 
     def claim(self, job_id: str) -> bool:
         """Take a job that nobody works on; False when somebody does."""
+
+    def claim_unfinished(
+        self,
+        environment: str,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        states: Sequence[JobState] = UNSETTLED,
+        with_own: bool = False,
+    ) -> list[JobRow]:
+        """Take the oldest unfinished jobs that nobody works on; empty: none is left."""
+
+    def lost_jobs(self, job_ids: Iterable[str]) -> set[str]:
+        """Those of the jobs that another process has taken, or may take."""
 
     def release(self, job_id: str) -> None:
         """Let another process have the job."""

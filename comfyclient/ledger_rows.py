@@ -48,6 +48,13 @@ def load_jobs(
 ) -> list[JobRow]:
     """The jobs that a query on the job table finds, with their attempts."""
     rows = connection.execute(query, dict(values or {})).mappings().all()
+    return with_attempts(connection, rows)
+
+
+def with_attempts(
+    connection: Connection, rows: Sequence[Mapping[str, Any] | RowMapping]
+) -> list[JobRow]:
+    """The jobs of these rows."""
     ids = [row["job_id"] for row in rows]
     attempts: dict[str, list[AttemptRow]] = {job_id: [] for job_id in ids}
     for start in range(0, len(ids), _IN_ONE_QUERY):

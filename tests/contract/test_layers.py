@@ -28,6 +28,7 @@ registry
 hostile lint
 ledger_lease ledger_records ledger_schema ledger_rows ledger_faults
 ledger_database ledger_owner ledger_steps
+ledger_reader ledger_unfinished
 ledger
 transports.__init__ transports.dialect transports.endpoint transports.wire
 transports.refusals transports.results

@@ -40,7 +40,7 @@ CLAIMER = (
     + """
 sys.stdin.readline()
 jobs = ledger.unfinished("test")
-for row in jobs if me == "0" else reversed(jobs):
+for row in jobs if me == "0" else reversed(list(jobs)):
     if ledger.claim(row.job_id):
         attempt = row.job_id + me
         ledger.attempt(row.job_id, attempt_id=attempt, instance=me, client_id=me)
