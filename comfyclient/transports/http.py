@@ -7,31 +7,33 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, NoReturn
 
 import requests
 from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
+from urllib3.exceptions import HTTPError
 
 from ..errors import (
-    AccessDeniedError,
     BadAnswerError,
-    BusyError,
     ClosedError,
     ConfigError,
     OutputDamagedError,
-    RedirectError,
-    RefusedError,
-    ServerFaultError,
-    TooLargeError,
-    TransportError,
     UnclearAnswerError,
     UnreachableError,
 )
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from .connections import serving
 from .endpoint import Endpoint
+from .http_errors import (
+    NO_ANSWER,
+    NO_CONNECTION,
+    kind_of,
+    reason_of,
+    status_error,
+    whole,
+)
 from .session import new_session
+from .watchdog import Watch, Watchdog
 
 _log = logging.getLogger("comfyclient.transports.http")
 
@@ -54,16 +56,18 @@ class Answer:
 class Stream:
     """The body of a 200 that is being downloaded."""
 
-    def __init__(self, response: requests.Response, what: str, deadline: Deadline):
-        self._response = response
+    def __init__(
+        self, what: str, headers: Mapping[str, str], pieces: Iterator[bytes]
+    ) -> None:
         self._what = what
-        self._deadline = deadline
+        self._headers = headers
+        self._pieces = pieces
 
     @property
     def size(self) -> int | None:
         """The announced size; None where the body is encoded or chunked."""
-        encoded = self._response.headers.get("Content-Encoding", "identity")
-        length = _whole(self._response.headers.get("Content-Length", ""))
+        encoded = self._headers.get("Content-Encoding", "identity")
+        length = whole(self._headers.get("Content-Length", ""))
         return length if encoded == "identity" else None
 
     def chunks(self) -> Iterator[bytes]:
@@ -72,22 +76,30 @@ class Stream:
         Raises:
             OutputDamagedError: the connection broke, or the deadline passed.
         """
-        if not _has_an_end(self._response.headers):
+        if not _has_an_end(self._headers):
             raise OutputDamagedError(
                 f"{self._what}: the answer does not say where the file ends",
                 hint="a proxy before the server cuts its answers, or their headers",
             )
         try:
-            for chunk in _pieces(self._response):
-                if self._deadline.passed():
-                    raise OutputDamagedError(
-                        f"{self._what}: not complete after {self._deadline.seconds:g} s"
-                    )
-                yield chunk
-        except (RequestException, HTTPError, OSError) as error:
+            yield from self._pieces
+        except _BrokenOffError as error:
             raise OutputDamagedError(
-                f"{self._what}: the download broke: {_reason(error)}"
+                f"{self._what}: the download broke off: {error}"
             ) from None
+
+
+class _BrokenOffError(Exception):
+    """A body did not come to its end; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request whose answer has begun."""
+
+    response: requests.Response
+    watch: Watch
+    deadline: Deadline
 
 
 class ComfyHttp:
@@ -97,6 +109,7 @@ class ComfyHttp:
         self.endpoint = endpoint
         self._clock = clock
         self._lock = threading.Lock()
+        self._watchdog = Watchdog(endpoint.name)
         self._session: requests.Session | None = None
         self._closed = False
 
@@ -144,21 +157,22 @@ class ComfyHttp:
     ) -> Iterator[Stream | Answer]:
         """GET a file: a Stream for a 200, an Answer for a 404, errors for the rest."""
         headers = {"Accept-Encoding": "identity"}
-        response = self._send(
+        with self._exchange(
             "GET", path, deadline=deadline, params=params, headers=headers
-        )
-        with response:
-            if response.status_code == 200:
-                yield Stream(response, what, deadline)
+        ) as exchange:
+            head = exchange.response
+            if head.status_code == 200:
+                yield Stream(what, head.headers, self._pieces(exchange))
             else:
-                yield self._answer(response, deadline, returned=())
+                yield self._answer(exchange, returned=())
 
     def close(self) -> None:
-        """Drop the pooled connections."""
+        """Cut off what is under way, and drop the pooled connections."""
         with self._lock:
             self._closed = True
-            if self._session is not None:
-                self._session.close()
+        self._watchdog.close()
+        if self._session is not None:
+            self._session.close()
 
     def _request(
         self,
@@ -169,34 +183,49 @@ class ComfyHttp:
         returned: tuple[int, ...] = (),
         **arguments: Any,
     ) -> Answer:
-        with self._send(method, path, deadline=deadline, **arguments) as response:
-            return self._answer(response, deadline, returned=returned)
+        with self._exchange(method, path, deadline=deadline, **arguments) as exchange:
+            return self._answer(exchange, returned=returned)
 
-    def _send(
+    @contextmanager
+    def _exchange(
         self, method: str, path: str, *, deadline: Deadline, **arguments: Any
-    ) -> requests.Response:
+    ) -> Iterator[_Exchange]:
+        """A request, answered; the body is to be read before the `with` ends."""
+        what = f"{method} {path}"
+        timeout = self._timeout(what, deadline)
+        session = self._open_session()
+        with self._watchdog.watch(
+            deadline, silence=self.endpoint.read_timeout
+        ) as watch:
+            try:
+                with serving(watch):
+                    response = session.request(
+                        method,
+                        self.endpoint.http_url(path),
+                        timeout=timeout,
+                        allow_redirects=False,  # one could carry the token elsewhere
+                        stream=True,
+                        **arguments,
+                    )
+            # requests lets some errors of urllib3 through, and those of certificates
+            except (RequestException, HTTPError, OSError, UnicodeError) as error:
+                self._translate(error, what, watch)
+            with response:
+                if watch.cut:  # a head that is cut reads as a shorter one
+                    raise self._cut_off(what, watch)
+                yield _Exchange(response, watch, deadline)
+
+    def _timeout(self, what: str, deadline: Deadline) -> tuple[float, float]:
+        """Real seconds to connect in, and between two bytes."""
         remaining = deadline.remaining()
         if remaining <= 0:
             raise UnreachableError(
-                f"{method} {path} was not sent: no time was left",
-                instance=self.endpoint.name,
+                f"{what} was not sent: no time was left", instance=self.endpoint.name
             )
-        timeout = (
+        return (
             min(self.endpoint.connect_timeout, remaining),
             min(self.endpoint.read_timeout, remaining),
         )
-        try:
-            return self._open_session().request(
-                method,
-                self.endpoint.http_url(path),
-                timeout=timeout,
-                allow_redirects=False,  # a redirect could carry the token elsewhere
-                stream=True,
-                **arguments,
-            )
-        # requests lets some errors of urllib3 through, and those of certificate files
-        except (RequestException, HTTPError, OSError, UnicodeError) as error:
-            self._translate(error, f"{method} {path}")
 
     def _open_session(self) -> requests.Session:
         with self._lock:
@@ -206,16 +235,11 @@ class ComfyHttp:
                 self._session = new_session(self.endpoint)
             return self._session
 
-    def _answer(
-        self,
-        response: requests.Response,
-        deadline: Deadline,
-        *,
-        returned: tuple[int, ...],
-    ) -> Answer:
+    def _answer(self, exchange: _Exchange, *, returned: tuple[int, ...]) -> Answer:
+        response = exchange.response
         status = response.status_code
         kept = status < 300 or status == 404 or status in returned
-        body = self._body(response, deadline, ANSWER_LIMIT if kept else ERROR_LIMIT)
+        body = self._body(exchange, ANSWER_LIMIT if kept else ERROR_LIMIT)
         _log.debug(
             "%s: %s %s → %d, %d bytes",
             self.endpoint.name,
@@ -226,15 +250,19 @@ class ComfyHttp:
         )
         if kept:
             return Answer(status, body, response.headers)
-        raise self._status_error(response, body)
+        raise status_error(
+            status,
+            body,
+            headers=response.headers,
+            instance=self.endpoint.name,
+            now=self._clock.now(),
+        )
 
-    def _body(
-        self, response: requests.Response, deadline: Deadline, limit: int
-    ) -> bytes:
+    def _body(self, exchange: _Exchange, limit: int) -> bytes:
         body = bytearray()
         try:
-            for chunk in _pieces(response):
-                body += chunk
+            for piece in self._pieces(exchange):
+                body += piece
                 if len(body) > limit and limit == ERROR_LIMIT:
                     return bytes(body[:limit])
                 if len(body) > limit:
@@ -242,86 +270,66 @@ class ComfyHttp:
                         f"the answer is larger than {limit} bytes",
                         instance=self.endpoint.name,
                     )
-                if deadline.passed():
-                    raise UnclearAnswerError(
-                        f"the answer was not complete after {deadline.seconds:g} s",
-                        instance=self.endpoint.name,
-                    )
-        except (RequestException, HTTPError, OSError) as error:
+        except _BrokenOffError as error:
             if limit == ERROR_LIMIT:  # the status has said it already
                 return bytes(body)
             raise UnclearAnswerError(
-                f"the answer broke off: {_reason(error)}", instance=self.endpoint.name
+                f"the answer broke off: {error}", instance=self.endpoint.name
             ) from None
         return bytes(body)
 
-    def _status_error(self, response: requests.Response, body: bytes) -> TransportError:
-        status = response.status_code
-        text = f"the server answered {status}{_excerpt(body)}"
-        more: dict[str, Any] = {"status": status, "instance": self.endpoint.name}
-        if status in {429, 450, 503}:
-            return BusyError(text, retry_after=self._retry_after(response), **more)
-        if status < 400:
-            target = response.headers.get("Location", "nowhere").partition("?")[0]
-            return RedirectError(
-                f"the server redirects to {target[:200]!r}, which was not followed",
-                hint="put the final address into the configuration",
-                **more,
-            )
-        kind, hint = _STATUS.get(
-            status, (RefusedError if status < 500 else ServerFaultError, None)
-        )
-        return kind(text, hint=hint, **more)
+    def _pieces(self, exchange: _Exchange) -> Iterator[bytes]:
+        """The body as it arrives: iter_content waits until a piece is full, for ever
+        where the bytes only drip."""
+        watch, deadline = exchange.watch, exchange.deadline
+        late = f"not complete after {deadline.seconds:g} s"
+        while True:
+            try:
+                with watch:
+                    piece = exchange.response.raw.read1(CHUNK, decode_content=True)
+            except (RequestException, HTTPError, OSError) as error:
+                reason = self._why(late) if watch.cut else reason_of(error)
+                raise _BrokenOffError(reason) from None
+            if watch.cut or (piece and deadline.passed()):
+                raise _BrokenOffError(self._why(late))
+            if not piece:
+                return
+            yield piece
 
-    def _retry_after(self, response: requests.Response) -> float | None:
-        value = response.headers.get("Retry-After", "").strip()
-        seconds = _whole(value)
-        if seconds is not None:
-            return float(min(seconds, 86_400))
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            return None
-        return max(0.0, (moment - self._clock.now()).total_seconds())
-
-    def _translate(self, error: Exception, what: str) -> NoReturn:
+    def _translate(self, error: Exception, what: str, watch: Watch) -> NoReturn:
         """Raise our own error for one of requests' or urllib3's."""
-        kind = _kind_of(error)
-        text = f"{what}: {_reason(error)}"
-        if kind is ConfigError:
+        # requests quotes whole URLs: with a query, they may hold a token
+        cause = None if self.endpoint.has_secrets_in_url else error
+        if watch.cut:
+            raise self._cut_off(what, watch) from cause
+        kind = kind_of(error, connecting=watch.connecting)
+        text = f"{what}: {reason_of(error, connecting=watch.connecting)}"
+        if issubclass(kind, ConfigError):
             raise ConfigError(
                 f"instance {self.endpoint.name}: {text}",
                 hint=f"check its url, {self.endpoint.shown}",
             ) from None
-        # requests quotes whole URLs: with a query, they may hold a token
-        cause = None if self.endpoint.has_secrets_in_url else error
-        raise kind(
+        raise self._failure(kind, text) from cause
+
+    def _cut_off(
+        self, what: str, watch: Watch
+    ) -> UnreachableError | UnclearAnswerError:
+        kind = UnreachableError if watch.connecting else UnclearAnswerError
+        late = NO_CONNECTION if watch.connecting else NO_ANSWER
+        return self._failure(kind, f"{what}: {self._why(late)}")
+
+    def _why(self, late: str) -> str:
+        """Why an exchange was cut off."""
+        return "the client was closed meanwhile" if self._closed else late
+
+    def _failure(
+        self, kind: type[UnreachableError | UnclearAnswerError], text: str
+    ) -> UnreachableError | UnclearAnswerError:
+        return kind(
             text,
             instance=self.endpoint.name,
             hint=f"is {self.endpoint.shown} up, and reachable from here?",
-        ) from cause
-
-
-_STATUS: dict[int, tuple[type[TransportError], str | None]] = {
-    401: (AccessDeniedError, "check the instance's token"),
-    403: (
-        AccessDeniedError,
-        "check the token; a proxy that rewrites Host but keeps Origin causes this too",
-    ),
-    408: (UnclearAnswerError, None),
-    413: (TooLargeError, "the server's limit is --max-upload-size (100 MB unless set)"),
-    502: (UnclearAnswerError, None),
-    504: (UnclearAnswerError, None),
-}
-
-
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """The body as it arrives: iter_content waits until a piece is full, for ever
-    where the bytes only drip."""
-    while piece := response.raw.read1(CHUNK, decode_content=True):
-        yield piece
+        )
 
 
 def _has_an_end(headers: Mapping[str, str]) -> bool:
@@ -330,65 +338,4 @@ def _has_an_end(headers: Mapping[str, str]) -> bool:
     An answer that is cut in its head reads as one with a shorter head.
     """
     chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-    return chunked or _whole(headers.get("Content-Length", "")) is not None
-
-
-def _whole(text: str) -> int | None:
-    """The number a header holds; None where it holds something else."""
-    fits = text.isascii() and text.isdigit() and len(text) < 20
-    return int(text) if fits else None
-
-
-def _kind_of(
-    error: Exception,
-) -> type[UnreachableError | UnclearAnswerError | ConfigError]:
-    """Whether the server may have acted on the request.
-
-    It cannot have when no connection came about; a connection that was reset, or an
-    answer that did not come in time, leaves it open.
-    """
-    exceptions = requests.exceptions
-    if isinstance(
-        error,
-        exceptions.InvalidURL
-        | exceptions.MissingSchema
-        | exceptions.InvalidSchema
-        | exceptions.InvalidHeader
-        | exceptions.UnrewindableBodyError
-        | LocationValueError
-        | UnicodeError,
-    ) or not isinstance(error, RequestException | HTTPError):
-        return ConfigError
-    if isinstance(
-        error,
-        exceptions.ConnectTimeout | exceptions.SSLError | exceptions.ProxyError,
-    ):
-        return UnreachableError
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(reason, NewConnectionError):
-        return UnreachableError
-    return UnclearAnswerError
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause in words, without the URL that requests would quote."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "no connection within the time allowed"
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return "no answer within the time allowed"
-    deepest: BaseException = error
-    seen: list[BaseException] = []
-    while deepest not in seen:
-        seen.append(deepest)
-        following = deepest.__cause__ or deepest.__context__
-        deepest = following if following is not None else deepest
-    for cause in reversed(seen):
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return type(deepest).__name__
-
-
-def _excerpt(body: bytes) -> str:
-    """The first words of an error body, on one line."""
-    words = " ".join(body[:1000].decode("utf-8", "replace").split())[:200]
-    return f": {words}" if words else ""
+    return chunked or whole(headers.get("Content-Length", "")) is not None

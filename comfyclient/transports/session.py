@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from .connections import keep_watched
 from .endpoint import Endpoint
 
 
@@ -22,10 +24,25 @@ class _Session(requests.Session):
         """Nowhere."""
 
 
+class _Adapter(HTTPAdapter):
+    """An adapter whose connections are watched, straight ones and through a proxy."""
+
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+        super().init_poolmanager(*sizes, **options)
+        keep_watched(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **options)
+        if not known:
+            keep_watched(manager)
+        return manager
+
+
 def new_session(endpoint: Endpoint) -> requests.Session:
     """A session that shows this endpoint's headers, and nobody else's password."""
     session = _Session()
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=16, max_retries=0)
+    adapter = _Adapter(pool_connections=2, pool_maxsize=16, max_retries=0)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     # Proxies and CA bundles of the environment are read once, here; netrc is not:

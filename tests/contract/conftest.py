@@ -10,7 +10,7 @@ import pytest
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.scripted import ScriptedServer
 
-_OURS = ("comfyclient-listener", "comfyclient-following")
+_OURS = ("comfyclient-listener", "comfyclient-following", "comfyclient-watchdog")
 
 
 @pytest.fixture

@@ -1,0 +1,98 @@
+"""Connections of urllib3 that hand their sockets to the watch of their exchange."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection
+from urllib3.response import HTTPResponse
+
+from .watchdog import Watch
+
+PIECE = 256 << 10
+"""Bytes that are sent at once: each piece may take as long as an answer's next byte."""
+
+_serving: ContextVar[Watch] = ContextVar("comfyclient-watch")
+
+
+@contextmanager
+def serving(watch: Watch) -> Iterator[None]:
+    """Inside, connections that are taken from a pool serve this exchange."""
+    token = _serving.set(watch)
+    try:
+        yield
+    finally:
+        _serving.reset(token)
+
+
+def keep_watched(manager: PoolManager) -> None:
+    """Let every pool that this manager makes, http or https, have such connections."""
+    manager.pool_classes_by_scheme = {
+        scheme: _watched(pool)
+        for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
+
+
+class _Connection(HTTPConnection):
+    """A connection that serves one watched exchange after the other."""
+
+    watch: Watch
+
+    def connect(self) -> None:
+        self.watch.connecting = True
+        super().connect()
+        self.watch.connecting = False
+
+    def _new_conn(self) -> socket.socket:
+        wire = super()._new_conn()
+        self.watch.hold(wire.fileno())  # from here on: before a tunnel, before TLS
+        return wire
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if self.watch.connecting or not isinstance(data, bytes):
+            super().send(data)
+            return
+        self.sock.settimeout(self.watch.silence)  # it was the time to connect
+        whole = memoryview(data)
+        for start in range(0, len(whole), PIECE):
+            with self.watch:
+                super().send(whole[start : start + PIECE])
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
+        with self.watch:
+            return super().getresponse()
+
+
+class _Pool(HTTPConnectionPool):
+    """A pool whose connections are watched while they are out of it."""
+
+    def _get_conn(self, timeout: float | None = None) -> _Connection:
+        connection = super()._get_conn(timeout)
+        assert isinstance(connection, _Connection)
+        connection.watch = _serving.get()
+        if connection.sock is not None:
+            try:
+                connection.watch.hold(connection.sock.fileno())
+            except OSError:
+                connection.close()  # no handle was to be had: it is dialled again
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.watch.release()  # whoever takes it next must not be cut in our place
+            if conn.watch.cut:
+                conn.close()
+        super()._put_conn(conn)
+
+
+def _watched(pool: type[Any]) -> type[Any]:
+    """The class of pools, and within it that of connections, with a watch on them."""
+    connection = type("Connection", (_Connection, pool.ConnectionCls), {})
+    return type("Pool", (_Pool, pool), {"ConnectionCls": connection})

@@ -1,0 +1,147 @@
+"""Ends exchanges that outlive their deadline, by shutting their sockets down."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from ..timing import Deadline
+
+GLANCE = 0.05
+"""Real seconds between two looks at the exchanges under way."""
+
+
+class Watch:
+    """One exchange under watch: how long it may go on, and on which connection.
+
+    A read or write that blocks fails at once when the exchange is cut off. Each wait
+    for the other side is a `with watch:` block, and may not last too long.
+    """
+
+    def __init__(
+        self, deadline: Deadline, *, silence: float, lock: threading.Condition
+    ) -> None:
+        self.silence = silence
+        """Seconds that one wait may last."""
+        self.cut = False
+        """Whether it was ended: what its connection told since then means nothing."""
+        self.connecting = False
+        """Whether its connection is being made: nothing of the request was sent."""
+        self._deadline = deadline
+        self._waiting_from: float | None = None  # what was left of the deadline then
+        self._lock = lock
+        self._over = False
+        self._handle: socket.socket | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds until it is to be cut off."""
+        left, began = self._deadline.remaining(), self._waiting_from
+        return left if began is None else min(left, self.silence - (began - left))
+
+    def __enter__(self) -> None:
+        self._waiting_from = self._deadline.remaining()
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting_from = None
+
+    def hold(self, descriptor: int) -> None:
+        """The connection that serves the exchange from now on."""
+        # A handle of our own: TLS takes a socket over into another object, and the
+        # number of one that was closed meanwhile may be somebody else's.
+        handle = socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM)
+        with self._lock:
+            self._handle = handle
+            if self.cut:
+                self.cut_off()
+
+    def release(self) -> None:
+        """The exchange is over: others may use its connection."""
+        with self._lock:
+            self._over = True
+            if self._handle is not None:
+                self._handle.close()
+                self._handle = None
+
+    def cut_off(self) -> None:
+        """End the exchange now, unless it is over."""
+        with self._lock:
+            self.cut = self.cut or not self._over
+            if self._handle is not None:
+                with suppress(OSError):  # the other side was faster
+                    self._handle.shutdown(socket.SHUT_RDWR)
+
+
+class Watchdog:
+    """Watches the exchanges with one instance, in a thread of its own.
+
+    It does not sleep on the deadlines' clock but looks at it often: it guards those
+    who do something, and a clock that is moved by hand must not take it for one.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._condition = threading.Condition()
+        self._watches: set[Watch] = set()
+        self._thread: threading.Thread | None = None
+        self._idle = False
+        self._closed = False
+
+    @contextmanager
+    def watch(self, deadline: Deadline, *, silence: float) -> Iterator[Watch]:
+        """Keep the exchange inside the `with` block to its deadline."""
+        watch = Watch(deadline, silence=silence, lock=self._condition)
+        self._begin(watch)
+        try:
+            yield watch
+        finally:
+            with self._condition:
+                self._watches.discard(watch)
+                watch.release()
+
+    def close(self) -> None:
+        """Cut off every exchange, and end the thread."""
+        with self._condition:
+            self._closed = True
+            for watch in self._watches:
+                watch.cut_off()
+            self._condition.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _begin(self, watch: Watch) -> None:
+        with self._condition:
+            if self._closed:
+                watch.cut_off()
+                return
+            self._watches.add(watch)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run,
+                    name=f"comfyclient-watchdog-{self._name}",
+                    daemon=True,
+                )
+                self._thread.start()
+            if self._idle:
+                self._condition.notify_all()
+
+    def _run(self) -> None:
+        with self._condition:
+            while not self._closed:
+                self._idle = not self._watches
+                self._condition.wait(None if self._idle else self._look())
+
+    def _look(self) -> float:
+        """Cut off whoever's time is over; the seconds until the next look."""
+        pause = GLANCE
+        for watch in list(self._watches):
+            left = watch.left
+            if left > 0:
+                pause = min(pause, left)
+            else:
+                watch.cut_off()
+                self._watches.discard(watch)
+        return pause

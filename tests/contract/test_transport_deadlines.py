@@ -1,0 +1,594 @@
+"""Every exchange ends with its deadline, wherever the server stalls or drips."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
+from typing import Any
+
+import pytest
+import trustme
+
+from comfyclient.errors import (
+    ClosedError,
+    ComfyClientError,
+    OutputDamagedError,
+    UnclearAnswerError,
+    UnreachableError,
+)
+from comfyclient.testing.clock import FakeClock
+from comfyclient.testing.http_wire import Reply, cut, read_request
+from comfyclient.testing.scripted import ScriptedServer
+from comfyclient.timing import SYSTEM_CLOCK, Clock, Deadline
+from comfyclient.transports.endpoint import Endpoint, Tls
+from comfyclient.transports.http import Answer, ComfyHttp, Stream
+from comfyclient.transports.watchdog import GLANCE, Watchdog
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n"
+LARGE = 16 << 20
+"""Bytes that do not fit into the buffers of a connection."""
+
+Script = Callable[["RawServer", socket.socket], None]
+
+
+class RawServer:
+    """A server that does with each connection what a script says, byte by byte."""
+
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
+        self._script = script
+        self._tls = tls
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._connections: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self.port = self._listening.getsockname()[1]
+        self.stalled = threading.Event()
+        """Set by scripts when the client can only wait."""
+        self.going = threading.Event()
+        """Set by tests to let a stalled script go on; set when the server ends."""
+
+    @property
+    def accepted(self) -> int:
+        """How many connections came."""
+        return len(self._connections)
+
+    def stall(self) -> None:
+        """Do nothing, until the test says so."""
+        self.stalled.set()
+        self.going.wait(20)
+
+    def drip(self, connection: socket.socket, data: bytes) -> None:
+        """Send byte after byte, a hundred a second."""
+        for byte in data:
+            connection.sendall(bytes([byte]))
+            if self.going.wait(0.01):
+                return
+            self.stalled.set()
+
+    def __enter__(self) -> RawServer:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.going.set()
+        cut(self._listening)
+        self._listening.close()
+        for connection in self._connections:
+            cut(connection)
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self._connections.append(connection)
+                thread = threading.Thread(target=self._serve, args=(connection,))
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            if self._tls is None:
+                self._script(self, connection)
+            else:
+                with self._tls.wrap_socket(connection, server_side=True) as wrapped:
+                    self._script(self, wrapped)
+
+
+def asked(connection: socket.socket) -> None:
+    """Read a request."""
+    with connection.makefile("rb") as stream:
+        read_request(stream)
+
+
+def silent(server: RawServer, _: socket.socket) -> None:
+    """Accept, and read nothing."""
+    server.stall()
+
+
+def speechless(server: RawServer, connection: socket.socket) -> None:
+    """Read the request, and say nothing."""
+    asked(connection)
+    server.stall()
+
+
+def dripping_status(server: RawServer, connection: socket.socket) -> None:
+    """Never come to the end of the status line."""
+    asked(connection)
+    server.drip(connection, b"HTTP/1.1 200 " + b"O" * 5000)
+
+
+def dripping_headers(server: RawServer, connection: socket.socket) -> None:
+    """Never come to the end of the headers."""
+    asked(connection)
+    server.drip(connection, HEAD[:-2] + b"X-Slow: yes\r\n" * 400)
+
+
+def half_a_head(server: RawServer, connection: socket.socket) -> None:
+    """Stop in the middle of the headers."""
+    asked(connection)
+    connection.sendall(HEAD[:-2])
+    server.stall()
+
+
+def half_a_body(server: RawServer, connection: socket.socket) -> None:
+    """Stop in the middle of the body."""
+    asked(connection)
+    connection.sendall(HEAD + b"1234")
+    server.stall()
+
+
+def dripping_body(server: RawServer, connection: socket.socket) -> None:
+    """Take very long for the body."""
+    asked(connection)
+    connection.sendall(HEAD.replace(b"9", b"5000"))
+    server.drip(connection, b"x" * 5000)
+
+
+def endless_body(server: RawServer, connection: socket.socket) -> None:
+    """A body without a length, which the end of the connection ends."""
+    asked(connection)
+    connection.sendall(HEAD.replace(b"Content-Length", b"X-Length") + b"1234")
+    server.stall()
+
+
+SCRIPTS = [
+    silent,
+    speechless,
+    dripping_status,
+    dripping_headers,
+    half_a_head,
+    half_a_body,
+    dripping_body,
+    endless_body,
+]
+LATE = r"no answer within the time allowed|not complete after"
+
+
+@pytest.fixture
+def made() -> Iterator[Callable[..., ComfyHttp]]:
+    """Makes what is under test; no thread of it outlives the test."""
+    found: list[ComfyHttp] = []
+
+    def make(port: int, *, clock: Clock = SYSTEM_CLOCK, **options: Any) -> ComfyHttp:
+        scheme = "https" if "tls" in options else "http"
+        endpoint = Endpoint("n", f"{scheme}://127.0.0.1:{port}", **options)
+        found.append(ComfyHttp(endpoint, clock=clock))
+        return found[-1]
+
+    yield make
+    for http in found:
+        http.close()
+    assert watchdogs() == 0
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads for calls that block."""
+    with ThreadPoolExecutor(300) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def contexts(authority: trustme.CA, tmp_path: Any) -> tuple[ssl.SSLContext, Tls]:
+    """What a TLS server shows, and what a client needs to believe it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    return context, Tls(ca_file=str(bundle))
+
+
+def watchdogs() -> int:
+    """How many watchdogs' threads there are."""
+    names = [thread.name for thread in threading.enumerate()]
+    return sum(name.startswith("comfyclient-watchdog") for name in names)
+
+
+def glances(count: int = 3) -> None:
+    """Give a watchdog that would bite the time to do so."""
+    threading.Event().wait(count * GLANCE)
+
+
+def error_of(future: Future[Any]) -> ComfyClientError:
+    """How a call failed, well before any real timeout of ours."""
+    error = future.exception(timeout=8)
+    assert isinstance(error, ComfyClientError)
+    return error
+
+
+def download(http: ComfyHttp, deadline: Deadline) -> bytes:
+    """A whole file."""
+    with http.stream("/view", deadline=deadline, params={}, what="a.png") as stream:
+        assert isinstance(stream, Stream)
+        return b"".join(stream.chunks())
+
+
+class TestTheInjectedClock:
+    """Real time does not pass for it: only the clock that was given ends a stall."""
+
+    @pytest.mark.parametrize("script", SCRIPTS)
+    def test_a_post_is_unclear(self, made, pool, script: Script) -> None:
+        """Wherever the server stalls, a request that was sent ends as unclear."""
+        clock = FakeClock()
+        with RawServer(script) as server:
+            http = made(server.port, clock=clock, read_timeout=500)
+            deadline = Deadline(100, clock=clock)
+            future = pool.submit(http.post, "/prompt", json=b"{}", deadline=deadline)
+            assert server.stalled.wait(5)
+            clock.advance(99)
+            glances()
+            assert not future.done()
+            clock.advance(1.1)
+            error = error_of(future)
+        assert type(error) is UnclearAnswerError
+        assert error.instance == "n"
+        with pytest.raises(UnclearAnswerError, match=LATE):
+            future.result()
+
+    @pytest.mark.parametrize("script", [speechless, dripping_headers, half_a_body])
+    def test_over_tls_too(self, made, pool, contexts, script: Script) -> None:
+        """A connection with TLS is ended the same."""
+        clock = FakeClock()
+        context, tls = contexts
+        with RawServer(script, tls=context) as server:
+            http = made(server.port, clock=clock, tls=tls, read_timeout=500)
+            deadline = Deadline(100, clock=clock)
+            future = pool.submit(http.post, "/prompt", json=b"{}", deadline=deadline)
+            assert server.stalled.wait(5)
+            clock.advance(100.1)
+            error = error_of(future)
+        assert type(error) is UnclearAnswerError
+
+    def test_a_handshake_is_unreachable(self, made, pool, contexts) -> None:
+        """Without a whole TLS handshake nothing of the request was sent."""
+        clock = FakeClock()
+        with RawServer(silent) as server:
+            http = made(server.port, clock=clock, tls=contexts[1], connect_timeout=500)
+            deadline = Deadline(100, clock=clock)
+            future = pool.submit(http.post, "/prompt", json=b"{}", deadline=deadline)
+            assert server.stalled.wait(5)
+            clock.advance(100.1)
+            error = error_of(future)
+        assert type(error) is UnreachableError
+        assert "no connection within the time allowed" in str(error)
+
+    def test_a_tunnel_is_unreachable(self, made, pool, contexts, monkeypatch) -> None:
+        """A proxy that does not open its tunnel got nothing of the request."""
+        clock = FakeClock()
+        with RawServer(speechless) as server:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
+            http = made(1, clock=clock, tls=contexts[1], connect_timeout=500)
+            deadline = Deadline(100, clock=clock)
+            future = pool.submit(http.post, "/prompt", json=b"{}", deadline=deadline)
+            assert server.stalled.wait(5)
+            clock.advance(100.1)
+            error = error_of(future)
+        assert type(error) is UnreachableError
+
+    @pytest.mark.parametrize("script", [half_a_body, dripping_body])
+    def test_a_download_is_damaged(self, made, pool, script: Script) -> None:
+        """A download that stalls after its head ends as a damaged output."""
+        clock = FakeClock()
+        with RawServer(script) as server:
+            http = made(server.port, clock=clock, read_timeout=500)
+            deadline = Deadline(100, clock=clock)
+            with http.stream("/view", deadline=deadline, params={}, what="a") as body:
+                assert isinstance(body, Stream)
+                future = pool.submit(lambda: list(body.chunks()))
+                assert server.stalled.wait(5)
+                clock.advance(100.1)
+                error = error_of(future)
+        assert type(error) is OutputDamagedError
+        assert "not complete after 100 s" in str(error)
+
+    def test_an_upload_that_nobody_reads(self, made, pool) -> None:
+        """A body that the server does not take ends as unclear, at the deadline."""
+        clock = FakeClock()
+        with RawServer(silent) as server:
+            http = made(server.port, clock=clock, read_timeout=500, connect_timeout=0.2)
+            deadline = Deadline(100, clock=clock)
+            future = upload(pool, http, deadline)
+            assert server.stalled.wait(5)
+            threading.Event().wait(0.4)  # longer than a connection may take to be made
+            assert not future.done()
+            clock.advance(100.1)
+            error = error_of(future)
+        assert type(error) is UnclearAnswerError
+
+    @pytest.mark.parametrize("script", [speechless, dripping_headers, half_a_body])
+    def test_silence_is_bounded_as_well(self, made, pool, script: Script) -> None:
+        """The head, and each further byte, has the endpoint's `read_timeout`."""
+        clock = FakeClock()
+        with RawServer(script) as server:
+            http = made(server.port, clock=clock, read_timeout=30)
+            deadline = Deadline(1000, clock=clock)
+            future = pool.submit(http.get, "/queue", deadline=deadline)
+            assert server.stalled.wait(5)
+            glances(1)  # the body is being waited for
+            clock.advance(30.1)
+            error = error_of(future)
+        assert type(error) is UnclearAnswerError
+
+    def test_an_upload_s_silence_is_bounded_as_well(self, made, pool) -> None:
+        """A server that takes nothing for `read_timeout` is given up."""
+        clock = FakeClock()
+        with RawServer(silent) as server:
+            http = made(server.port, clock=clock, read_timeout=30)
+            future = upload(pool, http, Deadline(1000, clock=clock))
+            assert server.stalled.wait(5)
+            glances()
+            clock.advance(30.1)
+            error = error_of(future)
+        assert type(error) is UnclearAnswerError
+
+    def test_the_reader_s_own_time_is_no_silence(self, made) -> None:
+        """Who takes long over a piece of a download does not lose the next."""
+        clock = FakeClock()
+
+        def script(server: RawServer, connection: socket.socket) -> None:
+            asked(connection)
+            connection.sendall(HEAD + b"1234")
+            server.stall()
+            connection.sendall(b"56789")
+
+        with RawServer(script) as server:
+            http = made(server.port, clock=clock, read_timeout=30)
+            deadline = Deadline(1000, clock=clock)
+            with http.stream("/view", deadline=deadline, params={}, what="a") as body:
+                assert isinstance(body, Stream)
+                chunks = body.chunks()
+                first = next(chunks)
+                clock.advance(500)
+                glances()
+                server.going.set()
+                assert first + b"".join(chunks) == b"123456789"
+
+
+class TestRealTime:
+    """With the system's clock, within a moment of the deadline."""
+
+    @pytest.mark.parametrize("script", SCRIPTS)
+    def test_a_get_ends_in_time(self, made, script: Script) -> None:
+        """Whatever a server does not do, its deadline holds."""
+        with RawServer(script) as server:
+            http = made(server.port)
+            begun = time.monotonic()
+            with pytest.raises(UnclearAnswerError, match=LATE):
+                http.get("/queue", deadline=Deadline(0.3))
+            assert 0.25 < time.monotonic() - begun < 2
+
+    def test_an_upload_ends_in_time(self, made, pool) -> None:
+        """So does one that nobody reads."""
+        with RawServer(silent) as server:
+            http = made(server.port)
+            begun = time.monotonic()
+            error = error_of(upload(pool, http, Deadline(0.3)))
+            assert time.monotonic() - begun < 4
+        assert type(error) is UnclearAnswerError
+        assert "no answer within the time allowed" in str(error)
+
+    def test_an_upload_may_take_longer_than_connecting(self, made, pool) -> None:
+        """A server that is slow to read a large file gets all of it."""
+
+        def script(server: RawServer, connection: socket.socket) -> None:
+            server.stall()
+            asked(connection)
+            connection.sendall(HEAD + b"123456789")
+
+        with RawServer(script) as server:
+            http = made(server.port, connect_timeout=0.2)
+            future = upload(pool, http, Deadline(20))
+            assert server.stalled.wait(5)
+            threading.Event().wait(0.5)
+            server.going.set()
+            assert future.result(20).body == b"123456789"
+
+    def test_a_handshake_ends_in_time(self, made, contexts) -> None:
+        """A TLS handshake that does not come about is no sent request."""
+        with RawServer(silent) as server:
+            http = made(server.port, tls=contexts[1])
+            begun = time.monotonic()
+            with pytest.raises(UnreachableError, match="no connection within"):
+                http.post("/prompt", json=b"{}", deadline=Deadline(0.3))
+            assert time.monotonic() - begun < 2
+
+
+class TestPooledConnections:
+    """A connection serves many exchanges; the end of one is not that of another."""
+
+    def test_what_was_cut_is_not_used_again(self, made, pool, server) -> None:
+        """After an exchange that was cut, the next one has its own connection."""
+        clock = FakeClock()
+        gate = threading.Event()
+        server.answer("GET /queue", Reply(gate=gate))
+        http = made(server.port, clock=clock, read_timeout=500)
+        future = pool.submit(http.get, "/queue", deadline=Deadline(100, clock=clock))
+        server.await_that(lambda: server.asked["GET /queue"])
+        clock.advance(100.1)
+        assert type(error_of(future)) is UnclearAnswerError
+        gate.set()
+        for _ in range(3):
+            assert http.get("/queue", deadline=Deadline(5)).status == 200
+
+    def test_a_returned_connection_is_left_alone(self, made, pool) -> None:
+        """An exchange whose body was read ends nothing when its deadline passes,
+        though its block goes on and another uses its connection."""
+        clock = FakeClock()
+
+        def script(server: RawServer, connection: socket.socket) -> None:
+            asked(connection)
+            connection.sendall(HEAD + b"123456789")
+            asked(connection)
+            server.stall()
+            connection.sendall(HEAD + b"987654321")
+
+        with RawServer(script) as server:
+            http = made(server.port, clock=clock, read_timeout=500)
+            deadline = Deadline(100, clock=clock)
+            with http.stream("/view", deadline=deadline, params={}, what="a") as body:
+                assert isinstance(body, Stream)
+                assert b"".join(body.chunks()) == b"123456789"
+                later = Deadline(1000, clock=clock)
+                future = pool.submit(http.get, "/queue", deadline=later)
+                assert server.stalled.wait(5)
+                clock.advance(100.1)
+                glances()
+                server.going.set()
+                assert future.result(5).body == b"987654321"
+            assert server.accepted == 1
+
+    def test_over_is_over(self) -> None:
+        """What is let go of cannot be cut, and is not called so."""
+        near, far = socket.socketpair()
+        dog = Watchdog("n")
+        with near, far, dog.watch(Deadline(100), silence=100) as watch:
+            watch.hold(near.fileno())
+            watch.release()
+            watch.cut_off()
+            near.sendall(b"x")
+            assert (far.recv(1), watch.cut) == (b"x", False)
+        dog.close()
+
+    def test_what_is_held_too_late_is_cut_at_once(self) -> None:
+        """A connection that comes about after the deadline serves nobody."""
+        near, far = socket.socketpair()
+        dog = Watchdog("n")
+        with near, far, dog.watch(Deadline(100), silence=100) as watch:
+            watch.cut_off()
+            watch.hold(near.fileno())
+            assert (far.recv(1), watch.cut) == (b"", True)
+        dog.close()
+
+    def test_deadlines_that_fall_on_the_end(self, made, pool) -> None:
+        """Requests that end about their deadline harm nobody who comes after them."""
+
+        def script(server: RawServer, connection: socket.socket) -> None:
+            delay = random.Random(7)
+            while not server.going.wait(delay.uniform(0.0, 0.01)):
+                asked(connection)
+                connection.sendall(HEAD + b"123456789")
+
+        def hasty(http: ComfyHttp) -> None:
+            for _ in range(60):
+                with suppress(UnclearAnswerError, UnreachableError):
+                    http.get("/queue", deadline=Deadline(0.006))
+
+        def patient(http: ComfyHttp) -> list[Answer]:
+            return [http.get("/queue", deadline=Deadline(20)) for _ in range(60)]
+
+        with RawServer(script) as server:
+            http = made(server.port)
+            pending = [pool.submit(hasty, http) for _ in range(4)]
+            answers = [pool.submit(patient, http) for _ in range(4)]
+            found = [answer for future in answers for answer in future.result(20)]
+            for future in pending:
+                future.result(20)
+        assert {answer.body for answer in found} == {b"123456789"}
+        assert len(found) == 240
+
+
+def test_hundreds_at_once(made, pool, server: ScriptedServer) -> None:
+    """Of many exchanges none is cut that has time left, and all that have not."""
+    clock = FakeClock()
+    gate = threading.Event()
+    server.always("GET /queue", Reply(gate=gate))
+    http = made(server.port, clock=clock, read_timeout=500)
+    short, long = Deadline(100, clock=clock), Deadline(400, clock=clock)
+    hasty = [pool.submit(http.get, "/queue", deadline=short) for _ in range(100)]
+    patient = [pool.submit(http.get, "/queue", deadline=long) for _ in range(200)]
+    server.await_that(lambda: server.asked["GET /queue"] == 300, timeout=30)
+    assert watchdogs() == 1
+    clock.advance(200)
+    assert {type(future.exception(20)) for future in hasty} == {UnclearAnswerError}
+    gate.set()
+    assert {future.result(20).status for future in patient} == {200}
+
+
+class TestClosing:
+    """close() leaves nothing behind that waits."""
+
+    @pytest.mark.parametrize("script", SCRIPTS)
+    def test_it_ends_what_is_under_way(self, made, pool, script: Script) -> None:
+        """Exchanges that block end at once; what they did is unclear."""
+        with RawServer(script) as server:
+            http = made(server.port)
+            deadline = Deadline(100)
+            pending = [
+                pool.submit(http.get, "/queue", deadline=deadline) for _ in range(3)
+            ]
+            pending.append(upload(pool, http, deadline))
+            assert server.stalled.wait(5)
+            http.close()
+            errors = [future.exception(8) for future in pending]
+        assert all(
+            isinstance(error, UnclearAnswerError | UnreachableError | ClosedError)
+            for error in errors
+        )
+        assert any("was closed" in str(error) for error in errors)
+
+    def test_a_download_ends_too(self, made, pool) -> None:
+        """A download that is under way ends as damaged."""
+        with RawServer(half_a_body) as server:
+            http = made(server.port)
+            future = pool.submit(download, http, Deadline(100))
+            assert server.stalled.wait(5)
+            glances(1)
+            http.close()
+            error = error_of(future)
+        assert type(error) is OutputDamagedError
+        assert "closed" in str(error)
+
+    def test_the_thread_comes_late_and_goes(self, made, server) -> None:
+        """There is a thread from the first request on, one, until close()."""
+        http = made(server.port)
+        counts = [watchdogs()]
+        for _ in range(2):
+            http.get("/queue", deadline=Deadline(5))
+            counts.append(watchdogs())
+        http.close()
+        http.close()
+        assert [*counts, watchdogs()] == [0, 1, 1, 0]
+
+
+def upload(
+    pool: ThreadPoolExecutor, http: ComfyHttp, deadline: Deadline
+) -> Future[Answer]:
+    """A large file on its way to the server."""
+    files = {"image": ("a.png", BytesIO(bytes(LARGE)))}
+    return pool.submit(
+        http.post, "/upload/image", form={}, files=files, deadline=deadline
+    )
