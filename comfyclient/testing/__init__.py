@@ -5,6 +5,8 @@ What this page lists is public. Nothing heavy is imported: the embedded engine a
 test nodes (`comfyclient.testing.nodes`) need the extra `local`.
 """
 
+from __future__ import annotations
+
 from .accounts import Accounts, Execution
 from .bench import Bench
 from .clock import FakeClock

@@ -39,6 +39,8 @@ class Line:
     def shut(self) -> None:
         """Refuse new connections; those that are open go on."""
         with self._lock:
+            if self._closed:
+                return
             self._open = False
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)

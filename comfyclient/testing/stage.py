@@ -247,6 +247,7 @@ class Stage:
         """Answer nothing any more, on one route or on all."""
         with self.condition:
             self._silent.add(_EVERYTHING if route is None else route)
+            self.condition.notify_all()
 
     def speak(self, route: str | None = None) -> None:
         """Answer again, on one route or on all."""
@@ -289,3 +290,5 @@ class Stage:
         self.sleep(seconds, until=lambda: self.closed)
         if not self.closed:
             deed()
+        with self.condition:
+            self.condition.notify_all()

@@ -288,12 +288,12 @@ class SaysUnknown(Turn):
 class SaysForeign(Turn):
     """Everybody also hears of somebody else's prompt, and that it failed."""
 
-    def arranged(self, _job: ScriptedJob, steps: Sequence[Step]) -> Sequence[Step]:
+    def arranged(self, job: ScriptedJob, steps: Sequence[Step]) -> Sequence[Step]:
         """Before each frame its like about another prompt, and an end of that."""
         other: list[Step] = [Broadcast(_ended_elsewhere("execution_interrupted"))]
         for step in steps:
-            if _is_frame(step) and isinstance(step, dict):
-                other += [Broadcast(_elsewhere(step))]
+            if isinstance(step, dict):
+                other += [Broadcast(_elsewhere(step, job.prompt_id))]
             other.append(step)
             if _says(step, "executing"):
                 other += [Broadcast(_ended_elsewhere("execution_error"))]
@@ -332,11 +332,15 @@ def _nodes(steps: Sequence[Step], kind: str) -> list[str]:
     return [str(_data(step)["node"]) for step in steps if _says(step, kind)]
 
 
-def _elsewhere(message: Message) -> Message:
-    data = message.get("data")
-    if not isinstance(data, dict) or "prompt_id" not in data:
-        return message
-    return {**message, "data": {**data, "prompt_id": _STRANGER}}
+def _elsewhere(value: JsonValue, prompt_id: str) -> JsonValue:
+    """The same about another prompt; `progress_state` names it in each node."""
+    match value:
+        case dict():
+            return {key: _elsewhere(each, prompt_id) for key, each in value.items()}
+        case list():
+            return [_elsewhere(each, prompt_id) for each in value]
+        case _:
+            return _STRANGER if value == prompt_id else value
 
 
 def _ended_elsewhere(kind: str) -> Message:

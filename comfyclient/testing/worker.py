@@ -134,7 +134,7 @@ class _Performance:
         match step:
             case Broadcast(frame=frame):
                 self._stage.sockets.tell_all(frame)
-            case {"type": "status"}:
+            case dict() if step.get("type") == "status":
                 self._stage.sockets.tell_all(step)
             case Deafen():
                 if mine is not None:
