@@ -142,7 +142,7 @@ class Client:
         """
         wired = self._connect()
         known = wired.roster.find(job_id)
-        if known is not None:
+        if known is not None and not known.status.final:
             return known
         row = wired.journal.job(job_id)
         if row.environment != self._name:

@@ -21,6 +21,7 @@ from .errors import (
     ComfyClientError,
     DeadWorkerError,
     JobError,
+    LeaseError,
     LedgerError,
     OutOfMemoryError,
     Retry,
@@ -76,12 +77,14 @@ class Pursuit:
         desk: Desk,
         options: Options,
         *,
-        on_end: Callable[[], None] = lambda: None,
+        on_end: Callable[[], None],
+        on_taken: Callable[[], None],
     ) -> None:
         self._course = course
         self._desk = desk
         self._options = options
         self._on_end = on_end
+        self._on_taken = on_taken
         self._budget = Budget(desk.policies)
         self._condition = threading.Condition()
         self._ended = False
@@ -117,6 +120,14 @@ class Pursuit:
             self._go_on_in_background(partial(self._follow, last))
         else:
             self._go_on_in_background(self._go_on)
+
+    def let_go(self) -> None:
+        """Another process has the job: follow it no longer, and settle nothing."""
+        with self._condition:
+            present, self._present = self._present, None
+        if present is not None and present.placed is not None:
+            present.placed.transport.forget(present.placed.ticket)
+        self._release()
 
     def cancel(self, deadline: Deadline) -> None:
         """Ask the server to drop or stop the job; one not yet sent is not sent."""
@@ -309,6 +320,8 @@ class Pursuit:
             late.message += f"; no instance took it: {error.message}"
             late.__cause__ = error
             self._finish(Verdict(late))
+        except LeaseError:
+            self._on_taken()
         except ComfyClientError as error:
             self._finish(Verdict(error))
         except Exception as error:

@@ -1,26 +1,20 @@
-"""The jobs that a client works on: begun here, or taken up from the ledger."""
+"""The jobs that a client has in hand: begun here, or taken up from the ledger."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from weakref import WeakValueDictionary
 
-from .collecting import Collection, Origin
-from .course import Course
-from .dispatch import Options
-from .errors import ClosedError, LedgerError, OutputMissingError
+from .errors import ClosedError, LedgerError
+from .holding import Hold
 from .job import Job
 from .ledger_records import JobIntent, JobRow
-from .outputs import Download, OutputRef
-from .pursuit import Desk, Pursuit
+from .pursuit import Desk
 from .revival import Terms, terms_of, workflow_of
-from .timing import Deadline
-from .watching import Watch
 from .workflow import Workflow
 
 _log = logging.getLogger("comfyclient.roster")
@@ -31,14 +25,6 @@ CLAIMED_AT_ONCE = 100
 """Jobs that are taken up in one step of the ledger."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A job that has not ended."""
-
-    job: Job
-    course: Course
-
-
 class Roster:
     """Keeps jobs until their end, and the ledger's lease while there are any."""
 
@@ -47,7 +33,7 @@ class Roster:
         self._lock = threading.Lock()
         self._taking = threading.RLock()
         """Held while a job of the ledger is made one of ours: once, not twice."""
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Hold] = {}
         self._known: WeakValueDictionary[str, Job] = WeakValueDictionary()
         self._beating = False
 
@@ -64,189 +50,107 @@ class Roster:
         with nullcontext() if intent.idempotency_key is None else self._taking:
             row = self._desk.journal.intend(intent)
             if row.job_id != intent.job_id:
-                return self.attach(row)
-            course = self._course(row, workflow, terms)
-            pursuit = self._pursuit(course, terms)
-            job = self._entered(course, pursuit.cancel, partial(_placed, pursuit))
-        pursuit.submit()
-        return job
+                return self.attach(row, terms)
+            hold = self._hold(row, workflow, terms)
+        hold.submit()
+        return hold.job
 
     def find(self, job_id: str) -> Job | None:
         """The handle of a job that this client has in hand."""
         with self._lock:
             return self._known.get(job_id)
 
-    def attach(self, row: JobRow) -> Job:
-        """The handle of any job of the ledger.
+    def attach(self, row: JobRow, terms: Terms | None = None) -> Job:
+        """The handle of any job of the ledger; under its own terms where None are given.
 
         One that has ended tells how; one that nobody works on is ours from now on; one
-        that another process works on is followed in the ledger.
+        that another process works on is watched in the ledger.
 
         Raises:
             LedgerError: the ledger does not hold enough of it.
         """
+        journal = self._desk.journal
         with self._taking:
             known = self.find(row.job_id)
-            if known is not None and not self._stopped(known, row):
+            if known is not None and not _left_open(known, row):
                 return known
-            if not row.state.terminal and self._desk.journal.claim(row.job_id):
-                return self._adopted(self._desk.journal.job(row.job_id))
-            return self._looked_at(self._desk.journal.job(row.job_id))
+            ours = not row.state.terminal and journal.claim(row.job_id)
+            row = journal.job(row.job_id)
+            hold = self._revived(row, terms)
+            (hold.adopt if ours else hold.watch)(row)
+            return hold.job
 
     def resume(self) -> list[Job]:
         """Take up every job that nobody works on and that has something left to do."""
         jobs: list[Job] = []
-        after: int | None = None
-        while rows := self._desk.journal.claim_unfinished(
-            self._desk.environment, limit=CLAIMED_AT_ONCE, after=after
-        ):
+        after: str | None = None
+        while True:
             with self._taking:
+                rows = self._desk.journal.claim_unfinished(
+                    self._desk.environment, limit=CLAIMED_AT_ONCE, after=after
+                )
                 jobs += self._resumed(rows)
-            after = rows[-1].seq
-        return jobs
-
-    def _resumed(self, rows: Sequence[JobRow]) -> Iterator[Job]:
-        for row in rows:
-            try:
-                yield self._adopted(row)
-            except LedgerError as error:  # one bad row hides no other job
-                _log.error("job %s cannot be resumed: %s", row.job_id, error)
+            if len(rows) < CLAIMED_AT_ONCE:
+                return jobs
+            after = rows[-1].job_id
 
     def close(self) -> None:
         """Wake whoever waits for a job: nothing more will be told."""
         with self._lock:
             left = list(self._open.values())
             self._open.clear()
-        for one in left:
-            one.course.abandon()
+        for hold in left:
+            hold.course.abandon()
 
-    # -- jobs of the ledger
+    def _resumed(self, rows: Sequence[JobRow]) -> Iterator[Job]:
+        for row in rows:
+            try:
+                hold = self._revived(row)
+            except LedgerError as error:  # one bad row hides no other job
+                _log.error("job %s cannot be resumed: %s", row.job_id, error)
+                continue
+            hold.adopt(row)
+            yield hold.job
 
-    def _adopted(self, row: JobRow) -> Job:
-        """A job that belongs to us by now."""
-        if row.state.terminal:
-            return self._looked_at(row)
-        terms = terms_of(row)
-        course = self._course(row, self._workflow(row), terms)
-        pursuit = self._pursuit(course, terms)
-        job = self._entered(course, pursuit.cancel, partial(_placed, pursuit))
-        pursuit.adopt(row)
-        return job
+    def _revived(self, row: JobRow, terms: Terms | None = None) -> Hold:
+        workflow = workflow_of(row, self._desk.journal.graph(row.digest))
+        return self._hold(row, workflow, terms_of(row) if terms is None else terms)
 
-    def _looked_at(self, row: JobRow) -> Job:
-        """A job that has ended, or that another process works on."""
-        terms = terms_of(row)
-        course = self._course(row, self._workflow(row), terms)
-        pursuit = self._pursuit(course, terms)
+    def _hold(self, row: JobRow, workflow: Workflow, terms: Terms) -> Hold:
         on_end = partial(self._ended, row.job_id)
-        watch = Watch(row, course, self._desk, pursuit=pursuit, on_end=on_end)
-
-        def origin() -> Origin | None:
-            return _placed(pursuit) or self._recorded(watch.row)
-
-        job = self._entered(course, watch.cancel, origin)
-        watch.begin()
-        return job
-
-    def _recorded(self, row: JobRow) -> Origin | None:
-        """Where the ledger says that a job's outputs are."""
-        if row.instance is None or row.prompt_id is None:
-            return None
-        transport = self._desk.router.named(row.instance)
-        opener = partial(_nowhere, row) if transport is None else transport.open
-        return Origin(row.instance, row.prompt_id, opener)
-
-    def _stopped(self, job: Job, row: JobRow) -> bool:
-        """Whether a handle has ended although its job has not: it was left open."""
-        return job.status.final and not row.state.terminal
-
-    def _workflow(self, row: JobRow) -> Workflow:
-        return workflow_of(row, self._desk.journal.graph(row.digest))
-
-    def _course(self, row: JobRow, workflow: Workflow, terms: Terms) -> Course:
-        return Course(
-            row.job_id,
-            workflow,
-            total_s=terms.total_s,
-            queue_s=terms.queue_s,
-            silence_s=terms.silence_s,
-            clock=self._desk.clock,
-            created_at=row.created_at,
-        )
-
-    def _pursuit(self, course: Course, terms: Terms) -> Pursuit:
-        return Pursuit(
-            course,
-            self._desk,
-            Options(allow_partial=terms.allow_partial, previews=terms.previews),
-            on_end=partial(self._ended, course.job_id),
-        )
-
-    # -- the list
-
-    def _entered(
-        self,
-        course: Course,
-        cancel: Callable[[Deadline], None],
-        origin: Callable[[], Origin | None],
-    ) -> Job:
-        def known() -> Origin:
-            found = origin()
-            assert found is not None, "only a job that was taken can succeed"
-            return found
-
-        def instance() -> str | None:
-            found = origin()
-            return None if found is None else found.instance
-
-        environment = self._desk.environment
-        collection = Collection(
-            course, self._desk.journal, environment=environment, origin=known
-        )
-        job = Job(
-            course,
-            environment=environment,
-            instance=instance,
-            result=collection.result,
-            cancel=cancel,
-            clock=self._desk.clock,
-        )
+        hold = Hold(row, workflow, terms, self._desk, on_end=on_end)
         with self._lock:
-            self._open[job.id] = _Open(job, course)
-            self._known[job.id] = job
+            self._open[row.job_id] = hold
+            self._known[row.job_id] = hold.job
             first, self._beating = not self._beating, True
         if first:
             self._desk.keeper.do(self._beat, after=HEARTBEAT_S)
-        return job
+        return hold
 
     def _ended(self, job_id: str) -> None:
         with self._lock:
             self._open.pop(job_id, None)
 
     def _beat(self) -> None:
-        """Tell the ledger that we live, and stop what others have taken meanwhile."""
+        """Tell the ledger that we live, and let go of what others took meanwhile."""
         try:
             self._desk.journal.heartbeat()
+            self._check_ownership()
         except (LedgerError, ClosedError) as error:
             _log.warning("no heartbeat: %s", error.message)
         finally:
             self._desk.keeper.do(self._beat, after=HEARTBEAT_S)
 
+    def _check_ownership(self) -> None:
+        with self._lock:
+            ours = {job_id: hold for job_id, hold in self._open.items() if hold.ours}
+        if not ours:
+            return
+        for job_id in self._desk.journal.lost_jobs(ours):
+            if self._open.get(job_id) is ours[job_id]:  # it has not ended meanwhile
+                ours[job_id].let_go()
 
-def _placed(pursuit: Pursuit) -> Origin | None:
-    placed = pursuit.placed
-    if placed is None:
-        return None
-    transport = placed.transport
-    return Origin(transport.name, placed.ticket.prompt_id, transport.open)
 
-
-def _nowhere(
-    row: JobRow, ref: OutputRef, _deadline: Deadline
-) -> AbstractContextManager[Download]:
-    raise OutputMissingError(
-        f"{ref.filename} is on instance {row.instance!r}, which is not configured any "
-        "more",
-        job_id=row.job_id,
-        hint="configure it again, or take the file from its storage",
-    )
+def _left_open(job: Job, row: JobRow) -> bool:
+    """Whether a handle has ended although its job has not: it may be taken up."""
+    return job.status.final and not row.state.terminal

@@ -32,19 +32,24 @@ ledger_reader ledger_unfinished
 ledger
 transports.__init__ transports.dialect transports.endpoint transports.wire
 transports.refusals transports.results
-transports.base transports.messages
-transports.failures transports.answers transports.entries
+transports.base transports.nodes transports.entries transports.pacing
+transports.failures
+transports.messages
+transports.answers transports.restarts
+transports.hearsay transports.workers
 transports.watchdog
 transports.connections transports.http_errors
 transports.session transports.http transports.listener
-transports.lookup transports.verdicts
-transports.arrival transports.following
+transports.lookup transports.verdicts transports.probing
+transports.arrival transports.cancelling transports.files transports.followed
+transports.rounds
+transports.following
 transports.comfyui
 progress router result course errands budget revival
 job dispatch collecting settling
 attempt
 pursuit
-watching
+holding
 roster
 wiring
 client

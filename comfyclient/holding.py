@@ -1,0 +1,189 @@
+"""One job in hand: ours to pursue, or another process's to watch; that may change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
+from .collecting import Collection, Origin
+from .course import Course
+from .dispatch import Options
+from .errors import ComfyClientError, LeaseError, OutputMissingError
+from .events import Queued, Started
+from .job import Job
+from .ledger_records import JobRow, JobState
+from .outputs import Download, OutputRef
+from .pursuit import Desk, Pursuit
+from .revival import Terms, verdict_of_row
+from .timing import Deadline
+from .workflow import Workflow
+
+_log = logging.getLogger("comfyclient.holding")
+
+GLANCE_S = 1.0
+"""Seconds between two looks into the ledger for another process's job."""
+
+
+class Hold:
+    """A job and its handle, whoever works on it."""
+
+    def __init__(
+        self,
+        row: JobRow,
+        workflow: Workflow,
+        terms: Terms,
+        desk: Desk,
+        *,
+        on_end: Callable[[], None],
+    ) -> None:
+        self._row = row  # as it was seen last
+        self._desk = desk
+        self._on_end = on_end
+        self._ours = True
+        self.course = Course(
+            row.job_id,
+            workflow,
+            total_s=terms.total_s,
+            queue_s=terms.queue_s,
+            silence_s=terms.silence_s,
+            clock=desk.clock,
+            created_at=row.created_at,
+        )
+        self._pursuit = Pursuit(
+            self.course,
+            desk,
+            Options(allow_partial=terms.allow_partial, previews=terms.previews),
+            on_end=on_end,
+            on_taken=self.let_go,
+        )
+        collection = Collection(
+            self.course, desk.journal, environment=desk.environment, origin=self._origin
+        )
+        self.job = Job(
+            self.course,
+            environment=desk.environment,
+            instance=self._instance,
+            result=collection.result,
+            cancel=self._cancel,
+            clock=desk.clock,
+        )
+
+    @property
+    def ours(self) -> bool:
+        """Whether this process works on it."""
+        return self._ours
+
+    def submit(self) -> None:
+        """Send a job that was just written down.
+
+        Raises:
+            ComfyClientError: nobody took it.
+        """
+        self._pursuit.submit()
+
+    def adopt(self, row: JobRow) -> None:
+        """Go on with it: it belongs to us by now."""
+        self._row, self._ours = row, True
+        if row.state.terminal:
+            self._show_end()
+        else:
+            self._pursuit.adopt(row)
+
+    def watch(self, row: JobRow) -> None:
+        """Tell how it stands, and look again from time to time, until it has ended."""
+        self._row, self._ours = row, False
+        if row.state.terminal:
+            self._show_end()
+        else:
+            self._tell()
+            self._desk.keeper.do(self._glance, after=GLANCE_S)
+
+    def let_go(self) -> None:
+        """Another process has taken it: watch what becomes of it there."""
+        _log.warning("job %s: another process has taken it", self.job.id)
+        self._pursuit.let_go()
+        self._ours = False
+        self._desk.keeper.do(self._glance)
+
+    # -- what the handle asks for
+
+    def _cancel(self, deadline: Deadline) -> None:
+        if self._ours:
+            self._pursuit.cancel(deadline)
+            return
+        self.course.cancel_asked = False
+        raise LeaseError(
+            f"the job belongs to {self._row.owner or 'nobody'}, not to this client",
+            hint="cancel it there, or once that process is gone",
+            job_id=self._row.job_id,
+            instance=self._row.instance,
+        )
+
+    def _instance(self) -> str | None:
+        placed = self._pursuit.placed
+        return self._row.instance if placed is None else placed.transport.name
+
+    def _origin(self) -> Origin:
+        placed = self._pursuit.placed
+        if placed is not None:
+            transport = placed.transport
+            return Origin(transport.name, placed.ticket.prompt_id, transport.open)
+        row = self._row
+        assert row.instance is not None, "only a job that was taken can succeed"
+        assert row.prompt_id is not None, "only a job that was taken can succeed"
+        found = self._desk.router.named(row.instance)
+        opener = partial(_nowhere, row) if found is None else found.open
+        return Origin(row.instance, row.prompt_id, opener)
+
+    # -- another process's job
+
+    def _glance(self) -> None:
+        trouble: ComfyClientError | None = None
+        try:
+            if self._look():
+                return
+        except ComfyClientError as error:  # a ledger that is locked is not for long
+            trouble = error
+        if self.course.total.passed():
+            self.course.overdue(trouble)
+            self._on_end()
+            return
+        self._desk.keeper.do(self._glance, after=GLANCE_S)
+
+    def _look(self) -> bool:
+        """Whether it needs no more looks: it has ended, or is ours."""
+        journal, job_id = self._desk.journal, self.job.id
+        self._row = journal.job(job_id)
+        if self._row.state.terminal:
+            self._show_end()
+            return True
+        owner = journal.owner_of(job_id)
+        vacant = owner is None or not owner.living(self._desk.clock.now())
+        if vacant and journal.claim(job_id):
+            self.adopt(journal.job(job_id))
+            return True
+        self._tell()
+        return False
+
+    def _tell(self) -> None:
+        if self._row.state is JobState.RUNNING:
+            self.course.heard(Started())
+        elif self._row.state is JobState.ACCEPTED:
+            self.course.heard(Queued())
+
+    def _show_end(self) -> None:
+        self.course.ended(verdict_of_row(self._row))
+        self._on_end()
+
+
+def _nowhere(
+    row: JobRow, ref: OutputRef, _deadline: Deadline
+) -> AbstractContextManager[Download]:
+    raise OutputMissingError(
+        f"{ref.filename} is on instance {row.instance!r}, which is not configured any "
+        "more",
+        job_id=row.job_id,
+        hint="configure it again, or take the file from its storage",
+    )

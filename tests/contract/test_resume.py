@@ -1,0 +1,591 @@
+"""Jobs taken up again: by the same client, another one, or after a process died."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyclient.client import Client
+from comfyclient.config import EnvironmentSettings, Settings
+from comfyclient.course import JobStatus
+from comfyclient.errors import (
+    ExecutionError,
+    JobCancelledError,
+    JobLostError,
+    JobTimeoutError,
+    LeaseError,
+    LedgerConflictError,
+    OutOfMemoryError,
+    OutputMissingError,
+    UnclearAnswerError,
+    UnknownJobError,
+)
+from comfyclient.events import Finished, Queued, Resubmitted
+from comfyclient.ledger import Ledger
+from comfyclient.ledger_records import JobIntent, JobRow, JobState
+from comfyclient.testing.bench import GRAPH
+from comfyclient.testing.clock import FakeClock
+from comfyclient.testing.http_wire import Reply
+from comfyclient.testing.play import Hold, Play, Restart, failing, usual
+from comfyclient.testing.scripted import ScriptedServer
+from comfyclient.timing import SYSTEM_CLOCK, Clock
+from comfyclient.workflow import NamedOutput, Workflow
+
+WORKFLOW = Workflow.from_graph(GRAPH, outputs=[NamedOutput("card", "2")])
+
+
+class House:
+    """Clients of one environment, one after the other or at once, on one ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = f"sqlite:///{folder / 'jobs.db'}"
+        self._clients: list[Client] = []
+
+    def client(
+        self,
+        *urls: str,
+        clock: Clock = SYSTEM_CLOCK,
+        name: str = "test",
+        **settings: Any,
+    ) -> Client:
+        """A client of these addresses, closed with the house."""
+        environment = EnvironmentSettings.model_validate(
+            {
+                "instances": [
+                    {"name": f"n{i}", "url": url} for i, url in enumerate(urls)
+                ],
+                "ledger": self.ledger,
+                "deadlines": {
+                    "total_s": 30,
+                    "queue_s": 30,
+                    "silence_s": 30,
+                    "grace_s": 0.2,
+                    **settings.pop("deadlines", {}),
+                },
+                **settings,
+            }
+        )
+        made = Client(
+            Settings(default_environment=name, environments={name: environment}),
+            clock=clock,
+        )
+        self._clients.append(made)
+        return made
+
+    def row(self, job_id: str) -> JobRow:
+        """What the ledger says of a job."""
+        with Ledger(self.ledger).open() as ledger:
+            return ledger.job(job_id)
+
+    def close(self) -> None:
+        """Close every client."""
+        for client in self._clients:
+            client.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """An environment without a client yet."""
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """Opened at the end, so that a held server can go on."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def held(gate: threading.Event) -> Play:
+    """The usual course, held in the middle."""
+    return lambda job: [*usual(job)[:5], Hold(gate), *usual(job)[5:]]
+
+
+def once(first: Play) -> Play:
+    """One play for the first job, the usual one for the others."""
+    plays = [first]
+    return lambda job: (plays.pop() if plays else usual)(job)
+
+
+class TestAfterAClientIsGone:
+    """Another client of the environment goes on where the first one stopped."""
+
+    def test_while_it_runs(self, house: House, server, gate, tmp_path) -> None:
+        """A running job is followed to its end; it runs once."""
+        server.play(held(gate))
+        first = house.client(server.url)
+        job_id = first.submit(WORKFLOW).id
+        first.close()
+        second = house.client(server.url)
+        (job,) = second.resume()
+        assert job.id == job_id
+        gate.set()
+        result = job.result()
+        assert result.output("card").save(tmp_path / "card.png").exists()
+        assert server.executions.total() == 1
+        assert house.row(job_id).state is JobState.COLLECTED
+
+    def test_after_it_ended(self, house: House, server, gate) -> None:
+        """A job that ended while nobody followed it has its result."""
+        server.play(held(gate))
+        first = house.client(server.url)
+        job_id = first.submit(WORKFLOW).id
+        first.close()
+        gate.set()
+        server.await_that(lambda: server.stage.history)
+        (job,) = house.client(server.url).resume()
+        assert job.id == job_id
+        assert job.result().outputs
+        assert isinstance(list(job.events())[-1], Finished)
+
+    def test_finished_but_not_saved(self, house: House, server, tmp_path) -> None:
+        """A job whose outputs were not brought home is handed out again, whole."""
+        first = house.client(server.url)
+        before = first.submit(WORKFLOW).result()
+        first.close()
+        second = house.client(server.url)
+        (job,) = second.resume()
+        assert job.status is JobStatus.SUCCEEDED
+        result = job.result()
+        assert result.provenance == before.provenance
+        result.save_all(tmp_path / "out")
+        second.close()
+        assert house.client(server.url).resume() == []
+
+    def test_read_is_brought_home(self, house: House, server) -> None:
+        """Outputs that were read need no resuming."""
+        first = house.client(server.url)
+        first.submit(WORKFLOW).result().outputs[0].read()
+        first.close()
+        assert house.client(server.url).resume() == []
+
+    def test_no_output_to_bring_home(self, house: House, server) -> None:
+        """A job that shows text alone is collected with its result, which is kept."""
+        graph = {
+            "1": {"class_type": "PreviewAny", "inputs": {"source": "hello"}},
+        }
+        first = house.client(server.url)
+        job = first.submit(Workflow.from_graph(graph))
+        assert job.result().values["1"]["text"] == ["hello"]
+        first.close()
+        second = house.client(server.url)
+        assert second.resume() == []
+        assert second.job(job.id).result().values["1"]["text"] == ["hello"]
+
+    def test_lost_meanwhile(self, house: House, server, gate) -> None:
+        """A job that the server lost while nobody followed is sent again."""
+        server.play(once(held(gate)))
+        first = house.client(server.url)
+        job_id = first.submit(WORKFLOW).id
+        first.close()
+        server.restart()
+        (job,) = house.client(server.url).resume()
+        assert job.result().outputs
+        row = house.row(job_id)
+        assert len(row.attempts) == 2
+        assert row.attempts[0].error.kind == "JobLostError"
+        assert any(isinstance(e, Resubmitted) for e in job.events())
+
+    def test_intended_but_not_sent(self, house: House, server) -> None:
+        """A job that was only written down is sent."""
+        intent = JobIntent(
+            job_id="4b5f3e5c-0c0c-4f0e-9e0e-1d2c3b4a5f60",
+            environment="test",
+            digest=WORKFLOW.digest,
+            graph=dict(WORKFLOW.graph),
+        )
+        with Ledger(house.ledger).open() as ledger:
+            ledger.intend(intent)
+        (job,) = house.client(server.url).resume()
+        assert job.result().outputs
+        assert server.executions.total() == 1
+
+    def test_its_instance_is_gone(self, house: House, server, gate) -> None:
+        """A job on an instance that is not configured any more stays open, and says
+        so."""
+        server.play(held(gate))
+        first = house.client(server.url, server.url)
+        jobs = {first.submit(WORKFLOW).instance: None for _ in range(2)}
+        assert set(jobs) == {"n0", "n1"}
+        first.close()
+        second = house.client(server.url)
+        gate.set()
+        (left,) = [job for job in second.resume() if job.instance == "n1"]
+        with pytest.raises(UnclearAnswerError, match="'n1', which is not configured"):
+            left.result()
+        assert not house.row(left.id).state.terminal
+        second.close()
+        third = house.client(server.url, server.url)
+        assert third.job(left.id).result().outputs
+        assert server.executions.total() == 2
+
+    def test_a_finished_one_of_an_instance_that_is_gone(
+        self, house: House, server, tmp_path
+    ) -> None:
+        """Its result is told; its files say where they are."""
+        first = house.client("http://127.0.0.1:9", server.url)
+        job = first.submit(WORKFLOW)
+        job.result()
+        assert job.instance == "n1"
+        first.close()
+        again = house.client(server.url).job(job.id)
+        assert again.instance == "n1"
+        with pytest.raises(OutputMissingError, match="'n1', which is not configured"):
+            again.result().outputs[0].save(tmp_path)
+
+
+class TestUnclear:
+    """An attempt of which nobody knows whether it arrived is asked for first."""
+
+    @pytest.mark.parametrize("version", ["0.3.40", "0.33.0"])
+    @pytest.mark.parametrize("arrived", [True, False])
+    def test_it_is_asked_for(self, house: House, version: str, arrived: bool) -> None:
+        """What arrived is followed, what did not is sent again; it runs once."""
+        with ScriptedServer(version=version) as server:
+            server.answer("POST /prompt", Reply.lost(acts=arrived))
+            for route in ("GET /api/jobs/{id}", "GET /queue", "GET /history/{id}"):
+                server.always(route, Reply.lost(acts=False))
+            first = house.client(server.url)
+            with pytest.raises(UnclearAnswerError) as caught:
+                first.submit(WORKFLOW)
+            row = house.row(caught.value.job_id)
+            assert (row.unclear is not None, row.owner) == (True, None)
+            for route in ("GET /api/jobs/{id}", "GET /queue", "GET /history/{id}"):
+                server.always(route, None)
+            (job,) = first.resume()
+            assert job.result().outputs
+            assert server.executions.total() == 1
+            assert len(house.row(job.id).attempts) == (1 if arrived else 2)
+
+    def test_by_its_id(self, house: House, server) -> None:
+        """Asking for the job by its id takes it up again, too."""
+        server.answer("POST /prompt", Reply.lost(acts=True))
+        server.always("GET /api/jobs/{id}", Reply.lost(acts=False))
+        server.always("GET /queue", Reply.lost(acts=False))
+        client = house.client(server.url)
+        with pytest.raises(UnclearAnswerError) as caught:
+            client.submit(WORKFLOW)
+        server.always("GET /api/jobs/{id}", None)
+        server.always("GET /queue", None)
+        assert client.job(caught.value.job_id).result().outputs
+        assert server.executions.total() == 1
+
+    def test_it_cannot_be_asked_for_in_time(self, house: House, server) -> None:
+        """Where nobody answers until the job's time is over, it stays open."""
+        server.answer("POST /prompt", Reply.lost(acts=True))
+        for route in ("GET /api/jobs/{id}", "GET /queue", "GET /history/{id}"):
+            server.always(route, Reply.lost(acts=False))
+        client = house.client(server.url, deadlines={"total_s": 2})
+        with pytest.raises(UnclearAnswerError) as caught:
+            client.submit(WORKFLOW)
+        (job,) = client.resume()
+        with pytest.raises(UnclearAnswerError, match="could not be asked"):
+            job.result()
+        assert house.row(caught.value.job_id).unclear is not None
+        assert server.asked["POST /prompt"] == 1
+
+
+class TestTwoClients:
+    """A job has one owner; another client sees it through the ledger."""
+
+    def test_a_living_ones_job_stays_with_it(self, house: House, server, gate) -> None:
+        """Resuming takes nothing from a living client."""
+        server.play(held(gate))
+        first, second = house.client(server.url), house.client(server.url)
+        job = first.submit(WORKFLOW)
+        assert second.resume() == []
+        gate.set()
+        assert job.result().outputs
+
+    def test_it_is_seen_from_afar(self, house: House, server, gate, tmp_path) -> None:
+        """The other client's handle tells how the job stands, and has its result."""
+        server.play(held(gate))
+        first, second = house.client(server.url), house.client(server.url)
+        mine = first.submit(WORKFLOW)
+        other = second.job(mine.id)
+        assert other == mine
+        assert not other.status.final
+        assert other.instance == "n0"
+        gate.set()
+        assert other.result().save_all(tmp_path)[0].exists()
+        assert mine.result().provenance == other.result().provenance
+        assert server.executions.total() == 1
+
+    def test_a_failure_is_seen_from_afar(self, house: House, server, gate) -> None:
+        """So is the error, by its class and words."""
+        server.play(lambda job: [*usual(job)[:3], Hold(gate), *failing(job, "2")])
+        first, second = house.client(server.url), house.client(server.url)
+        other = second.job(first.submit(WORKFLOW).id)
+        gate.set()
+        with pytest.raises(ExecutionError, match="boom") as caught:
+            other.result()
+        assert caught.value.node_id == "2"
+
+    def test_it_is_taken_over(self, house: House, server, gate) -> None:
+        """When its client is gone, the one that watched goes on with it."""
+        server.play(held(gate))
+        first, second = house.client(server.url), house.client(server.url)
+        other = second.job(first.submit(WORKFLOW).id)
+        first.close()
+        gate.set()
+        assert other.result().outputs
+        assert other.cancel() is JobStatus.SUCCEEDED
+        assert server.executions.total() == 1
+
+    def test_it_is_not_cancelled_from_afar(self, house: House, server, gate) -> None:
+        """Cancelling is its owner's; the error names that one."""
+        server.play(held(gate))
+        first, second = house.client(server.url), house.client(server.url)
+        mine = first.submit(WORKFLOW)
+        with pytest.raises(LeaseError, match="belongs to"):
+            second.job(mine.id).cancel()
+        gate.set()
+        assert second.job(mine.id).result().outputs
+
+    def test_another_environments_job(self, house: House, server) -> None:
+        """A job is not to be had through another environment."""
+        first, second = house.client(server.url), house.client(server.url, name="prod")
+        job = first.submit(WORKFLOW)
+        job.result()
+        with pytest.raises(UnknownJobError, match=r"'test'.*'prod'"):
+            second.job(job.id)
+        assert second.resume() == []
+
+
+class TestTheSameKey:
+    """One key, one job: whoever asks, and whenever."""
+
+    def test_in_another_client(self, house: House, server) -> None:
+        """A later process gets the finished job, and sends nothing."""
+        first = house.client(server.url)
+        job = first.submit(WORKFLOW, idempotency_key="trip-7")
+        job.result()
+        first.close()
+        again = house.client(server.url).submit(WORKFLOW, idempotency_key="trip-7")
+        assert again == job
+        assert again.result().outputs
+        assert server.executions.total() == 1
+
+    def test_of_a_client_that_is_gone(self, house: House, server, gate) -> None:
+        """A later process takes the unfinished job up."""
+        server.play(held(gate))
+        first = house.client(server.url)
+        job = first.submit(WORKFLOW, idempotency_key="trip-7")
+        first.close()
+        again = house.client(server.url).submit(WORKFLOW, idempotency_key="trip-7")
+        assert again == job
+        gate.set()
+        assert again.result().outputs
+        assert server.executions.total() == 1
+
+    def test_other_content(self, house: House, server) -> None:
+        """Another graph under the key is an error that names both jobs."""
+        client = house.client(server.url)
+        first = client.submit(WORKFLOW, idempotency_key="trip-7")
+        other = {**GRAPH, "1": {**GRAPH["1"], "inputs": {**GRAPH["1"]["inputs"]}}}
+        other["1"]["inputs"]["width"] = 128
+        with pytest.raises(LedgerConflictError) as caught:
+            client.submit(Workflow.from_graph(other), idempotency_key="trip-7")
+        assert first.id in str(caught.value)
+        assert caught.value.job_id in str(caught.value)
+        assert server.asked["POST /prompt"] == 1
+
+    def test_at_once(self, house: House, server) -> None:
+        """Many threads with one key send one job."""
+        clients = [house.client(server.url) for _ in range(2)]
+        with ThreadPoolExecutor(8) as pool:
+            futures = [
+                pool.submit(
+                    clients[i % 2].submit, WORKFLOW, idempotency_key=f"k{i // 8}"
+                )
+                for i in range(40)
+            ]
+            jobs = {future.result().id for future in futures}
+        assert len(jobs) == 5
+        for client in clients:
+            for job_id in jobs:
+                assert client.job(job_id).result().outputs
+        assert server.executions.total() == 5
+
+
+class TestSentAgain:
+    """What became of an attempt decides whether there is another."""
+
+    def test_after_a_restart(self, house: House, server, gate) -> None:
+        """A job that the server lost runs again, as another attempt of the same job."""
+        server.play(once(lambda job: [*usual(job)[:5], Restart()]))
+        job = house.client(server.url).submit(WORKFLOW)
+        assert job.result().outputs
+        first, second = house.row(job.id).attempts
+        assert first.error.kind == "JobLostError"
+        assert second.accepted_at is not None
+        assert job.result().provenance.prompt_id == second.prompt_id
+        kinds = [type(event) for event in job.events()]
+        assert kinds.count(Resubmitted) == 1
+        assert kinds.count(Queued) >= 2
+
+    def test_lost_twice(self, house: House, server) -> None:
+        """The budget is spent: the job is lost, and the ledger says so."""
+        server.play(lambda job: [*usual(job)[:5], Restart()])
+        job = house.client(server.url).submit(WORKFLOW)
+        with pytest.raises(JobLostError):
+            job.result()
+        assert house.row(job.id).state is JobState.LOST
+        assert server.asked["POST /prompt"] == 2
+
+    def test_not_allowed(self, house: House, server) -> None:
+        """With a budget of none it is lost at once."""
+        server.play(once(lambda job: [*usual(job)[:5], Restart()]))
+        client = house.client(server.url, policies={"resubmit_lost": 0})
+        with pytest.raises(JobLostError):
+            client.run(WORKFLOW)
+        assert server.asked["POST /prompt"] == 1
+
+    def test_out_of_memory(self, house: House, server) -> None:
+        """A server without memory is asked to free it; another one runs the job."""
+        told = {"exception_type": "torch.cuda.OutOfMemoryError"}
+        server.play(lambda job: failing(job, "2", **told))
+        with ScriptedServer() as other:
+            job = house.client(server.url, other.url).submit(WORKFLOW)
+            assert job.result().outputs
+            assert job.instance == "n1"
+            assert server.asked["POST /free"] == 1
+            assert (server.executions.total(), other.executions.total()) == (1, 1)
+
+    def test_out_of_memory_everywhere(self, house: House, server) -> None:
+        """Once more, and then that is how it ended."""
+        told = {"exception_type": "torch.cuda.OutOfMemoryError"}
+        server.play(lambda job: failing(job, "2", **told))
+        job = house.client(server.url).submit(WORKFLOW)
+        with pytest.raises(OutOfMemoryError):
+            job.result()
+        assert server.executions.total() == 2
+
+    def test_cancelled_before_it_is(self, house: House, server, gate) -> None:
+        """A lost job that is cancelled while it waits to be sent is not sent."""
+        server.play(once(lambda job: [*usual(job)[:5], Hold(gate), Restart()]))
+        clock = FakeClock()
+        client = house.client(server.url, clock=clock)
+        with ThreadPoolExecutor(1) as pool:
+            job = _sent(pool.submit(client.submit, WORKFLOW), clock)
+            server.always("POST /prompt", Reply(503, headers={"Retry-After": "20"}))
+            gate.set()
+            while server.asked["POST /prompt"] < 2:
+                clock.advance(0.2)
+                threading.Event().wait(0.005)
+            assert _sent(pool.submit(job.cancel), clock) is JobStatus.CANCELLED
+        with pytest.raises(JobCancelledError):
+            job.result()
+        assert house.row(job.id).state is JobState.CANCELLED
+        assert server.asked["POST /prompt"] == 2
+
+    def test_closed_before_it_is(self, house: House, server, gate) -> None:
+        """A client that is closed meanwhile leaves the job to the next one."""
+        server.play(once(lambda job: [*usual(job)[:5], Hold(gate), Restart()]))
+        clock = FakeClock()
+        client = house.client(server.url, clock=clock)
+        with ThreadPoolExecutor(1) as pool:
+            job = _sent(pool.submit(client.submit, WORKFLOW), clock)
+        server.always("POST /prompt", Reply(503, headers={"Retry-After": "20"}))
+        gate.set()
+        while server.asked["POST /prompt"] < 2:
+            clock.advance(0.2)
+            threading.Event().wait(0.005)
+        client.close()
+        row = house.row(job.id)
+        assert (row.state, row.owner) == (JobState.INTENDED, None)
+        server.always("POST /prompt", None)
+        (again,) = house.client(server.url).resume()
+        assert again.result().outputs
+
+
+class TestTimes:
+    """A job whose time is over is stopped, or left to be resumed: by policy."""
+
+    def test_left(self, house: House, server, gate) -> None:
+        """It goes on there, and the next call takes it up again."""
+        server.play(held(gate))
+        client = house.client(server.url, policies={"on_timeout": "leave"})
+        job = client.submit(WORKFLOW, timeout=1, idempotency_key="k")
+        with pytest.raises(JobTimeoutError, match="running node"):
+            job.result()
+        row = house.row(job.id)
+        assert (row.state.terminal, row.owner) == (False, None)
+        gate.set()
+        again = client.submit(WORKFLOW, idempotency_key="k", timeout=20)
+        assert again.result().outputs
+        assert server.executions.total() == 1
+
+    def test_stopped(self, house: House, server, gate) -> None:
+        """By default it is stopped there, and has failed."""
+        server.play(held(gate))
+        client = house.client(server.url)
+        job = client.submit(WORKFLOW, timeout=0.3)
+        with pytest.raises(JobTimeoutError):
+            job.result()
+        server.await_that(lambda: "cancelled" in server.stage.states.values())
+        assert house.row(job.id).state is JobState.FAILED
+
+    @pytest.mark.parametrize("limit", ["queue_timeout", "silence_timeout"])
+    def test_of_one_job(self, house: House, server, gate, limit: str) -> None:
+        """The queue's and the silence's time may be given for one job."""
+        server.play(held(gate))
+        client = house.client(server.url)
+        running = client.submit(WORKFLOW)
+        if limit == "silence_timeout":
+            server.always("GET /queue", Reply(500))
+            server.always("GET /api/jobs/{id}", Reply(500))
+        waiting = client.submit(WORKFLOW, **{limit: 0.3})
+        said = {"queue_timeout": "queue", "silence_timeout": "sign of life"}
+        with pytest.raises(JobTimeoutError, match=said[limit]):
+            waiting.result()
+        server.always("GET /queue", None)
+        server.always("GET /api/jobs/{id}", None)
+        gate.set()
+        assert running.result().outputs
+
+
+def _sent(future: Any, clock: FakeClock) -> Any:
+    """The future's result, with time passing quickly."""
+    while not future.done():
+        clock.advance(0.25)
+        threading.Event().wait(0.005)
+    return future.result()
+
+
+def test_a_job_that_runs_on_is_written_down_as_running(house, server, gate) -> None:
+    """The ledger knows what runs, once it has run for a while."""
+    server.play(held(gate))
+    clock = FakeClock()
+    client = house.client(server.url, clock=clock)
+    with ThreadPoolExecutor(1) as pool:
+        job = _sent(pool.submit(client.submit, WORKFLOW), clock)
+        while house.row(job.id).state is not JobState.RUNNING:
+            clock.advance(0.2)
+        gate.set()
+        assert _sent(pool.submit(job.result), clock).outputs
+
+
+def test_a_row_that_was_tampered_with_hides_no_other_job(house, server, caplog) -> None:
+    """What cannot be resumed is named; the others are resumed."""
+    client = house.client(server.url)
+    for _ in range(2):
+        client.submit(WORKFLOW).result()
+    client.close()
+    with Ledger(house.ledger).open() as ledger:
+        newest = ledger.jobs()[0].job_id
+        ledger.intend(
+            JobIntent(job_id="x", environment="test", digest="d", graph={"1": []})
+        )
+    jobs = house.client(server.url).resume()
+    assert len(jobs) == 2
+    assert newest in {job.id for job in jobs}
+    assert "job x cannot be resumed" in caplog.text
