@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
 from ..errors import NodeIssue
 from ..events import NodeOutput
-from .failures import Failure, read_failure
-from .messages import BLOCKED, submitted_id
+from .failures import BLOCKED, Failure, read_failure
+from .messages import State
+from .nodes import submitted_id
 from .refusals import GraphInfo, issues_of
 from .results import merged, output_refs
 from .wire import (
@@ -29,8 +29,6 @@ from .wire import (
     text_or,
     wrong,
 )
-
-State: TypeAlias = Literal["success", "error", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)

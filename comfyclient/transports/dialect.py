@@ -22,6 +22,19 @@ class Dialect:
     version: str | None = None
     jobs_api: bool | None = None
     cancel_route: bool | None = None
+    doubted: bool = False
+    """It may have restarted as another version since it was asked."""
+
+    def learn(self, version: str | None) -> None:
+        """Take in the version that the server says; None is taken for an old one."""
+        if self.doubted:
+            self.jobs_api = self.cancel_route = None
+        self.version = version
+        self.doubted = False
+
+    def doubt(self) -> None:
+        """Ask again before anything is done that depends on the version."""
+        self.doubted = True
 
     @property
     def has_jobs_api(self) -> bool:

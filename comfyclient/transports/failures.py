@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from ..errors import ExecutionError, OutOfMemoryError
-from .messages import submitted_id
+from .nodes import submitted_id
 from .refusals import GraphInfo
 from .wire import JsonObject, as_node, printable, shortened
+
+BLOCKED = "ExecutionBlocked"
+"""The exception type of an `execution_error` that does not end the job."""
 
 
 @dataclass(frozen=True, slots=True)

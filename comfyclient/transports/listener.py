@@ -80,7 +80,11 @@ class Listener:
 
     def hears(self, client_id: str) -> bool:
         """Whether the messages to this client arrive here now."""
-        return self._registered and client_id == self._client_id
+        return self._registered and self.serves(client_id)
+
+    def serves(self, client_id: str) -> bool:
+        """Whether the messages to this client arrive here, while it is registered."""
+        return client_id == self._client_id
 
     @property
     def quiet_for(self) -> float:
@@ -221,10 +225,10 @@ class Listener:
             self._on_signal(signal)
 
     def _found(self) -> None:
+        self._on_link(None)  # first: whoever awaits it counts what was linked before
         with self._condition:
             self._registered = self._settled = True
             self._condition.notify_all()
-        self._on_link(None)
 
     def _lost(self, reason: str) -> None:
         with self._condition:

@@ -14,10 +14,18 @@ from ..errors import (
     TransportError,
 )
 from ..timing import Deadline
-from .answers import Outcome, Whereabouts, read_history, read_job, read_queue
+from .answers import (
+    Outcome,
+    QueueView,
+    Whereabouts,
+    read_history,
+    read_job,
+    read_queue,
+)
 from .dialect import Dialect
 from .entries import Entry, history_entries, queue_entries
 from .http import Answer, ComfyHttp
+from .pacing import FEW
 
 RECENT = 200
 """History entries searched for a mark at first."""
@@ -37,6 +45,18 @@ class Sighting:
     outcome: Outcome | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a server brought."""
+
+    sightings: dict[str, Sighting | TransportError]
+    """By prompt id; an error where the server's word on a job is bad."""
+    queue: QueueView | None = None
+    """None: it was not needed."""
+    cost: int = 0
+    """Bytes of the queue's answer."""
+
+
 class Lookup:
     """The reading side of one instance."""
 
@@ -50,20 +70,33 @@ class Lookup:
         answer = _found(self._http.get(path, deadline=deadline))
         return read_history(answer.body, prompt_id)
 
-    def where(
-        self, prompt_ids: Sequence[str], *, deadline: Deadline
-    ) -> dict[str, Sighting | TransportError]:
-        """Where each of these jobs is; an error where the server's word on it is bad.
+    def where(self, prompt_ids: Sequence[str], *, deadline: Deadline) -> Look:
+        """Where each of these jobs is.
 
-        One job is asked for by its id where the server has a jobs API. Several are
-        looked up in the queue first and, those that are not there, in the history:
+        A few jobs are asked for by their ids where the server has a jobs API. Others
+        are looked up in the queue first and, those that are not there, in the history:
         a job moves between the two under one lock, so this order never misses it.
         """
-        if len(prompt_ids) == 1 and self._dialect.has_jobs_api:
-            sighting = self._ask_jobs_api(prompt_ids[0], deadline)
-            if sighting is not None:
-                return {prompt_ids[0]: sighting}
-        return self._ask_queue(prompt_ids, deadline)
+        told = self._ask_jobs_api(prompt_ids, deadline)
+        waiting = [key for key, s in told.items() if s.where is Whereabouts.PENDING]
+        rest = [key for key in prompt_ids if key not in told]
+        if not rest and not waiting:
+            return Look({**told})
+        try:
+            body = _found(self._http.get("/queue", deadline=deadline)).body
+            view = read_queue(body)
+        except _UNHELPFUL:
+            if rest:
+                raise
+            return Look({**told})  # they wait, nobody knows where
+        listed = _listed(view)
+        newer = {key: listed[key] for key in waiting if key in listed}
+        found = {key: listed.get(key) or self._told(key, deadline) for key in rest}
+        return Look({**told, **newer, **found}, view, len(body))
+
+    def doubt(self) -> None:
+        """The server may be another one now: what was learned of it is old."""
+        self._dialect.doubt()
 
     def find(
         self, attempt_id: str, *, deadline: Deadline, far: bool = False
@@ -73,9 +106,8 @@ class Lookup:
         A server that mints ids is asked for our mark in its newest history entries;
         `far` goes through all of them.
         """
-        sighting = None
-        if self._dialect.has_jobs_api:  # these servers take our id as it is
-            sighting = self._ask_jobs_api(attempt_id, deadline)
+        # servers with a jobs API take our id as it is
+        sighting = self._ask_jobs_api([attempt_id], deadline).get(attempt_id)
         if sighting is None:
             return self._find_entry(attempt_id, deadline, far=far)
         if sighting.where is Whereabouts.UNKNOWN:
@@ -83,7 +115,16 @@ class Lookup:
         known = self._find_entry(attempt_id, deadline, far=False)
         return known or Entry(attempt_id)
 
-    def _ask_jobs_api(self, prompt_id: str, deadline: Deadline) -> Sighting | None:
+    def _ask_jobs_api(
+        self, prompt_ids: Sequence[str], deadline: Deadline
+    ) -> dict[str, Sighting]:
+        """What it says of a few jobs; nothing of those it has no good answer for."""
+        if len(prompt_ids) > FEW or not self._dialect.has_jobs_api:
+            return {}
+        asked = {key: self._job(key, deadline) for key in prompt_ids}
+        return {key: s for key, s in asked.items() if s is not None}
+
+    def _job(self, prompt_id: str, deadline: Deadline) -> Sighting | None:
         path = f"/api/jobs/{quote(prompt_id, safe='')}"
         try:
             answer = self._http.get(path, deadline=deadline)
@@ -95,31 +136,7 @@ class Lookup:
             exact = self._told(prompt_id, deadline)
             if isinstance(exact, Sighting) and exact.outcome is not None:
                 outcome = exact.outcome
-        position = None
-        if where is Whereabouts.PENDING:
-            position = self._position(prompt_id, deadline)
-        return Sighting(where, position, outcome)
-
-    def _position(self, prompt_id: str, deadline: Deadline) -> int | None:
-        view = read_queue(_found(self._http.get("/queue", deadline=deadline)).body)
-        return view.position(prompt_id)
-
-    def _ask_queue(
-        self, prompt_ids: Sequence[str], deadline: Deadline
-    ) -> dict[str, Sighting | TransportError]:
-        view = read_queue(_found(self._http.get("/queue", deadline=deadline)).body)
-        running = set(view.running)
-        pending = set(view.pending)
-        sightings: dict[str, Sighting | TransportError] = {}
-        for prompt_id in prompt_ids:
-            if prompt_id in running:
-                sightings[prompt_id] = Sighting(Whereabouts.RUNNING)
-            elif prompt_id in pending:
-                position = view.position(prompt_id)
-                sightings[prompt_id] = Sighting(Whereabouts.PENDING, position)
-            else:
-                sightings[prompt_id] = self._told(prompt_id, deadline)
-        return sightings
+        return Sighting(where, outcome=outcome)
 
     def _told(self, prompt_id: str, deadline: Deadline) -> Sighting | TransportError:
         """What the history says of a job; one bad entry must not hide the others."""
@@ -157,6 +174,16 @@ class Lookup:
             if found is not None or not far or len(entries) < count:
                 return found
             count *= 10
+
+
+def _listed(view: QueueView) -> dict[str, Sighting]:
+    """Every job of the queue, with its place in it."""
+    ahead = len(view.running)
+    listed = {
+        prompt_id: Sighting(Whereabouts.PENDING, place)
+        for place, prompt_id in enumerate(view.pending, start=ahead)
+    }
+    return {**listed, **{key: Sighting(Whereabouts.RUNNING) for key in view.running}}
 
 
 def _of(entries: Iterable[Entry], attempt_id: str) -> Entry | None:

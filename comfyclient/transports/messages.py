@@ -8,11 +8,10 @@ read here. `Novelty`, one for each job, keeps only what says something new.
 from __future__ import annotations
 
 import math
-import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
@@ -29,6 +28,8 @@ from ..events import (
     Queued,
     Started,
 )
+from .failures import BLOCKED, Failure, read_failure
+from .nodes import submitted_id
 from .results import output_refs
 from .wire import (
     JsonObject,
@@ -42,8 +43,8 @@ from .wire import (
     text_or,
 )
 
-BLOCKED = "ExecutionBlocked"
-"""The exception type of an `execution_error` that does not end the job."""
+State: TypeAlias = Literal["success", "error", "cancelled"]
+"""How a job ended, as servers tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,14 @@ class ServerFlags:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A job ended, without saying how: history does."""
+    """A job ended; history tells it in full."""
 
     prompt_id: str
     settled: bool
     """True when history has it already; else it may lag by up to half a second."""
+    how: State | None = None
+    """None where the message does not say."""
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +146,6 @@ class Novelty:
                 return fresh
             case _:
                 return True
-
-
-def submitted_id(node_id: str) -> str:
-    """The node of the submitted graph that a node id belongs to.
-
-    Node expansion names its nodes `<parent>.<call>.<graph>.<n>`, level upon level;
-    an id that merely contains a dot is a submitted one.
-    """
-    found = _EPHEMERAL.match(node_id) if "." in node_id else None
-    return node_id if found is None else found[1]
-
-
-_EPHEMERAL = re.compile(r"(.+?)\.\d+\.\d+\.", re.DOTALL)
 
 
 def _status(data: JsonObject) -> tuple[Signal, ...]:
@@ -258,15 +249,26 @@ def _executed(data: JsonObject, prompt_id: str) -> tuple[Signal, ...]:
 def _failed(data: JsonObject, prompt_id: str) -> tuple[Signal, ...]:
     """A blocked node reports itself as an error, and the job goes on."""
     if data.get("exception_type") != BLOCKED:
-        return (Ended(prompt_id, settled=False),)
+        return (Ended(prompt_id, False, "error", _failure(data)),)
     message = text_or(data.get("exception_message"), "")
     message = printable(message.removeprefix("Execution Blocked: ").strip())
     node = _shown(data, "node_id", "display_node")
     return (Heard(prompt_id, NodeBlocked(node, message)),)
 
 
-def _ended(_data: JsonObject, prompt_id: str) -> tuple[Signal, ...]:
-    return (Ended(prompt_id, settled=False),)
+def _failure(data: JsonObject) -> Failure:
+    """What a node raised; that the job ended counts, however oddly it is told."""
+    try:
+        return read_failure(data)
+    except BadAnswerError:
+        return Failure()
+
+
+def _ended(how: State) -> Callable[[JsonObject, str], tuple[Signal, ...]]:
+    def read(_data: JsonObject, prompt_id: str) -> tuple[Signal, ...]:
+        return (Ended(prompt_id, settled=False, how=how),)
+
+    return read
 
 
 def _shown(data: JsonObject, key: str, display: str) -> str:
@@ -289,8 +291,8 @@ _READERS: Mapping[str, Reader] = {
     "progress_state": _of_job("progress_state", _progress_state),
     "executed": _of_job("executed", _executed),
     "execution_error": _of_job("execution_error", _failed),
-    "execution_success": _of_job("execution_success", _ended),
-    "execution_interrupted": _of_job("execution_interrupted", _ended),
+    "execution_success": _of_job("execution_success", _ended("success")),
+    "execution_interrupted": _of_job("execution_interrupted", _ended("cancelled")),
 }
 
 _UINT = struct.Struct(">I")

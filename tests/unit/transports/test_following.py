@@ -11,10 +11,10 @@ from comfyclient.events import NodeStarted, Queued, Started
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
 from comfyclient.timing import Deadline
-from comfyclient.transports.answers import Outcome, Whereabouts
+from comfyclient.transports.answers import Outcome, QueueView, Whereabouts
 from comfyclient.transports.base import Ticket
 from comfyclient.transports.following import Following
-from comfyclient.transports.lookup import Sighting
+from comfyclient.transports.lookup import Look, Sighting
 from comfyclient.transports.messages import Ended, Heard
 from comfyclient.workflow import Workflow
 
@@ -26,7 +26,9 @@ class Book:
 
     def __init__(self) -> None:
         self.answers: dict[str, object] = {}
+        self.queue: QueueView | None = None
         self.asked = 0
+        self.deleted: list[str] = []
         self.condition = threading.Condition()
 
     def where(self, prompt_ids, *, deadline):
@@ -41,7 +43,16 @@ class Book:
         for value in found.values():
             if isinstance(value, UnreachableError | ZeroDivisionError):
                 raise value
-        return found
+        return Look(found, self.queue)
+
+    def doubt(self) -> None:
+        """Nothing was learned."""
+
+    def delete(self, prompt_ids, *, deadline) -> None:
+        """Note it, and let them be gone."""
+        self.deleted += prompt_ids
+        for prompt_id in prompt_ids:
+            self.answers.pop(prompt_id, None)
 
     def history(self, prompt_id, *, deadline):
         """How it ended, where that was written."""
@@ -92,7 +103,7 @@ def book() -> Book:
 @pytest.fixture
 def following(book: Book, clock: FakeClock):
     """The following under test."""
-    found = Following("n", book, clock=clock)
+    found = Following("n", book, delete=book.delete, clock=clock)
     yield found
     found.close()
 

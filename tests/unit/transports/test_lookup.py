@@ -52,7 +52,7 @@ def test_the_queue_comes_before_the_history(lookup, mock) -> None:
     mock.get(f"{URL}/queue", json=queue_of(running=("a",), pending=("b", "c")))
     mock.get(f"{URL}/history/d", json={"d": ENTRY})
     mock.get(f"{URL}/history/e", json={})
-    found = lookup("0.3.64").where([*"abcde"], deadline=Deadline(5))
+    found = lookup("0.3.64").where([*"abcde"], deadline=Deadline(5)).sightings
     assert [found[key].where for key in "abcde"] == [
         Whereabouts.RUNNING,
         Whereabouts.PENDING,
@@ -66,8 +66,10 @@ def test_the_queue_comes_before_the_history(lookup, mock) -> None:
 
 def test_several_cost_one_queue(lookup, mock) -> None:
     """Many jobs of a new server are found with one look at its queue."""
-    mock.get(f"{URL}/queue", json=queue_of(pending=("a", "b")))
-    lookup("0.33.0").where(["a", "b"], deadline=Deadline(5))
+    mock.get(f"{URL}/queue", json=queue_of(pending=("a", "b", "c")))
+    look = lookup("0.33.0").where(["a", "b", "c"], deadline=Deadline(5))
+    assert look.queue.pending == ("a", "b", "c")
+    assert look.cost > 100  # bytes
 
 
 @pytest.mark.parametrize(
@@ -88,14 +90,14 @@ def test_without_a_jobs_api_the_queue_is_asked(lookup, mock, status, body) -> No
     """An answer of the jobs API that says nothing is not taken for "unknown"."""
     mock.get(f"{URL}/api/jobs/a", status=status, body=body)
     mock.get(f"{URL}/queue", json=queue_of(running=("a",)))
-    found = lookup("0.33.0").where(["a"], deadline=Deadline(5))["a"]
+    found = lookup("0.33.0").where(["a"], deadline=Deadline(5)).sightings["a"]
     assert found.where is Whereabouts.RUNNING
 
 
 def test_unknown_is_what_the_server_says(lookup, mock) -> None:
     """Only the server's own words mean that it does not know the job."""
     mock.get(f"{URL}/api/jobs/a", status=404, json={"error": "Job not found"})
-    found = lookup("0.33.0").where(["a"], deadline=Deadline(5))["a"]
+    found = lookup("0.33.0").where(["a"], deadline=Deadline(5)).sightings["a"]
     assert found == Sighting(Whereabouts.UNKNOWN)
 
 
@@ -120,7 +122,7 @@ def test_a_bad_history_is_its_own_jobs_trouble(lookup, mock, status, body, kind)
     """A history that cannot be read is told for its job; the others are found."""
     mock.get(f"{URL}/queue", json=queue_of(running=("b",)))
     mock.get(f"{URL}/history/a", status=status, body=body)
-    found = lookup("0.3.64").where(["a", "b"], deadline=Deadline(5))
+    found = lookup("0.3.64").where(["a", "b"], deadline=Deadline(5)).sightings
     assert isinstance(found["a"], kind)
     assert found["b"].where is Whereabouts.RUNNING
 
@@ -130,7 +132,7 @@ def test_the_jobs_api_is_enough(lookup, mock) -> None:
     told = {"status": "completed", "outputs": {}, "execution_status": {"messages": []}}
     mock.get(f"{URL}/api/jobs/a", json=told)
     mock.get(f"{URL}/history/a", body=b"<html>")
-    found = lookup("0.33.0").where(["a"], deadline=Deadline(5))["a"]
+    found = lookup("0.33.0").where(["a"], deadline=Deadline(5)).sightings["a"]
     assert found.outcome.state == "success"
 
 

@@ -23,6 +23,7 @@ from comfyclient.events import (
     Queued,
     Started,
 )
+from comfyclient.transports.failures import Failure
 from comfyclient.transports.messages import (
     Ended,
     Heard,
@@ -31,8 +32,8 @@ from comfyclient.transports.messages import (
     ServerStatus,
     Unknown,
     read_frame,
-    submitted_id,
 )
+from comfyclient.transports.nodes import submitted_id
 
 JPEG = b"\xff\xd8\xff\xe0rest"
 PNG = b"\x89PNG\r\n\x1a\nrest"
@@ -94,19 +95,37 @@ def test_events(text: str, event: Event) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "settled"),
+    ("text", "settled", "how"),
     [
-        (frame("execution_success", prompt_id="p"), False),
-        (frame("execution_interrupted", prompt_id="p", node_id="3"), False),
-        (frame("execution_error", prompt_id="p", exception_type="ValueError"), False),
-        (frame("execution_error", prompt_id="p"), False),
-        (frame("executing", prompt_id="p", node=None), True),
-        (frame("executing", prompt_id="p"), True),
+        (frame("execution_success", prompt_id="p"), False, "success"),
+        (
+            frame("execution_interrupted", prompt_id="p", node_id="3"),
+            False,
+            "cancelled",
+        ),
+        (frame("executing", prompt_id="p", node=None), True, None),
+        (frame("executing", prompt_id="p"), True, None),
     ],
 )
-def test_ends(text: str, settled: bool) -> None:
-    """What ends a job is no verdict; history is ready after the null `executing`."""
-    assert read_frame(text) == (Ended("p", settled),)
+def test_ends(text: str, settled: bool, how: str | None) -> None:
+    """An end says how; history is ready after the null `executing`, which does not."""
+    assert read_frame(text) == (Ended("p", settled, how),)
+
+
+def test_an_end_by_a_failure() -> None:
+    """What a node raised is told with the end."""
+    told = {"exception_type": "ValueError", "exception_message": "no", "node_id": "3"}
+    (ended,) = read_frame(frame("execution_error", prompt_id="p", **told))
+    assert (ended.how, ended.settled) == ("error", False)
+    assert ended.failure.node_id == "3"
+    assert ended.failure.exception_message == "no"
+
+
+@pytest.mark.parametrize("told", [{}, {"node_id": {}}, {"traceback": 7, "node_id": []}])
+def test_an_end_by_an_odd_failure(told: dict[str, JsonValue]) -> None:
+    """A failure that is told oddly has ended the job all the same."""
+    (ended,) = read_frame(frame("execution_error", prompt_id="p", **told))
+    assert ended == Ended("p", False, "error", Failure())
 
 
 def test_status() -> None:

@@ -1,0 +1,92 @@
+"""A server's files: inputs put there, outputs read from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+
+from ..errors import BadAnswerError, OutputMissingError, RefusedError
+from ..outputs import Download, OutputRef
+from ..timing import Deadline
+from ..workflow import InputFile
+from .http import ComfyHttp, Stream
+from .probing import nothing_sent, object_of
+from .wire import printable
+
+
+class Files:
+    """The files of one instance, through its own HTTP."""
+
+    def __init__(self, http: ComfyHttp) -> None:
+        self._http = http
+        self._instance = http.endpoint.name
+
+    def upload(self, file: InputFile, *, deadline: Deadline) -> str:
+        """Put an input file into the server's `input/`, unless it is there already."""
+        with nothing_sent():  # a second upload of these bytes changes nothing
+            return self._there(file, deadline) or self._send(file, deadline)
+
+    @contextmanager
+    def open(self, ref: OutputRef, deadline: Deadline) -> Iterator[Download]:
+        """Stream a file through `/view`."""
+        params = _view_params(ref)
+        what = f"{ref.type}/{params['subfolder']}/{params['filename']}".replace(
+            "//", "/"
+        )
+        if what != printable(what):  # a lone surrogate: no request can ask for it
+            raise self._missing(ref, printable(what))
+        try:
+            with self._http.stream(
+                "/view", deadline=deadline, params=params, what=what
+            ) as answer:
+                if not isinstance(answer, Stream):
+                    raise self._missing(ref, what)
+                yield answer
+        except RefusedError as error:
+            raise self._missing(ref, what) from error
+
+    def _there(self, file: InputFile, deadline: Deadline) -> str | None:
+        """The file's name if the server has these very bytes: names are by content."""
+        params = {
+            "filename": file.filename,
+            "subfolder": file.subfolder,
+            "type": "input",
+        }
+        try:
+            answer = self._http.head("/view", deadline=deadline, params=params)
+        except RefusedError:
+            return None
+        same = answer.headers.get("Content-Length") == str(file.size)
+        return file.name if answer.status == 200 and same else None
+
+    def _send(self, file: InputFile, deadline: Deadline) -> str:
+        with file.open() as stream:
+            answer = self._http.post(
+                "/upload/image",
+                deadline=deadline,
+                files={"image": (file.filename, stream)},
+                form={"subfolder": file.subfolder, "type": "input"},
+            )
+        stored = object_of(answer)
+        name, subfolder = stored.get("name"), stored.get("subfolder", "")
+        if not isinstance(name, str) or not isinstance(subfolder, str):
+            raise BadAnswerError(
+                "the answer to an upload names no file", instance=self._instance
+            )
+        return str(PurePosixPath(subfolder, name))
+
+    def _missing(self, ref: OutputRef, what: str) -> OutputMissingError:
+        hint = "an output that came from the server's cache may have been deleted there"
+        if ref.type == "temp":
+            hint = "ComfyUI empties temp/ whenever it starts: save temp outputs at once"
+        return OutputMissingError(
+            f"the server has no {what}", instance=self._instance, hint=hint
+        )
+
+
+def _view_params(ref: OutputRef) -> dict[str, str]:
+    """The query of `/view`, which looks at no more than the base of `filename`."""
+    folder, _, filename = ref.filename.replace("\\", "/").rpartition("/")
+    subfolder = "/".join(part for part in (ref.subfolder, folder) if part)
+    return {"filename": filename, "subfolder": subfolder, "type": ref.type}

@@ -1,0 +1,95 @@
+"""Asks a server how it is, and learns what it can do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import JsonValue
+
+from ..errors import BadAnswerError, UnclearAnswerError, UnreachableError
+from ..timing import Deadline
+from .base import Probe
+from .dialect import Dialect
+from .http import Answer, ComfyHttp
+
+
+class Prober:
+    """The greeting of one instance."""
+
+    def __init__(self, http: ComfyHttp, dialect: Dialect) -> None:
+        self._http = http
+        self.dialect = dialect
+        self._greeted = False
+
+    def probe(self, *, deadline: Deadline) -> Probe:
+        """Ask for the version, the devices and the queue's length.
+
+        Raises:
+            BadAnswerError: this is no ComfyUI.
+        """
+        stats = self._stats(deadline)
+        queue = object_of(self._http.get("/prompt", deadline=deadline))
+        info = queue.get("exec_info")
+        waiting = info.get("queue_remaining") if isinstance(info, dict) else None
+        devices = stats.get("devices")
+        names = devices if isinstance(devices, list) else []
+        return Probe(
+            version=self.dialect.version,
+            queue_remaining=waiting if isinstance(waiting, int) else 0,
+            devices=tuple(str(d.get("name")) for d in names if isinstance(d, dict)),
+        )
+
+    def get_acquainted(self, *, deadline: Deadline) -> None:
+        """Learn the server's version, once as long as nothing hints at a restart.
+
+        A server that will not tell it is taken as an old one.
+
+        Raises:
+            UnreachableError: there is nobody.
+        """
+        if self.dialect.doubted or not self._greeted:
+            self.probe(deadline=deadline)
+
+    def learn_version(self, *, deadline: Deadline) -> None:
+        """Learn it anew, before something that only this very version may be sent."""
+        self._stats(deadline)
+
+    def _stats(self, deadline: Deadline) -> dict[str, JsonValue]:
+        stats = object_of(self._http.get("/system_stats", deadline=deadline))
+        system = stats.get("system")
+        version = system.get("comfyui_version") if isinstance(system, dict) else None
+        self.dialect.learn(version if isinstance(version, str) else None)
+        self._greeted = True
+        return stats
+
+
+@contextmanager
+def nothing_sent() -> Iterator[None]:
+    """Requests that may be repeated freely: a lost answer leaves nothing unclear."""
+    try:
+        yield
+    except UnclearAnswerError as error:
+        raise UnreachableError(
+            error.message, status=error.status, hint=error.hint
+        ).attach(job_id=error.job_id, instance=error.instance) from error
+
+
+def object_of(answer: Answer) -> dict[str, JsonValue]:
+    """The JSON object that an answer of ComfyUI is.
+
+    Raises:
+        BadAnswerError: it is something else.
+    """
+    try:
+        parsed = json.loads(answer.body) if answer.status < 300 else None
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise BadAnswerError(
+            f"the answer ({answer.status}) is not the JSON object that ComfyUI sends",
+            status=answer.status,
+            hint="check the instance's url and its path prefix",
+        )
+    return parsed
