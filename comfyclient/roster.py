@@ -61,7 +61,7 @@ class Roster:
             return self._known.get(job_id)
 
     def attach(self, row: JobRow, terms: Terms | None = None) -> Job:
-        """The handle of any job of the ledger; under its own terms where None are given.
+        """The handle of any job of the ledger; under its own terms unless given others.
 
         One that has ended tells how; one that nobody works on is ours from now on; one
         that another process works on is watched in the ledger.
