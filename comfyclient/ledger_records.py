@@ -202,6 +202,8 @@ class JobRow:
     """Oldest first."""
     told: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     """What else the server told of the end; empty where nothing was recorded."""
+    seq: int = 0
+    """Its place in the order of intents: pages go on from there."""
 
     @property
     def attempt(self) -> AttemptRow | None:
@@ -290,10 +292,10 @@ class JobReads(Protocol):
         template: str | None = None,
         trip_id: str | None = None,
         since: datetime | None = None,
-        before: str | None = None,
+        before: int | None = None,
         limit: int = 100,
     ) -> list[JobRow]:
-        """The newest jobs, newest first; the next page is `before` the last row's."""
+        """The newest jobs, newest first; the next page is `before` the last `seq`."""
 
     def count(self, environment: str) -> Mapping[JobState, int]:
         """How many jobs are in each state."""
@@ -324,7 +326,7 @@ class JobLeases(Protocol):
         environment: str,
         *,
         limit: int = 100,
-        after: str | None = None,
+        after: int | None = None,
         states: Sequence[JobState] = UNSETTLED,
         with_own: bool = False,
     ) -> list[JobRow]:

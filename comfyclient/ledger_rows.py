@@ -112,6 +112,7 @@ def _job(
         owner=row["owner"],
         attempts=attempts,
         told={} if row["told"] is None else dict(row["told"]),
+        seq=row["seq"],
     )
 
 

@@ -101,15 +101,16 @@ def insert_job(
     graph: JsonValue,
     owner: str,
     now: datetime,
-) -> None:
-    """A new job, its graph, and the first line of its history."""
+) -> int:
+    """A new job, its graph, and the first line of its history; gives its place."""
     digest = columns["digest"]
     if graph is not None and not connection.scalar(_HAS_WORKFLOW, {"id": digest}):
         row = {"digest": digest, "graph": packed(graph), "created_at": now}
         connection.execute(_ADD_WORKFLOW, row)
     first = {"owner": owner, "attempts": 0, "created_at": now, "updated_at": now}
-    connection.execute(_ADD_JOB, {**columns, **first})
+    added = connection.execute(_ADD_JOB, {**columns, **first})
     _add_line(connection, columns["job_id"], state=JobState.INTENDED, now=now)
+    return int(added.inserted_primary_key_rows[0][0])
 
 
 def locked_job(
