@@ -278,14 +278,17 @@ class Ledger(LedgerReader):
         environment: str,
         *,
         limit: int = 100,
-        after: int | None = None,
+        after: str | None = None,
         states: Sequence[JobState] = UNSETTLED,
         with_own: bool = False,
     ) -> list[JobRow]:
         """Take the oldest unfinished jobs that nobody works on, in one transaction.
 
-        Fewer than `limit` means that there are no more. Go on `after` the last `seq`.
+        Fewer than `limit` means that there are no more. Go on `after` the last one.
         What this ledger owns already is left out, unless `with_own`.
+
+        Raises:
+            UnknownJobError: there is no job of the id `after`.
         """
         with self._owning() as connection:
             me, now = self._me, self._clock.now()
@@ -296,7 +299,7 @@ class Ledger(LedgerReader):
                 connection,
                 Wanted(environment, states, owners),
                 owner=me.name,
-                after=0 if after is None else after,
+                after=0 if after is None else self._seq(connection, after),
                 limit=limit,
                 now=now,
             )
@@ -367,5 +370,5 @@ class Ledger(LedgerReader):
             if found is not None:
                 return self._row(connection, found)
             mine, now = self.owner, self._clock.now()
-            seq = insert_job(connection, columns, graph=graph, owner=mine, now=now)
-        return new_job({**columns, "seq": seq}, owner=mine, now=now)
+            insert_job(connection, columns, graph=graph, owner=mine, now=now)
+        return new_job(columns, owner=mine, now=now)

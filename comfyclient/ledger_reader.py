@@ -21,6 +21,7 @@ _BY_KEY = select(job).where(
     job.c.environment == bindparam("environment"),
     job.c.idempotency_key == bindparam("key"),
 )
+_SEQ = select(job.c.seq).where(job.c.job_id == bindparam("id"))
 _COUNTED = (
     select(job.c.state, func.count())
     .where(job.c.environment == bindparam("environment"))
@@ -63,13 +64,16 @@ class LedgerReader:
         template: str | None = None,
         trip_id: str | None = None,
         since: datetime | None = None,
-        before: int | None = None,
+        before: str | None = None,
         limit: int = 100,
     ) -> list[JobRow]:
         """The newest jobs, newest first.
 
         A template's name without a version means all its versions. `since` is the
-        earliest time of an intent; `before`, the last `seq` of the page before.
+        earliest time of an intent; `before`, the last job of the page that came first.
+
+        Raises:
+            UnknownJobError: there is no job of the id `before`.
         """
         query = select(job).order_by(job.c.seq.desc()).limit(limit)
         for name, value in (("environment", environment), ("trip_id", trip_id)):
@@ -81,9 +85,9 @@ class LedgerReader:
             query = query.where(_of_template(template))
         if since is not None:
             query = query.where(job.c.created_at >= since)
-        if before is not None:
-            query = query.where(job.c.seq < before)
         with self._reading() as connection:
+            if before is not None:
+                query = query.where(job.c.seq < self._seq(connection, before))
             return load_jobs(connection, query)
 
     def count(self, environment: str) -> Mapping[JobState, int]:
@@ -127,6 +131,13 @@ class LedgerReader:
         if not found:
             raise unknown(job_id)
         return found[0]
+
+    def _seq(self, connection: Connection, job_id: str) -> int:
+        """A job's place in the order of intents."""
+        found = connection.scalar(_SEQ, {"id": job_id})
+        if found is None:
+            raise unknown(job_id)
+        return int(found)
 
 
 def _of_template(template: str) -> ColumnElement[bool]:

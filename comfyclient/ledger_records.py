@@ -202,8 +202,6 @@ class JobRow:
     """Oldest first."""
     told: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     """What else the server told of the end; empty where nothing was recorded."""
-    seq: int = 0
-    """Its place in the order of intents: pages go on from there."""
 
     @property
     def attempt(self) -> AttemptRow | None:
@@ -292,10 +290,10 @@ class JobReads(Protocol):
         template: str | None = None,
         trip_id: str | None = None,
         since: datetime | None = None,
-        before: int | None = None,
+        before: str | None = None,
         limit: int = 100,
     ) -> list[JobRow]:
-        """The newest jobs, newest first; the next page is `before` the last `seq`."""
+        """The newest jobs, newest first; the next page is `before` the last row's."""
 
     def count(self, environment: str) -> Mapping[JobState, int]:
         """How many jobs are in each state."""
@@ -326,7 +324,7 @@ class JobLeases(Protocol):
         environment: str,
         *,
         limit: int = 100,
-        after: int | None = None,
+        after: str | None = None,
         states: Sequence[JobState] = UNSETTLED,
         with_own: bool = False,
     ) -> list[JobRow]:

@@ -112,7 +112,6 @@ def _job(
         owner=row["owner"],
         attempts=attempts,
         told={} if row["told"] is None else dict(row["told"]),
-        seq=row["seq"],
     )
 
 

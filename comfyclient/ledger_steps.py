@@ -101,16 +101,15 @@ def insert_job(
     graph: JsonValue,
     owner: str,
     now: datetime,
-) -> int:
-    """A new job, its graph, and the first line of its history; gives its place."""
+) -> None:
+    """A new job, its graph, and the first line of its history."""
     digest = columns["digest"]
     if graph is not None and not connection.scalar(_HAS_WORKFLOW, {"id": digest}):
         row = {"digest": digest, "graph": packed(graph), "created_at": now}
         connection.execute(_ADD_WORKFLOW, row)
     first = {"owner": owner, "attempts": 0, "created_at": now, "updated_at": now}
-    added = connection.execute(_ADD_JOB, {**columns, **first})
+    connection.execute(_ADD_JOB, {**columns, **first})
     _add_line(connection, columns["job_id"], state=JobState.INTENDED, now=now)
-    return int(added.inserted_primary_key_rows[0][0])
 
 
 def locked_job(

@@ -129,7 +129,7 @@ def test_pages(opened: Opener, limit: int) -> None:
     while rows := ledger.claim_unfinished("test", limit=limit, after=after):
         assert len(rows) <= limit
         found += ids(rows)
-        after = rows[-1].seq
+        after = rows[-1].job_id
         for row in rows:
             ledger.release(row.job_id)
 
@@ -162,6 +162,14 @@ def test_states_on_request(opened: Opener) -> None:
 
     assert ledger.claim_unfinished("test", states=[]) == []
     assert ids(ledger.claim_unfinished("test", states=[JobState.SUCCEEDED])) == [done]
+
+
+def test_unknown_start(ledger: Ledger) -> None:
+    """A page after a job that is not there is refused."""
+    with pytest.raises(UnknownJobError, match="nope"):
+        ledger.claim_unfinished("test", after="nope")
+    with pytest.raises(UnknownJobError, match="nope"):
+        ledger.jobs(before="nope")
 
 
 def test_unfinished_of_whom(opened: Opener) -> None:
@@ -218,8 +226,8 @@ def test_filters(ledger: Ledger, clock: FakeClock) -> None:
     assert found(trip_id="t2") == [late]
     assert found(since=clock.now()) == [late]
     assert found(since=clock.now(), trip_id="t1") == []
-    assert found(before=ledger.job(late).seq, limit=2) == [several[5], several[4]]
-    assert found(before=ledger.job(several[0]).seq) == []
+    assert found(before=late, limit=2) == [several[5], several[4]]
+    assert found(before=several[0]) == []
 
 
 def test_count(ledger: Ledger) -> None:
