@@ -18,8 +18,11 @@ T = TypeVar("T")
 _GLANCE = 0.05
 """Real seconds after which a waiter looks again: time may have passed between its
 look at the clock and its wait."""
-_BREATH = 0.0002
+_BREATH = 0.0001
 """Real seconds between two steps of a pumped clock, for whoever was woken."""
+_CALM = 0.003
+"""Real seconds that nobody works until time goes on: a message may be on its way to a
+thread that seems to wait."""
 _LULL = 0.005
 """Real seconds until time passes although nobody waits on the clock."""
 
@@ -115,15 +118,18 @@ class FakeClock:
             TimeoutError: it is not so after `limit` real seconds; shows what the
                 threads do.
         """
-        end = time.monotonic() + limit
+        began = worked = time.monotonic()
         stillness = Stillness()
         while not until():
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if now - began > limit:
                 raise TimeoutError(self._complaint(limit))
             if self._woken() or not stillness.reached(self._looks):
-                threading.Event().wait(_BREATH)
-                continue
-            self.advance(self._stride(step))
+                worked = now
+            elif now - worked > _CALM:
+                stride = self._stride(step)
+                self.advance(stride)
+                worked = worked if stride == step else now
             threading.Event().wait(_BREATH)
 
     def run(self, work: Callable[[], T], *, limit: float = 10, step: float = 0.25) -> T:

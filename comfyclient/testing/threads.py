@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import TypeAlias
@@ -20,7 +21,11 @@ PATIENCE = 0.2
 Place: TypeAlias = tuple[int, int, int]
 
 _PACKAGE = str(Path(__file__).parents[1])
-_ASKING = str(Path("http") / "client.py")
+_ASKING = tuple(
+    str(Path(file))
+    for file in ("http/client.py", "websocket/_handshake.py", "websocket/_http.py")
+)
+"""Where a thread waits for an answer that is on its way."""
 _IDLE = {
     (str(Path(file)), name)
     for file, name in (
@@ -84,15 +89,28 @@ def _at_work() -> dict[int, FrameType]:
 
 
 def _works(frame: FrameType) -> bool:
-    code = frame.f_code
-    idle = any(
-        code.co_name == name and code.co_filename.endswith(file) for file, name in _IDLE
-    )
+    """Whether a thread works for the package, or waits for an HTTP answer in it."""
+    idle = _waits(frame.f_code.co_filename, frame.f_code.co_name)
     is_ours, asks = False, False
     current: FrameType | None = frame
-    while current is not None and not (is_ours and asks):
+    while current is not None and not (is_ours and (asks or not idle)):
         file = current.f_code.co_filename
-        is_ours = is_ours or file.startswith(_PACKAGE)
-        asks = asks or file.endswith(_ASKING)
+        is_ours = is_ours or _is_ours(file)
+        asks = asks or _asks(file)
         current = current.f_back
     return is_ours and (asks or not idle)
+
+
+@cache
+def _waits(file: str, name: str) -> bool:
+    return any(name == known and file.endswith(end) for end, known in _IDLE)
+
+
+@cache
+def _is_ours(file: str) -> bool:
+    return file.startswith(_PACKAGE)
+
+
+@cache
+def _asks(file: str) -> bool:
+    return file.endswith(_ASKING)
