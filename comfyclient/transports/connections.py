@@ -42,6 +42,9 @@ class _Connection(HTTPConnection):
     """A connection that serves one watched exchange after the other."""
 
     watch: Watch
+    handle: socket.socket | None = None
+    """The socket once more: TLS takes the first one over into another object, and the
+    number of one that was closed may be somebody else's by now."""
 
     def connect(self) -> None:
         self.watch.connecting = True
@@ -50,8 +53,19 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         wire = super()._new_conn()
-        self.watch.hold(wire.fileno())  # from here on: before a tunnel, before TLS
+        try:
+            self.handle = socket.fromfd(wire.fileno(), wire.family, wire.type)
+        except OSError:
+            wire.close()
+            raise
+        self.watch.hold(self.handle)  # from here on: before a tunnel, before TLS
         return wire
+
+    def close(self) -> None:
+        super().close()
+        if self.handle is not None:
+            self.watch.inherit(self.handle)  # the answer may still be read
+            self.handle = None
 
     def send(self, data: Any) -> None:
         if self.sock is None:
@@ -77,18 +91,15 @@ class _Pool(HTTPConnectionPool):
         connection = super()._get_conn(timeout)
         assert isinstance(connection, _Connection)
         connection.watch = _serving.get()
-        if connection.sock is not None:
-            try:
-                connection.watch.hold(connection.sock.fileno())
-            except OSError:
-                connection.close()  # no handle was to be had: it is dialled again
+        if connection.handle is not None:
+            connection.watch.hold(connection.handle)
         return connection
 
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
-            conn.watch.release()  # whoever takes it next must not be cut in our place
-            if conn.watch.cut:
-                conn.close()
+            # whoever takes it next must not be cut in our place; if we were, the pool
+            # finds the connection dropped when it is asked for it
+            conn.watch.release()
         super()._put_conn(conn)
 
 

@@ -21,7 +21,7 @@ class Watch:
     """
 
     def __init__(
-        self, deadline: Deadline, *, silence: float, lock: threading.Condition
+        self, deadline: Deadline, *, silence: float, lock: threading.RLock
     ) -> None:
         self.silence = silence
         """Seconds that one wait may last."""
@@ -34,6 +34,7 @@ class Watch:
         self._lock = lock
         self._over = False
         self._handle: socket.socket | None = None
+        self._inherited = False
 
     @property
     def left(self) -> float:
@@ -47,23 +48,29 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._waiting_from = None
 
-    def hold(self, descriptor: int) -> None:
+    def hold(self, handle: socket.socket) -> None:
         """The connection that serves the exchange from now on."""
-        # A handle of our own: TLS takes a socket over into another object, and the
-        # number of one that was closed meanwhile may be somebody else's.
-        handle = socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM)
         with self._lock:
             self._handle = handle
             if self.cut:
                 self.cut_off()
 
+    def inherit(self, handle: socket.socket) -> None:
+        """Close this handle once the exchange is over: its connection is done with."""
+        with self._lock:
+            self._inherited = self._handle is handle
+            if not self._inherited:
+                handle.close()
+
     def release(self) -> None:
         """The exchange is over: others may use its connection."""
+        if self._over:
+            return
         with self._lock:
             self._over = True
-            if self._handle is not None:
+            if self._inherited and self._handle is not None:
                 self._handle.close()
-                self._handle = None
+            self._handle = None
 
     def cut_off(self) -> None:
         """End the exchange now, unless it is over."""
@@ -83,7 +90,8 @@ class Watchdog:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._condition = threading.Condition()
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
         self._watches: set[Watch] = set()
         self._thread: threading.Thread | None = None
         self._idle = False
@@ -92,18 +100,18 @@ class Watchdog:
     @contextmanager
     def watch(self, deadline: Deadline, *, silence: float) -> Iterator[Watch]:
         """Keep the exchange inside the `with` block to its deadline."""
-        watch = Watch(deadline, silence=silence, lock=self._condition)
+        watch = Watch(deadline, silence=silence, lock=self._lock)
         self._begin(watch)
         try:
             yield watch
         finally:
-            with self._condition:
+            with self._lock:
                 self._watches.discard(watch)
-                watch.release()
+            watch.release()
 
     def close(self) -> None:
         """Cut off every exchange, and end the thread."""
-        with self._condition:
+        with self._lock:
             self._closed = True
             for watch in self._watches:
                 watch.cut_off()
@@ -113,7 +121,7 @@ class Watchdog:
             thread.join()
 
     def _begin(self, watch: Watch) -> None:
-        with self._condition:
+        with self._lock:
             if self._closed:
                 watch.cut_off()
                 return
@@ -129,7 +137,7 @@ class Watchdog:
                 self._condition.notify_all()
 
     def _run(self) -> None:
-        with self._condition:
+        with self._lock:
             while not self._closed:
                 self._idle = not self._watches
                 self._condition.wait(None if self._idle else self._look())

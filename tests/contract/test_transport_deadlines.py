@@ -315,6 +315,19 @@ class TestTheInjectedClock:
         assert type(error) is OutputDamagedError
         assert "not complete after 100 s" in str(error)
 
+    @pytest.mark.parametrize("script", [half_a_head, dripping_headers])
+    def test_a_cut_head_is_none(self, made, pool, script: Script) -> None:
+        """A head that was cut does not pass for a shorter one."""
+        clock = FakeClock()
+        with RawServer(script) as server:
+            http = made(server.port, clock=clock, read_timeout=500)
+            future = pool.submit(download, http, Deadline(100, clock=clock))
+            assert server.stalled.wait(5)
+            clock.advance(100.1)
+            error = error_of(future)
+        assert type(error) is UnclearAnswerError
+        assert "no answer within the time allowed" in str(error)
+
     def test_an_upload_that_nobody_reads(self, made, pool) -> None:
         """A body that the server does not take ends as unclear, at the deadline."""
         clock = FakeClock()
@@ -444,6 +457,25 @@ class TestPooledConnections:
         for _ in range(3):
             assert http.get("/queue", deadline=Deadline(5)).status == 200
 
+    def test_a_used_connection_is_watched_again(self, made, pool) -> None:
+        """The second exchange on a connection ends with its own deadline."""
+        clock = FakeClock()
+
+        def script(server: RawServer, connection: socket.socket) -> None:
+            asked(connection)
+            connection.sendall(HEAD + b"123456789")
+            half_a_body(server, connection)
+
+        with RawServer(script) as server:
+            http = made(server.port, clock=clock, read_timeout=500)
+            assert http.get("/queue", deadline=Deadline(5)).status == 200
+            deadline = Deadline(100, clock=clock)
+            future = pool.submit(http.get, "/queue", deadline=deadline)
+            assert server.stalled.wait(5)
+            clock.advance(100.1)
+            assert type(error_of(future)) is UnclearAnswerError
+            assert server.accepted == 1
+
     def test_a_returned_connection_is_left_alone(self, made, pool) -> None:
         """An exchange whose body was read ends nothing when its deadline passes,
         though its block goes on and another uses its connection."""
@@ -476,7 +508,7 @@ class TestPooledConnections:
         near, far = socket.socketpair()
         dog = Watchdog("n")
         with near, far, dog.watch(Deadline(100), silence=100) as watch:
-            watch.hold(near.fileno())
+            watch.hold(near)
             watch.release()
             watch.cut_off()
             near.sendall(b"x")
@@ -489,7 +521,7 @@ class TestPooledConnections:
         dog = Watchdog("n")
         with near, far, dog.watch(Deadline(100), silence=100) as watch:
             watch.cut_off()
-            watch.hold(near.fileno())
+            watch.hold(near)
             assert (far.recv(1), watch.cut) == (b"", True)
         dog.close()
 
