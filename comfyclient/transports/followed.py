@@ -87,13 +87,15 @@ class Register:
         """A job of ours that is at work, as far as told."""
         self._closed = False
         self._rest_until = 0.0
+        self._wakes_at = 0.0
+        """When the thread that waits in `take` looks again by itself."""
 
     def put(self, followed: Followed) -> None:
         """Follow a job from now on."""
         with self.condition:
             self.jobs[followed.ticket.prompt_id] = followed
             followed.due = followed.since + self._pace(followed, followed.since)
-            self.condition.notify_all()
+            self._wake(followed)
 
     def pop(self, prompt_id: str) -> Followed | None:
         """Follow a job no longer."""
@@ -111,7 +113,13 @@ class Register:
         """Look for a job in so many seconds, if it is not looked for before."""
         with self.condition:
             followed.due = min(followed.due, self._clock.monotonic() + seconds)
-            self.condition.notify_all()
+            self._wake(followed)
+
+    def put_off(self, followed: Followed, seconds: float) -> None:
+        """Look for a job in so many seconds, and no sooner."""
+        with self.condition:
+            followed.due = self._clock.monotonic() + seconds
+            self._wake(followed)
 
     def rest(self, cost: int) -> None:
         """Leave the server alone for a while: a look at its queue cost so much."""
@@ -133,7 +141,8 @@ class Register:
                     for followed in batch:
                         followed.due = now + self._pace(followed, now)
                     return batch
-                self._clock.wait(self.condition, max(self._next(now) - now, 0.001))
+                self._wakes_at = self._next(now)
+                self._clock.wait(self.condition, max(self._wakes_at - now, 0.001))
             return None
 
     def close(self) -> None:
@@ -154,13 +163,21 @@ class Register:
         return batch if batch or late else None
 
     def _next(self, now: float) -> float:
-        moments = [
-            f.due if _is_apart(f) else max(f.due, self._rest_until)
-            for f in self.jobs.values()
-        ]
         # the end of a job's time is not slept through
-        ends = [now + f.follower.deadline.remaining() for f in self.jobs.values()]
-        return min([now + 60.0, *moments, *(end + 0.01 for end in ends)])
+        ends = [f.follower.deadline.remaining() for f in self.jobs.values()]
+        moments = [self._moment(f) for f in self.jobs.values()]
+        return min([now + 60.0, *moments, *(now + end + 0.01 for end in ends)])
+
+    def _moment(self, followed: Followed) -> float:
+        """When a look for this job may be made."""
+        if _is_apart(followed):
+            return followed.due
+        return max(followed.due, self._rest_until)
+
+    def _wake(self, followed: Followed) -> None:
+        """Have it looked for in time: nobody is woken for what can wait."""
+        if self._moment(followed) < self._wakes_at:
+            self.condition.notify_all()
 
     def _pace(self, followed: Followed, now: float) -> float:
         heard = not followed.told and self._hears(followed.ticket.client_id)

@@ -258,18 +258,22 @@ class Following:
             try:
                 self._give_up_overdue()
                 live = [f for f in batch if not f.over]
-                self._trouble = self._rounds.make(live)
+                self._note(self._rounds.make(live))
                 self._cure_deafness()
             except ComfyClientError as error:
                 # the server may be restarting: the deadline decides, not one answer
-                self._trouble = error
+                self._note(error)
                 if isinstance(error, UnreachableError):
                     self._doubt("it could not be reached for a while")
             except Exception:  # noqa: BLE001  one job's bug must not hang the others
                 _log.exception("%s: while following", self._name)
-            if self._trouble is not None:
-                _log.info("%s: cannot ask for jobs: %s", self._name, self._trouble)
             self._unwant()
+
+    def _note(self, trouble: ComfyClientError | None) -> None:
+        """Remember what is wrong with the server, and log what is wrong anew."""
+        if trouble is not None and type(trouble) is not type(self._trouble):
+            _log.info("%s: cannot ask for jobs: %s", self._name, trouble)
+        self._trouble = trouble
 
     def _doubt(self, sign: str) -> None:
         """The server may have forgotten every job, and be of another version."""

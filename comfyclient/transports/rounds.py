@@ -102,7 +102,7 @@ class Rounds:
             self._end(followed, verdict_of(followed.outcome, followed.workflow))
             return True
         if followed.in_history:
-            self._register.hasten(followed, AGAIN)
+            self._register.put_off(followed, AGAIN)
         return followed.in_history
 
     def _seen(self, followed: Followed, sighting: Sighting) -> None:
@@ -113,7 +113,7 @@ class Rounds:
         if sighting.outcome is not None:
             followed.outcome = sighting.outcome
             if self._may_hear_more(followed):
-                self._register.hasten(followed, LINGER)
+                self._register.put_off(followed, LINGER)
             else:
                 self._end(followed, verdict_of(sighting.outcome, followed.workflow))
         elif sighting.where is Whereabouts.RUNNING:
@@ -132,7 +132,7 @@ class Rounds:
     def _missed(self, followed: Followed) -> None:
         followed.misses += 1
         if followed.misses < MISSES_UNTIL_LOST:
-            self._register.hasten(followed, BETWEEN_MISSES)
+            self._register.put_off(followed, BETWEEN_MISSES)
         else:
             self._lose(followed)
 
