@@ -112,7 +112,7 @@ class FakeClock:
 
         It stands still while a thread of the package works or waits for an HTTP
         answer; a thread that does not get on is waited for only a moment. A fake
-        minute in which nothing happens takes some 50 ms.
+        minute in which nothing happens takes about a tenth of a second.
 
         Raises:
             TimeoutError: it is not so after `limit` real seconds; shows what the

@@ -228,8 +228,9 @@ class Stage:
             self.running = None
             for key in [key for key in self.files if key[0] == "temp"]:
                 del self.files[key]
+            # who sees the new life finds no connection of the old one
+            self._cut_all()
             self.condition.notify_all()
-        self._cut_all()
 
     def stop(self, *, remembers: bool) -> None:
         """Refuse connections and end those there are."""

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from comfyclient.testing import Script, plugin
+import comfyclient
+from comfyclient.testing import Script
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
+PLUGIN = Path(comfyclient.__file__).parent / "testing" / "plugin.py"
 COMPOSING = {"of", "times", "forever", "next_turn"}
 
 
@@ -55,7 +57,7 @@ def test_every_script_is_explained() -> None:
 def test_every_fixture_is_explained() -> None:
     """Whatever the plugin gives is in the page's table."""
     text = PAGE.read_text(encoding="utf-8")
-    source = Path(plugin.__file__).read_text(encoding="utf-8")
+    source = PLUGIN.read_text(encoding="utf-8")
     fixtures = re.findall(r"@pytest\.fixture\ndef (\w+)", source)
     assert len(fixtures) == 7
     assert [f for f in fixtures if f"| `{f}" not in text] == []

@@ -160,9 +160,10 @@ class TestTheRequest:
 
     def test_a_job_begins_after_its_answer(self, server) -> None:
         """However early a script ends the server's life, the job was answered."""
-        for _ in range(20):
-            server.follow_script(Script.restarts_after(0))
+        server.follow_script(Script.restarts_after(0).forever())
+        for lives in range(1, 21):
             assert Caller(server).post().status_code == 200
+            server.await_that(lambda lives=lives: server.stage.life == lives)
 
 
 class TestTheJob:
