@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .course import Course
@@ -89,10 +89,12 @@ class Collection:
         if complete:
             self._record(files)
 
-    def _record(self, files: list[SavedFile] | None = None) -> None:
+    def _record(self, files: Sequence[SavedFile] = ()) -> None:
         job_id = self._course.job_id
         try:
-            self._journal.collected(job_id, [] if files is None else files)
+            # a job that had ended when we met it may be nobody's
+            self._journal.claim(job_id)
+            self._journal.collected(job_id, files)
         except (LeaseError, ClosedError) as error:
             _log.info("job %s: its files were not recorded: %s", job_id, error.message)
         except LedgerError as error:

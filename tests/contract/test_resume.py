@@ -374,6 +374,25 @@ class TestTheSameKey:
         assert again.result().outputs
         assert server.executions.total() == 1
 
+    @pytest.mark.parametrize("by", ["key", "id"])
+    def test_of_a_finished_job(
+        self, house: House, server, tmp_path: Path, by: str
+    ) -> None:
+        """Whoever brings its outputs home writes that down: they are home for all."""
+        first = house.client(server.url)
+        job = first.submit(WORKFLOW, idempotency_key="trip-7")
+        job.result()
+        first.close()
+        second = house.client(server.url)
+        if by == "key":
+            again = second.submit(WORKFLOW, idempotency_key="trip-7")
+        else:
+            again = second.job(job.id)
+        (path,) = again.result().save_all(tmp_path / "out")
+        row = house.row(job.id)
+        assert row.state is JobState.COLLECTED
+        assert [file.path for file in row.files] == [path]
+
     def test_of_a_client_that_is_gone(self, house: House, server, gate) -> None:
         """A later process takes the unfinished job up."""
         server.play(held(gate))
