@@ -17,6 +17,7 @@ from .errors import ClosedError, LedgerError
 from .ledger_faults import explained
 from .ledger_records import redacted
 from .ledger_schema import check_version, migrate, version_of
+from .ledger_statements import say
 from .timing import Clock, Deadline
 
 _CONNECT_S = 10
@@ -44,7 +45,7 @@ class Database:
         self._file: Path | None = None
         self._inode: tuple[int, int] | None = None
         self._pid = 0
-        self._reading = False
+        self._kept: Connection | None = None
         self._guard: AbstractContextManager[Any] = nullcontext()
         self.place = "the ledger"
         """What messages call it: a file, or a URL without its password."""
@@ -76,8 +77,12 @@ class Database:
         with self._guard:
             engine, self._engine, self._inode = self._engine, None, None
             # A forked child must not end the connections of its parent.
+            ours = os.getpid() == self._pid
+            if ours and self._kept is not None:
+                self._kept.close()
+                self._kept = None
             if engine is not None:
-                engine.dispose(close=os.getpid() == self._pid)
+                engine.dispose(close=ours)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -104,9 +109,29 @@ class Database:
     def _transaction(self, *, reading: bool) -> Iterator[Connection]:
         with self._guard, self._translated():
             engine = self._usable()
-            self._reading = reading  # for SQLite, where the guard is held
-            with engine.begin() as connection:
-                yield connection
+            if engine.dialect.name == "sqlite":
+                with self._begun(engine, reading=reading) as connection:
+                    yield connection
+            else:
+                with engine.begin() as connection:
+                    yield connection
+
+    @contextmanager
+    def _begun(self, engine: Engine, *, reading: bool) -> Iterator[Connection]:
+        """A transaction of SQLite's one connection, which stays checked out."""
+        kept = self._kept if self._kept is not None else engine.connect()
+        self._kept = kept
+        try:
+            with kept.begin():
+                # A transaction that reads first and writes later could not wait for
+                # the lock: SQLite would refuse it at once. So a writer takes it at
+                # the start.
+                say(kept, "BEGIN" if reading else "BEGIN IMMEDIATE")
+                yield kept
+        except BaseException:
+            self._kept = None
+            kept.close()
+            raise
 
     def _usable(self) -> Engine:
         if self._engine is None:
@@ -178,7 +203,6 @@ class Database:
             },
         )
         event.listen(engine, "connect", self._tune_sqlite)
-        event.listen(engine, "begin", self._begin_sqlite)
         return engine
 
     def _tune_sqlite(self, connection: Any, _record: object) -> None:
@@ -206,12 +230,6 @@ class Database:
                     raise
             with pause:
                 self._clock.wait(pause, _WAL_PAUSE_S)
-
-    def _begin_sqlite(self, connection: Connection) -> None:
-        # A transaction that reads first and writes later could not wait for the lock:
-        # SQLite would refuse it at once. So a writer takes it at the start.
-        word = "BEGIN" if self._reading else "BEGIN IMMEDIATE"
-        connection.exec_driver_sql(word)
 
     def _server(self, url: URL) -> Engine:
         if url.get_dialect().is_async:

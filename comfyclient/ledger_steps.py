@@ -10,7 +10,6 @@ from pydantic import JsonValue
 from sqlalchemy import (
     BindParameter,
     Connection,
-    RowMapping,
     and_,
     bindparam,
     func,
@@ -24,11 +23,15 @@ from .errors import LeaseError, LedgerConflictError, LedgerError, UnknownJobErro
 from .ledger_records import JobState
 from .ledger_rows import packed
 from .ledger_schema import attempt, change, job, workflow
+from .ledger_statements import first_row, rows, write
 
 # Statements are built once: building one takes as long as executing it.
 _ID: BindParameter[str] = bindparam("id")
 _NOW: BindParameter[datetime] = bindparam("now", type_=job.c.created_at.type)
-_SAME = select(job).where(
+_COMPARED = ("environment", "idempotency_key", "template", "digest", "params")
+_SAME = select(
+    job.c.job_id, job.c.created_at, *(job.c[name] for name in _COMPARED)
+).where(
     or_(
         job.c.job_id == bindparam("job_id"),
         and_(
@@ -42,11 +45,11 @@ _LOCKED = (
     .where(job.c.job_id == _ID)
     .with_for_update()  # SQLite has no such thing: there the writer is alone
 )
-_HAS_WORKFLOW = select(func.count()).where(workflow.c.digest == _ID)
-_ADD_WORKFLOW = insert(workflow)
-_ADD_JOB = insert(job)
+_HAS_WORKFLOW = select(workflow.c.digest).where(workflow.c.digest == _ID)
+_ADD_WORKFLOW = insert(workflow).inline()
+_ADD_JOB = insert(job).inline()
 _SET_JOB = update(job).where(job.c.job_id == _ID)
-_ADD_ATTEMPT = insert(attempt)
+_ADD_ATTEMPT = insert(attempt).inline()
 _ATTEMPT = and_(attempt.c.job_id == _ID, attempt.c.attempt_id == bindparam("which"))
 _ENDED_AT = select(attempt.c.ended_at).where(_ATTEMPT)
 _END_ATTEMPT = update(attempt).where(_ATTEMPT)
@@ -58,9 +61,10 @@ _GIVE_UP_ATTEMPTS = (
     .where(attempt.c.job_id == _ID, attempt.c.ended_at.is_(None))
     .values(ended_at=_NOW)
 )
-_ADD_LINE = insert(change)
+_ADD_LINE = insert(change).inline()
 
 Columns = Mapping[str, Any]
+Row = Mapping[str, Any]
 
 
 def same_job(connection: Connection, columns: Columns) -> str | None:
@@ -71,19 +75,16 @@ def same_job(connection: Connection, columns: Columns) -> str | None:
     """
     names = ("job_id", "environment", "idempotency_key")
     values = {name: columns[name] for name in names}
-    compared = ("environment", "idempotency_key", "template", "digest", "params")
     same = None
-    for found in connection.execute(_SAME, values).mappings():
-        other = [name for name in compared if found[name] != columns[name]]
+    for found in rows(connection, _SAME, values):
+        other = [name for name in _COMPARED if found[name] != columns[name]]
         if other:
             raise _conflict(found, columns, other)
         same = str(found["job_id"])
     return same
 
 
-def _conflict(
-    found: RowMapping, columns: Columns, other: list[str]
-) -> LedgerConflictError:
+def _conflict(found: Row, columns: Columns, other: list[str]) -> LedgerConflictError:
     new, old = columns["job_id"], found["job_id"]
     by = "the id" if new == old else f"idempotency key {columns['idempotency_key']!r}"
     return LedgerConflictError(
@@ -104,24 +105,22 @@ def insert_job(
 ) -> None:
     """A new job, its graph, and the first line of its history."""
     digest = columns["digest"]
-    if graph is not None and not connection.scalar(_HAS_WORKFLOW, {"id": digest}):
+    if graph is not None and not rows(connection, _HAS_WORKFLOW, {"id": digest}):
         row = {"digest": digest, "graph": packed(graph), "created_at": now}
-        connection.execute(_ADD_WORKFLOW, row)
+        write(connection, _ADD_WORKFLOW, row)
     first = {"owner": owner, "attempts": 0, "created_at": now, "updated_at": now}
-    connection.execute(_ADD_JOB, {**columns, **first})
+    write(connection, _ADD_JOB, {**columns, **first})
     _add_line(connection, columns["job_id"], state=JobState.INTENDED, now=now)
 
 
-def locked_job(
-    connection: Connection, job_id: str, *, owner: str | None = None
-) -> RowMapping:
+def locked_job(connection: Connection, job_id: str, *, owner: str | None = None) -> Row:
     """What a step must know of a job, kept from others until the transaction ends.
 
     Raises:
         UnknownJobError: there is none.
         LeaseError: it belongs to another owner than the one given.
     """
-    row = connection.execute(_LOCKED, {"id": job_id}).mappings().first()
+    row = first_row(connection, _LOCKED, {"id": job_id})
     if row is None:
         raise unknown(job_id)
     if owner is not None:
@@ -129,7 +128,7 @@ def locked_job(
     return row
 
 
-def _check_owner(row: RowMapping, owner: str) -> None:
+def _check_owner(row: Row, owner: str) -> None:
     if row["owner"] != owner:
         raise LeaseError(
             f"the job belongs to {row['owner'] or 'nobody'}, not to {owner}",
@@ -155,7 +154,7 @@ def _no_attempt(job_id: str, attempt_id: str) -> LedgerError:
 
 
 def begin_attempt(
-    connection: Connection, row: RowMapping, columns: Columns, *, now: datetime
+    connection: Connection, row: Row, columns: Columns, *, now: datetime
 ) -> None:
     """A new attempt; the job is intended again, whatever became of the last one.
 
@@ -172,10 +171,10 @@ def begin_attempt(
             job_id=job_id,
         )
     if row["attempts"]:
-        connection.execute(_GIVE_UP_ATTEMPTS, {"id": job_id, "now": now})
+        write(connection, _GIVE_UP_ATTEMPTS, {"id": job_id, "now": now})
     ordinal, attempt_id = row["attempts"] + 1, columns["attempt_id"]
     whole = {**columns, "job_id": job_id, "ordinal": ordinal, "begun_at": now}
-    connection.execute(_ADD_ATTEMPT, whole)
+    write(connection, _ADD_ATTEMPT, whole)
     set_state(
         connection,
         job_id,
@@ -194,7 +193,7 @@ def begin_attempt(
 
 def accept_attempt(
     connection: Connection,
-    row: RowMapping,
+    row: Row,
     attempt_id: str,
     *,
     columns: Columns,
@@ -209,7 +208,7 @@ def accept_attempt(
     values = {**columns, "id": job_id, "which": attempt_id, "now": now}
     if not state.terminal:
         values |= {"ended_at": None, "error": None}
-    if connection.execute(_ACCEPT_ATTEMPT, values).rowcount == 0:
+    if write(connection, _ACCEPT_ATTEMPT, values) == 0:
         raise _no_attempt(job_id, attempt_id)
     if state.may_become(JobState.ACCEPTED):
         state = JobState.ACCEPTED
@@ -218,7 +217,7 @@ def accept_attempt(
 
 def end_attempt(
     connection: Connection,
-    row: RowMapping,
+    row: Row,
     attempt_id: str,
     *,
     error: JsonValue,
@@ -231,12 +230,12 @@ def end_attempt(
     """
     job_id, state = row["job_id"], JobState(row["state"])
     which = {"id": job_id, "which": attempt_id}
-    found = connection.execute(_ENDED_AT, which).first()
+    found = first_row(connection, _ENDED_AT, which)
     if found is None:
         raise _no_attempt(job_id, attempt_id)
-    if found.ended_at is not None or state.terminal:
+    if found["ended_at"] is not None or state.terminal:
         return
-    connection.execute(_END_ATTEMPT, {**which, "ended_at": now, "error": error})
+    write(connection, _END_ATTEMPT, {**which, "ended_at": now, "error": error})
     if row["attempt_id"] == attempt_id:
         state = JobState.INTENDED
     set_state(
@@ -246,7 +245,7 @@ def end_attempt(
 
 def change_job(
     connection: Connection,
-    row: RowMapping,
+    row: Row,
     state: JobState,
     *,
     owner: str,
@@ -271,7 +270,7 @@ def change_job(
     if news and state.terminal and state is not JobState.COLLECTED:
         ending = {"ended_at": at, "error": error}
         which = {"id": job_id, "which": row["attempt_id"]}
-        connection.execute(_END_ATTEMPT, {**which, **ending})
+        write(connection, _END_ATTEMPT, {**which, **ending})
         columns = {**ending, "outputs": outputs, "told": told}
     set_state(
         connection,
@@ -291,7 +290,7 @@ def set_job(
     connection: Connection, job_id: str, columns: Columns, *, now: datetime
 ) -> None:
     """Change a job."""
-    connection.execute(_SET_JOB, {**columns, "id": job_id, "updated_at": now})
+    write(connection, _SET_JOB, {**columns, "id": job_id, "updated_at": now})
 
 
 def set_state(
@@ -321,7 +320,7 @@ def set_state(
 
 
 def collect_job(
-    connection: Connection, row: RowMapping, files: JsonValue, *, now: datetime
+    connection: Connection, row: Row, files: JsonValue, *, now: datetime
 ) -> None:
     """The files that came home.
 
@@ -362,4 +361,4 @@ def _add_line(
         "detail": detail,
         "error": error,
     }
-    connection.execute(_ADD_LINE, row)
+    write(connection, _ADD_LINE, row)

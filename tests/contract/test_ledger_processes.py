@@ -50,6 +50,21 @@ sys.stdin.readline()
 """
 )
 
+SHARER = (
+    HEAD
+    + """
+sys.stdin.readline()
+after = None
+while rows := ledger.claim_unfinished("test", limit=7, after=after):
+    for row in rows:
+        ledger.attempt(row.job_id, attempt_id=row.job_id, instance=me, client_id=me)
+        say("took", row.job_id)
+    after = rows[-1].job_id
+say("done")
+sys.stdin.readline()
+"""
+)
+
 KEYS = (
     HEAD
     + """
@@ -166,6 +181,38 @@ def test_race_for_abandoned_jobs(file: Path) -> None:
     assert sorted(claimed) == sorted(ids)
     with Ledger(file) as ledger:
         assert all(len(row.attempts) == 1 for row in ledger.unfinished("test"))
+
+
+def test_race_for_pages(file: Path) -> None:
+    """Processes that resume at once share the work: every job is taken once."""
+    ids = [f"j{n}" for n in range(200)]
+    with Ledger(file) as ledger:
+        for job_id in ids:
+            ledger.intend(JobIntent(job_id, "test", digest="d"))
+
+    lines = race(SHARER, file, 3)
+
+    assert sorted(words[1] for process in lines for words in process) == sorted(ids)
+    with Ledger(file) as ledger:
+        assert all(len(row.attempts) == 1 for row in ledger.unfinished("test"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a death is seen")
+def test_pages_of_a_killed_process(file: Path) -> None:
+    """What a killed process left is taken at once; what a living one has is not."""
+    with child(WRITER, file, "dead") as dead, child(WRITER, file, "living") as living:
+        said(living, "attempted")
+        said(dead, "attempted")
+        dead.kill()
+        dead.wait()
+        with Ledger(file) as ledger:
+            rows = ledger.claim_unfinished("test", limit=10_000)
+            owner = ledger.owner_of("living-1")
+
+        assert rows
+        assert all(row.job_id.startswith("dead-") for row in rows)
+        assert owner is not None
+        assert not owner.gone
 
 
 def test_race_for_keys(file: Path) -> None:

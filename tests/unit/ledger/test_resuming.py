@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from comfyclient.errors import LeaseError, UnknownJobError
+from comfyclient.errors import LeaseError, LedgerError, UnknownJobError
 from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobIntent, JobRow, JobState
+from comfyclient.ledger_steps import locked_job, set_job
 from comfyclient.testing.clock import FakeClock
 
 Opener = Callable[..., Ledger]
@@ -162,6 +163,36 @@ def test_states_on_request(opened: Opener) -> None:
 
     assert ledger.claim_unfinished("test", states=[]) == []
     assert ids(ledger.claim_unfinished("test", states=[JobState.SUCCEEDED])) == [done]
+
+
+def test_a_broken_connection_is_replaced(opened: Opener) -> None:
+    """A step on a connection that the server ended fails in words; the next works."""
+    ledger = opened()
+    with ledger._database.reading() as connection:
+        if connection.dialect.name != "postgresql":
+            pytest.skip("SQLite has no server")
+    job_id = sent(ledger)
+
+    def cut_off() -> None:
+        with ledger._database.writing() as connection:
+            end = text("SELECT pg_terminate_backend(pg_backend_pid())")
+            connection.execute(end)
+            locked_job(connection, job_id)
+
+    with pytest.raises(LedgerError):
+        cut_off()
+    assert ledger.changed(job_id, JobState.RUNNING)
+
+
+def test_a_statement_that_fails_midway(opened: Opener) -> None:
+    """An error of the driver comes out in the ledger's words, and nothing is kept."""
+    ledger = opened()
+    job_id = sent(ledger)
+    with pytest.raises(LedgerError), ledger._database.writing() as connection:
+        set_job(connection, job_id, {"state": None}, now=FakeClock().now())
+
+    assert ledger.job(job_id).state is JobState.ACCEPTED
+    assert ledger.changed(job_id, JobState.RUNNING)
 
 
 def test_unknown_start(ledger: Ledger) -> None:
