@@ -27,7 +27,7 @@ template
 registry
 hostile lint
 ledger_lease ledger_records ledger_schema ledger_rows ledger_faults
-ledger_database ledger_owner ledger_steps
+ledger_statements ledger_database ledger_owner ledger_steps
 ledger_reader ledger_unfinished
 ledger
 transports.__init__ transports.dialect transports.endpoint transports.wire
@@ -54,8 +54,10 @@ roster
 wiring
 client
 __init__
-console
-cli_templates
+console job_views
+cli_options
+cli_running cli_templates
+cli_jobs
 cli
 __main__
 """
