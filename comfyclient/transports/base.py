@@ -54,6 +54,7 @@ class Ticket:
     prompt_id: str
     """The id under which the server knows the job."""
     client_id: str
+    """Who hears of its progress; empty where the server does not say."""
     number: float | None = None
     """The server's queue number; falls back to 0 when it restarts."""
 

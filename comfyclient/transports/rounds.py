@@ -170,11 +170,10 @@ class Rounds:
         One that is not certainly gone from there is followed on.
         """
         ids = [f.ticket.prompt_id for f in jobs]
-        try:
-            self._delete(ids, deadline=deadline)
-        except TransportError as error:
-            # a queue that cannot be ordered any more may fail after the deletion
-            _log.info("%s: while deleting: %s", self._name, error.message)
+        if not self._withdraw(ids, deadline):
+            # a queue that cannot be ordered any more fails after each single deletion
+            for prompt_id in ids:
+                self._withdraw([prompt_id], deadline)
         for followed in jobs:
             followed.buried = True
         sightings = self._lookup.where(ids, deadline=deadline).sightings
@@ -189,6 +188,14 @@ class Rounds:
                     followed.buried = False
                 case _:
                     self._register.hasten(followed, 0.0)
+
+    def _withdraw(self, ids: Sequence[str], deadline: Deadline) -> bool:
+        try:
+            self._delete(ids, deadline=deadline)
+        except TransportError as error:
+            _log.info("%s: while deleting: %s", self._name, error.message)
+            return False
+        return True
 
 
 def _loss(followed: Followed) -> JobLostError:

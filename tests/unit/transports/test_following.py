@@ -6,7 +6,13 @@ import threading
 
 import pytest
 
-from comfyclient.errors import BadAnswerError, JobLostError, UnreachableError
+from comfyclient.errors import (
+    BadAnswerError,
+    DeadWorkerError,
+    JobLostError,
+    ServerFaultError,
+    UnreachableError,
+)
 from comfyclient.events import NodeStarted, Queued, Started
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
@@ -29,6 +35,9 @@ class Book:
         self.queue: QueueView | None = None
         self.asked = 0
         self.deleted: list[str] = []
+        self.survivors: dict[str, object] = {}
+        self.broken = False
+        """Whether each deletion fails once it is done."""
         self.condition = threading.Condition()
 
     def where(self, prompt_ids, *, deadline):
@@ -50,9 +59,12 @@ class Book:
 
     def delete(self, prompt_ids, *, deadline) -> None:
         """Note it, and let them be gone."""
-        self.deleted += prompt_ids
         for prompt_id in prompt_ids:
+            self.deleted.append(prompt_id)
             self.answers.pop(prompt_id, None)
+            self.answers.update(self.survivors)
+            if self.broken:
+                raise ServerFaultError("the heap cannot be ordered")
 
     def history(self, prompt_id, *, deadline):
         """How it ended, where that was written."""
@@ -261,3 +273,58 @@ def test_looks_grow_rarer(following, book, clock) -> None:
         asked.append(book.asked)
     assert 10 < asked[0] < 120  # half a minute
     assert asked[1] - asked[0] < asked[0]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_jobs_of_a_dead_worker(following, book, clock, broken: bool) -> None:
+    """All that wait are taken out, on a queue whose every deletion fails too."""
+    ears = {key: Ear(clock) for key in "abc"}
+    book.queue = QueueView((), ("x", "a", "b", "c"))
+    book.broken = broken
+    for key, ear in ears.items():
+        book.answers[key] = Sighting(Whereabouts.PENDING, 1)
+        following.add(ticket(key), WORKFLOW, ear)
+    pass_time(clock, ears["c"], 60)
+    for ear in ears.values():
+        assert ear.over.wait(5)
+        assert type(ear.told[-1].error) is DeadWorkerError
+    assert "x" not in book.deleted  # another one's
+
+
+def test_a_job_that_runs_after_all(following, book, clock) -> None:
+    """A worker that took the job up just before it was deleted is not dead."""
+    ear = Ear(clock, seconds=300)
+    book.queue = QueueView((), ("a",))
+    book.answers["a"] = Sighting(Whereabouts.PENDING, 0)
+    book.survivors = {"a": Sighting(Whereabouts.RUNNING)}
+    following.add(ticket("a"), WORKFLOW, ear)
+    for _ in range(120):
+        if book.deleted or ear.over.wait(0.005):
+            break
+        clock.await_sleepers(1)
+        clock.advance(0.5)
+    assert book.deleted == ["a"]
+    clock.await_sleepers(1)
+    assert not ear.over.is_set()
+    book.answers["a"] = Sighting(Whereabouts.ENDED, outcome=Outcome("success"))
+    pass_time(clock, ear, 20)
+    assert ear.told[-1].error is None
+
+
+def test_nothing_follows_the_end(following, book, clock) -> None:
+    """A frame that arrives while the end is told, or after it, is not told."""
+    ear = Ear(clock)
+    note = ear.ended
+
+    def ended(verdict) -> None:
+        following.signal(Heard("p", NodeStarted("9")))
+        note(verdict)
+
+    ear.ended = ended
+    book.answers["p"] = Sighting(Whereabouts.ENDED, outcome=Outcome("success"))
+    following.add(ticket(), WORKFLOW, ear)
+    pass_time(clock, ear, 5)
+    following.signal(Heard("p", NodeStarted("9")))
+    following.signal(Ended("p", settled=True, how="success"))
+    assert NodeStarted("9") not in ear.told
+    assert sum(hasattr(told, "outputs") for told in ear.told) == 1
