@@ -1,48 +1,50 @@
-"""The command line: demo, run, serve, templates."""
+"""The command line: demo, run, jobs, resume, serve, templates."""
 
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from pydantic import JsonValue
 
 from . import __version__
-from .cli_templates import FAILED, Json, templates
-from .client import Client
-from .config import (
-    EngineSettings,
-    EnvironmentSettings,
-    InstanceSettings,
-    Settings,
-    load_settings,
+from .cli_jobs import jobs
+from .cli_options import (
+    FAILED,
+    Config,
+    Env,
+    Json,
+    Out,
+    Place,
+    TokenEnv,
+    Url,
+    find_place,
 )
+from .cli_resume import resume
+from .cli_running import STOPS, Outcome, exit_code, save_outputs, stoppable
+from .cli_templates import templates
+from .client import Client
+from .config import EngineSettings
 from .console import (
     Board,
     board,
     err,
-    job_report,
     out,
+    printable,
     show_error,
     show_json,
+    speak_any_encoding,
 )
 from .errors import ComfyClientError, ParameterError, UsageError
 from .job import Job
-from .outputs import Output
 from .registry import Registry
-from .result import Result
 from .trips import load_trip
 from .wiring import start_engine
 from .workflow import Workflow
-
-WRONG_USE = 2
 
 app = typer.Typer(
     name="comfyclient",
@@ -52,28 +54,18 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(templates, name="templates")
-
-Config = Annotated[
-    Path | None, typer.Option("--config", help="A comfyclient.toml to use.")
-]
-Env = Annotated[
-    str | None, typer.Option("--env", help="The environment; the default one if none.")
-]
-Url = Annotated[
-    str | None, typer.Option("--url", help="A ComfyUI to use, in place of --env.")
-]
-TokenEnv = Annotated[
-    str | None, typer.Option(help="The variable that holds the token for --url.")
-]
-Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")]
+app.add_typer(jobs, name="jobs")
+app.command("resume")(resume)
 
 
 def run_app() -> None:
     """The command, with errors of this package as messages and exit codes."""
+    speak_any_encoding()
     try:
         app()
     except ComfyClientError as error:
-        _leave(error)
+        show_error(error)
+        sys.exit(exit_code(error))
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(130)
@@ -117,22 +109,30 @@ def demo(
     files = trips if trips else sample_trips()
     failures: list[ComfyClientError] = []
     saved: list[Path] = []
-    with _client(config, env, url, token_env) as client, board() as shown:
-        running = _submit_all(client, files, shown, seed, failures)
-        for name, job in running:
-            try:
-                shown.follow(name, job)
-                made = _save(job.result(), name, out_dir, overwrite=not trips)
-                saved += [path for _, path in made]
-            except ComfyClientError as error:
-                failures.append(error)
+    code = 0
+    place = find_place(config, env, url=url, token_env=token_env)
+    try:
+        with stoppable(), place.client() as client, board() as shown:
+            running = _submit_all(client, files, shown, seed, failures)
+            for name, job in running:
+                try:
+                    shown.follow(name, job)
+                    made = save_outputs(
+                        job.result(), name, out_dir, overwrite=not trips
+                    )
+                    saved += [path for _, path in made]
+                except ComfyClientError as error:
+                    failures.append(error)
+    except STOPS as stop:
+        err.print(f"stopped; go on by `{place.command('resume')}`", markup=False)
+        code = exit_code(stop)
     for failure in failures:
         show_error(failure)
     out.print(f"Postcards made: {len(saved)} of {len(files)}")
     for path in saved:
         out.print(f"  {path}", markup=False)
-    if failures:
-        raise typer.Exit(FAILED)
+    if code or failures:
+        raise typer.Exit(code or FAILED)
 
 
 @app.command()
@@ -159,6 +159,10 @@ def run(
     previews: Annotated[
         bool, typer.Option(help="Ask for previews, where nodes give them.")
     ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option(help="An idempotency key: run again, it is the same job."),
+    ] = None,
     config: Config = None,
     env: Env = None,
     url: Url = None,
@@ -167,31 +171,30 @@ def run(
 ) -> None:
     """Run one job: fill the template from the trip, send it, bring the outputs home."""
     name = Path(what).stem if trip is None else trip.stem
-    job: Job | None = None
+    outcome, code = Outcome(), 0
+    place: Place | None = None
     try:
-        with _client(config, env, url, token_env) as client, board() as shown:
+        place = find_place(config, env, url=url, token_env=token_env)
+        with stoppable(), place.client() as client, board() as shown:
             source, given = _source(what, trip), _params(what, param or [])
             shown.add(name)
-            job = client.submit(
+            outcome.job = client.submit(
                 source,
                 None if trip is None else load_trip(trip),
                 seed=seed,
                 params=given,
+                idempotency_key=key,
                 timeout=timeout,
                 previews=previews,
             )
-            shown.follow(name, job)
-            result = job.result()
-            saved = _save(result, name, out_dir)
+            outcome.bring_home(name, out_dir, shown=shown)
     except ComfyClientError as error:
-        if as_json:
-            show_json(job_report(job, error=error))
-        _leave(error)
-    if as_json:
-        show_json(job_report(job, result=result, saved=saved))
-        return
-    for _, path in saved:
-        out.print(str(path), markup=False)
+        outcome.error, code = error, exit_code(error)
+    except STOPS as stop:
+        outcome.stopped(stop)
+        code = exit_code(stop)
+    _tell(outcome, place, as_json=as_json)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -209,19 +212,13 @@ def serve(
 ) -> None:
     """Run the embedded engine as a server that any ComfyUI client can talk to."""
     settings = EngineSettings(version=plays, base_directory=base)
-    signal.signal(signal.SIGTERM, _terminated)
-    with ExitStack() as stack:
+    with stoppable(), ExitStack() as stack:
         engine = start_engine(settings, stack, host=host, port=port)
         out.print(f"ComfyUI {plays}, embedded: {engine.url}", markup=False)
         out.print(f"files: {engine.base_directory}", markup=False)
         out.print("Ctrl-C stops it.")
         while engine.wait(timeout=3600) is False:
             pass
-
-
-def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
-    """What a service manager sends must remove the temporary files too."""
-    sys.exit(128 + number)
 
 
 def sample_trips() -> list[Path]:
@@ -232,20 +229,6 @@ def sample_trips() -> list[Path]:
         if files:
             return files
     raise UsageError("this installation has no sample trips", hint="name trip files")
-
-
-@contextmanager
-def _client(
-    config: Path | None, env: str | None, url: str | None, token_env: str | None
-) -> Iterator[Client]:
-    settings = load_settings(config) if url is None else _at(url, token_env)
-    with Client(settings, environment=env if url is None else "url") as client:
-        yield client
-
-
-def _at(url: str, token_env: str | None) -> Settings:
-    instance = InstanceSettings(name="url", url=url, token_env=token_env)
-    return Settings(environments={"url": EnvironmentSettings(instances=(instance,))})
 
 
 def _submit_all(
@@ -289,20 +272,15 @@ def _params(what: str, given: list[str]) -> dict[str, JsonValue]:
     return Registry().find(what).manifest.read(texts) if texts else {}
 
 
-def _save(
-    result: Result, name: str, folder: Path, *, overwrite: bool = False
-) -> list[tuple[Output, Path]]:
-    """Save what the template names, or everything; files are named after the trip."""
-    wanted = [o for o in result.outputs if o.name] or list(result.outputs)
-    saved: list[tuple[Output, Path]] = []
-    for output in wanted:
-        label = f"-{output.name}" if output.name else f"-{output.filename}"
-        suffix = "" if output.name is None else Path(output.filename).suffix
-        path = folder / f"{name}{label}{suffix}"
-        saved.append((output, output.save(path, overwrite=overwrite)))
-    return saved
-
-
-def _leave(error: ComfyClientError) -> NoReturn:
-    show_error(error)
-    sys.exit(WRONG_USE if isinstance(error, UsageError) else FAILED)
+def _tell(outcome: Outcome, place: Place | None, *, as_json: bool) -> None:
+    """Paths or JSON on stdout; errors, and what to do about them, beside it."""
+    if as_json:
+        show_json(outcome.report(place))
+    if outcome.error is not None:
+        show_error(outcome.error)
+    advice = None if place is None else outcome.advice(place)
+    if advice is not None:
+        err.print(printable(advice), markup=False)
+    for _, path in outcome.saved:
+        if not as_json:
+            out.print(str(path), markup=False)

@@ -7,17 +7,14 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
+from .cli_options import FAILED, Json
 from .console import out, show_json, show_table
 from .lint import lint
 from .parameters import Parameter
 from .registry import Registry
 from .template import Template
 
-FAILED = 1
-
 templates = typer.Typer(help="Workflow templates.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
 
 
 @templates.command("list")

@@ -57,7 +57,7 @@ __init__
 console job_views
 cli_options
 cli_running cli_templates
-cli_jobs
+cli_jobs cli_resume
 cli
 __main__
 """

@@ -1,0 +1,139 @@
+"""What the commands have in common: their options, and the environment these name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .client import Client
+from .config import (
+    EnvironmentSettings,
+    InstanceSettings,
+    Settings,
+    default_ledger,
+    load_settings,
+)
+from .errors import UsageError
+from .ledger_records import JobReads, redacted
+from .transports.endpoint import Endpoint
+from .wiring import open_ledger
+
+FAILED = 1
+WRONG_USE = 2
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="A comfyclient.toml to use.")
+]
+Env = Annotated[
+    str | None, typer.Option("--env", help="The environment; the default one if none.")
+]
+Url = Annotated[
+    str | None, typer.Option("--url", help="A ComfyUI to use, in place of --env.")
+]
+TokenEnv = Annotated[
+    str | None, typer.Option(help="The variable that holds the token for --url.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
+
+_SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The environment that a command is about."""
+
+    name: str
+    settings: Settings = field(repr=False)
+    environment: EnvironmentSettings = field(repr=False)
+    options: tuple[str, ...] = ()
+    """What names it on the command line."""
+
+    def client(self) -> Client:
+        """A client of it."""
+        return Client(self.settings, environment=self.name)
+
+    @contextmanager
+    def ledger(self) -> Iterator[JobReads | None]:
+        """Its ledger, to be read; None where nobody has made one yet.
+
+        Raises:
+            LedgerError: it cannot be opened.
+        """
+        if self._has_no_ledger():
+            yield None
+            return
+        # whoever only reads needs no token: nothing is written that could hold one
+        tokenless = self.environment.model_copy(update={"instances": ()})
+        with closing(open_ledger(self.name, tokenless)) as journal:
+            yield journal
+
+    def command(self, *words: str) -> str:
+        """A command of ours about the same environment, as it is typed."""
+        return shlex.join(["comfyclient", *words, *self.options])
+
+    def _has_no_ledger(self) -> bool:
+        url = self.environment.ledger
+        file = _SQLITE_FILE.match(default_ledger(self.name) if url is None else url)
+        try:
+            if file is not None:
+                Path(file[1]).stat()
+        except FileNotFoundError:
+            return True
+        except (OSError, ValueError):  # whoever opens it says what is wrong with it
+            return False
+        return False
+
+
+def find_place(
+    config: Path | None,
+    env: str | None,
+    *,
+    url: str | None = None,
+    token_env: str | None = None,
+) -> Place:
+    """The environment that a command's options name.
+
+    Raises:
+        ConfigError: there is none of that name, or its configuration is wrong.
+        UsageError: two are named.
+    """
+    if url is not None and env is not None:
+        raise UsageError(
+            f"--url {_shown(url)} and --env {env} name two environments",
+            hint="give one of them",
+        )
+    settings = load_settings(config) if url is None else _at(url, token_env)
+    name, environment = settings.environment(env if url is None else "url")
+    given = {
+        "--config": None if config is None or url is not None else str(config),
+        "--env": env,
+        "--url": None if url is None else _shown(url),
+        "--token-env": token_env,
+    }
+    options = [word for one in given.items() if one[1] for word in one if word]
+    return Place(name, settings, environment, tuple(options))
+
+
+def _at(url: str, token_env: str | None) -> Settings:
+    """One ComfyUI by its URL; each has a ledger of its own, so none gets another's."""
+    address = Endpoint(name="url", url=url).shown
+    mark = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    environment = EnvironmentSettings(
+        instances=(InstanceSettings(name="url", url=url, token_env=token_env),),
+        ledger=default_ledger(f"url-{mark}"),
+    )
+    return Settings(environments={"url": environment})
+
+
+def _shown(url: str) -> str:
+    """The URL without what may be a secret."""
+    return redacted(url)

@@ -1,0 +1,146 @@
+"""What commands that run jobs share: bringing outputs home, and being stopped."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from pydantic import JsonValue
+
+from .cli_options import FAILED, WRONG_USE, Place
+from .console import Board, job_report
+from .errors import (
+    ClosedError,
+    ComfyClientError,
+    LeaseError,
+    OutputError,
+    OutputMissingError,
+    UnsafePathError,
+    UsageError,
+)
+from .job import Job, JobStatus
+from .outputs import Output
+from .result import Result
+from .settling import stays_open
+
+STOPS = (KeyboardInterrupt, SystemExit)
+"""What ends a `stoppable` block from outside."""
+
+_STOPPED_BY_CTRL_C = 130
+_MAX_STEM_BYTES = 150
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one job that a command ran."""
+
+    job: Job | None = None
+    result: Result | None = None
+    saved: list[tuple[Output, Path]] = field(default_factory=list)
+    error: ComfyClientError | None = None
+
+    def bring_home(
+        self, name: str, folder: Path, *, shown: Board, stem: str | None = None
+    ) -> None:
+        """Follow the job to its end, and save what it made under its name or stem.
+
+        Raises:
+            ComfyClientError: it failed, or its outputs cannot be had.
+        """
+        assert self.job is not None, "only what was sent can be followed"
+        shown.follow(name, self.job)
+        self.result = self.job.result()
+        self.saved = save_outputs(self.result, name if stem is None else stem, folder)
+
+    def stopped(self, stop: BaseException) -> None:
+        """Take in that the command was stopped before the job was done with."""
+        by = "Ctrl-C" if isinstance(stop, KeyboardInterrupt) else "a signal"
+        job_id = None if self.job is None else self.job.id
+        self.error = ClosedError(f"stopped by {by}", job_id=job_id)
+
+    def resumable(self, place: Place) -> bool:
+        """Whether resuming goes on with the job, as far as this command can tell."""
+        if self.error is None or self._ended_badly():
+            return False
+        if isinstance(self.error, OutputError):
+            gone = isinstance(self.error, OutputMissingError | UnsafePathError)
+            return not gone
+        if isinstance(self.error, LeaseError):  # who has it goes on with it
+            return False
+        return stays_open(self.error, place.environment.policies)
+
+    def advice(self, place: Place) -> str | None:
+        """What to do about a job that was not brought home."""
+        if not self.resumable(place):
+            return None
+        again = place.command("resume")
+        job_id = self.error.job_id if self.error is not None else None
+        if self.job is None and job_id is None:
+            listed = place.command("jobs")
+            return f"if the job was written down, `{listed}` lists it: `{again}`"
+        return f"job {job_id or (self.job and self.job.id)}: go on with it by `{again}`"
+
+    def report(self, place: Place | None) -> dict[str, JsonValue]:
+        """What --json says of it."""
+        goes_on = place is not None and self.resumable(place)
+        report = job_report(
+            self.job, result=self.result, saved=self.saved, error=self.error
+        )
+        again = place.command("resume") if place is not None and goes_on else None
+        return {**report, "resume": again}
+
+    def _ended_badly(self) -> bool:
+        if self.job is None or not isinstance(self.error, ClosedError):
+            return False
+        return self.job.status in {JobStatus.FAILED, JobStatus.CANCELLED}
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: all that was begun is let go of."""
+    former = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def exit_code(end: BaseException) -> int:
+    """How the command tells its caller of an error, or of what stopped it."""
+    if isinstance(end, KeyboardInterrupt):
+        return _STOPPED_BY_CTRL_C
+    if isinstance(end, SystemExit):
+        return end.code if isinstance(end.code, int) else FAILED
+    return WRONG_USE if isinstance(end, UsageError) else FAILED
+
+
+def save_outputs(
+    result: Result, name: str, folder: Path, *, overwrite: bool = False
+) -> list[tuple[Output, Path]]:
+    """Save what the template names, or everything; files are named after the trip."""
+    wanted = [o for o in result.outputs if o.name] or list(result.outputs)
+    saved: list[tuple[Output, Path]] = []
+    for output in wanted:
+        label = f"-{output.name}" if output.name else f"-{output.filename}"
+        suffix = "" if output.name is None else Path(output.filename).suffix
+        path = folder / f"{name}{label}{suffix}"
+        saved.append((output, output.save(path, overwrite=overwrite)))
+    return saved
+
+
+def stem_of(job: Job) -> str:
+    """What files of a job are named after: its trip, made safe, or its own id."""
+    trip_id = job.workflow.trip_id
+    kept = re.sub(r"[^\w.-]+", "_", trip_id).strip("._-") if trip_id else ""
+    return kept.encode()[:_MAX_STEM_BYTES].decode("utf-8", "ignore") or job.id
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
