@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -409,7 +408,7 @@ class TestRealTime:
         with RawServer(silent) as server:
             http = made(server.port)
             begun = time.monotonic()
-            error = error_of(upload(pool, http, Deadline(0.3)))
+            error = error_of(upload(pool, http, Deadline(0.5)))
             assert time.monotonic() - begun < 4
         assert type(error) is UnclearAnswerError
         assert "no answer within the time allowed" in str(error)
@@ -619,8 +618,5 @@ class TestClosing:
 def upload(
     pool: ThreadPoolExecutor, http: ComfyHttp, deadline: Deadline
 ) -> Future[Answer]:
-    """A large file on its way to the server."""
-    files = {"image": ("a.png", BytesIO(bytes(LARGE)))}
-    return pool.submit(
-        http.post, "/upload/image", form={}, files=files, deadline=deadline
-    )
+    """A large body on its way to the server."""
+    return pool.submit(http.post, "/upload", json=bytes(LARGE), deadline=deadline)
