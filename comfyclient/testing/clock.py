@@ -20,6 +20,9 @@ _GLANCE = 0.05
 look at the clock and its wait."""
 _BREATH = 0.0001
 """Real seconds between two steps of a pumped clock, for whoever was woken."""
+_STRAIN = 0.003
+"""Real seconds between two steps while somebody waits for an answer that does not come:
+whoever watches over such a wait looks at the clock only now and then."""
 _CALM = 0.003
 """Real seconds that nobody works until time goes on: a message may be on its way to a
 thread that seems to wait."""
@@ -130,7 +133,7 @@ class FakeClock:
                 stride = self._stride(step)
                 self.advance(stride)
                 worked = worked if stride == step else now
-            threading.Event().wait(_BREATH)
+            threading.Event().wait(_STRAIN if stillness.strained else _BREATH)
 
     def run(self, work: Callable[[], T], *, limit: float = 10, step: float = 0.25) -> T:
         """What a call returns or raises that is made while time passes.

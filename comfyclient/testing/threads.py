@@ -16,7 +16,9 @@ PREFIXES = ("comfyclient-", "scripted", "fault-proxy", "clock-pump")
 """How the names of our threads begin."""
 
 PATIENCE = 0.2
-"""Real seconds that a thread is waited for which does not get on."""
+"""Real seconds that a thread is waited for which waits for an HTTP answer."""
+LONG_PATIENCE = 2.0
+"""The same for one that computes, or waits for a disk: it gets on in the end."""
 
 Place: TypeAlias = tuple[int, int, int]
 
@@ -40,6 +42,8 @@ _IDLE = {
     )
 }
 """The functions in which a thread waits for others."""
+_ASKERS = PREFIXES[0]
+"""How the names of the threads begin that are no server's."""
 
 
 class Stillness:
@@ -47,6 +51,8 @@ class Stillness:
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[Place, float]] = {}
+        self.strained = False
+        """Whether it was reached although a thread is at work."""
 
     def reached(self, looks: Mapping[int, int]) -> bool:
         """Whether nobody works; a thread that stands still too long counts for none.
@@ -56,12 +62,16 @@ class Stillness:
         """
         now = time.monotonic()
         seen: dict[int, tuple[Place, float]] = {}
+        still = True
         for ident, frame in _at_work().items():
             place = (id(frame), frame.f_lasti, looks.get(ident, 0))
             before = self._seen.get(ident)
-            seen[ident] = (place, before[1] if before and before[0] == place else now)
-        self._seen = seen
-        return all(now - since > PATIENCE for _, since in seen.values())
+            since = before[1] if before and before[0] == place else now
+            seen[ident] = (place, since)
+            asks = _reads(frame.f_code.co_filename, frame.f_code.co_name)
+            still = still and now - since > (PATIENCE if asks else LONG_PATIENCE)
+        self._seen, self.strained = seen, still and bool(seen)
+        return still
 
 
 def ours() -> list[threading.Thread]:
@@ -83,14 +93,25 @@ def stacks() -> str:
 
 def _at_work() -> dict[int, FrameType]:
     """The threads that work, and the call that each of them is in."""
-    me = threading.get_ident()
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
     frames = sys._current_frames().items()
-    return {ident: frame for ident, frame in frames if ident != me and _works(frame)}
+    return {
+        ident: frame
+        for ident, frame in frames
+        if ident != threading.get_ident() and _works(frame, names.get(ident, ""))
+    }
 
 
-def _works(frame: FrameType) -> bool:
-    """Whether a thread works for the package, or waits for an HTTP answer in it."""
-    idle = _waits(frame.f_code.co_filename, frame.f_code.co_name)
+def _works(frame: FrameType, name: str) -> bool:
+    """Whether this thread of ours computes, or waits for an HTTP answer.
+
+    Of a thread that has one of our names only the innermost call is looked at: the
+    outer ones may come to an end while somebody looks.
+    """
+    file, function = frame.f_code.co_filename, frame.f_code.co_name
+    idle = _waits(file, function)
+    if name.startswith(PREFIXES):
+        return not idle or (_reads(file, function) and name.startswith(_ASKERS))
     is_ours, asks = False, False
     current: FrameType | None = frame
     while current is not None and not (is_ours and (asks or not idle)):
@@ -104,6 +125,12 @@ def _works(frame: FrameType) -> bool:
 @cache
 def _waits(file: str, name: str) -> bool:
     return any(name == known and file.endswith(end) for end, known in _IDLE)
+
+
+@cache
+def _reads(file: str, name: str) -> bool:
+    """Whether a client waits here for an answer, or a server for a request."""
+    return name == "readinto" and file.endswith("socket.py")
 
 
 @cache
