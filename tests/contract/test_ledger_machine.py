@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,11 +30,18 @@ from comfyclient.errors import (
     LedgerError,
 )
 from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobState
+from comfyclient.ledger_records import UNSETTLED, JobIntent, JobState
 from comfyclient.testing.clock import FakeClock
 
 LEASE = 60.0
+ASKED = settings()
+SOAKING = settings.get_current_profile_name() == "soak"
+"""The profile of `tests/profiles.py`, for a long run."""
 WHO = st.integers(0, 1)
+TOLD = st.sampled_from(
+    [None, {}, {"cached_nodes": ["1"]}, {"values": {"9": "x" * 70_000}}]
+)
+STATES = st.sampled_from([UNSETTLED, (JobState.SUCCEEDED,), (JobState.INTENDED,), ()])
 REPORTS = st.sampled_from([s for s in JobState if s is not JobState.COLLECTED])
 RANK = {JobState.INTENDED: 0, JobState.ACCEPTED: 1, JobState.RUNNING: 2}
 
@@ -43,6 +53,8 @@ class Expected:
     owner: int | None
     state: JobState = JobState.INTENDED
     attempts: list[str] = field(default_factory=list)
+    told: dict[str, object] = field(default_factory=dict)
+    ended_at: datetime | None = None
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -73,12 +85,23 @@ class LedgerMachine(RuleBasedStateMachine):
         if now - self.seen[who] >= LEASE / 3 or not self.seen[who]:
             self.seen[who] = now
 
+    def silent(self, who: int) -> bool:
+        """Whether an owner's lease ran out."""
+        return self.clock.monotonic() - self.seen[who] >= LEASE
+
+    def free(self, who: int, job: str, *, own: bool) -> bool:
+        """Whether this owner may take a job, or has it."""
+        owner = self.model[job].owner
+        if owner is None:
+            return True
+        return own if owner == who else self.silent(owner)
+
     def refused(self, who: int, job: str) -> bool:
         """Whether a step by this owner must be refused."""
         return self.model[job].owner != who
 
     @rule(
-        target=jobs, who=WHO, key=st.sampled_from("abc"), digest=st.sampled_from("xy")
+        target=jobs, who=WHO, key=st.sampled_from("abcde"), digest=st.sampled_from("xy")
     )
     def intend(self, who: int, key: str, digest: str) -> str:
         """One key is one job of one content."""
@@ -110,6 +133,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledgers[who].attempt(job, **send)
         expected.attempts.append(attempt_id)
         expected.state = JobState.INTENDED
+        expected.told, expected.ended_at = {}, None
         self.alive(who)
 
     @rule(who=WHO, job=jobs)
@@ -140,8 +164,10 @@ class LedgerMachine(RuleBasedStateMachine):
             expected.state = JobState.INTENDED
         self.alive(who)
 
-    @rule(who=WHO, job=jobs, state=REPORTS)
-    def changed(self, who: int, job: str, state: JobState) -> None:
+    @rule(who=WHO, job=jobs, state=REPORTS, told=TOLD, ago=st.sampled_from([None, 3]))
+    def changed(
+        self, who: int, job: str, state: JobState, told: Any, ago: int | None
+    ) -> None:
         """News moves the job forward; late news is none, whoever brings it."""
         expected, before = self.model[job], self.model[job].state
         if before is JobState.LOST:
@@ -151,14 +177,24 @@ class LedgerMachine(RuleBasedStateMachine):
         error: ComfyClientError | None = None
         if state is JobState.FAILED:
             error = ExecutionError("x")
+        at = None if ago is None else self.clock.now() - timedelta(seconds=ago)
+        more: Any = {"error": error, "told": told, "at": at}
         if news and self.refused(who, job):
             with pytest.raises(LeaseError):
-                self.ledgers[who].changed(job, state, error=error)
+                self.ledgers[who].changed(job, state, **more)
             return
-        assert self.ledgers[who].changed(job, state, error=error) is news
+        assert self.ledgers[who].changed(job, state, **more) is news
         if news:
             expected.state = state
+            self.ends(expected, told, at)
         self.alive(who)
+
+    def ends(self, expected: Expected, told: Any, at: datetime | None) -> None:
+        """What an end leaves in the row; too much of it is left out."""
+        if expected.state.terminal:
+            kept = {} if told is None or "values" in told else told
+            expected.told = kept
+            expected.ended_at = self.clock.now() if at is None else at
 
     @rule(who=WHO, job=jobs)
     def collected(self, who: int, job: str) -> None:
@@ -176,13 +212,77 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(who=WHO, job=jobs)
     def claim(self, who: int, job: str) -> None:
         """A claim succeeds exactly when nobody living owns the job."""
-        expected = self.model[job]
-        silent = self.clock.monotonic() - self.seen[1 - who] >= LEASE
-        free = expected.owner in (None, who) or silent
+        free = self.free(who, job, own=True)
         assert self.ledgers[who].claim(job) is free
         if free:
-            expected.owner = who
+            self.model[job].owner = who
         self.alive(who)
+
+    @rule(
+        who=WHO,
+        job=jobs,
+        start=st.booleans(),
+        own=st.booleans(),
+        limit=st.integers(1, 4),
+        states=STATES,
+    )
+    def claim_unfinished(
+        self,
+        who: int,
+        job: str,
+        start: bool,
+        own: bool,
+        limit: int,
+        states: tuple[JobState, ...],
+    ) -> None:
+        """A page holds the oldest that are free, and they are its taker's."""
+        order = list(self.model)
+        later = order if start else order[order.index(job) + 1 :]
+        free = [
+            each
+            for each in later
+            if self.model[each].state in states and self.free(who, each, own=own)
+        ]
+        rows = self.ledgers[who].claim_unfinished(
+            "test",
+            limit=limit,
+            after=None if start else job,
+            states=states,
+            with_own=own,
+        )
+        assert [row.job_id for row in rows] == free[:limit]
+        for row in rows:
+            self.model[row.job_id].owner = who
+            assert row == self.ledgers[1 - who].job(row.job_id)
+        self.alive(who)
+
+    @rule(who=WHO)
+    def heartbeat(self, who: int) -> None:
+        """A heartbeat renews the lease, and what was taken meanwhile stays lost."""
+        self.ledgers[who].heartbeat()
+        self.seen[who] = self.clock.monotonic()
+        lost = {job for job, expected in self.model.items() if expected.owner != who}
+        assert self.ledgers[who].lost_jobs(self.model) == lost
+
+    @rule(who=WHO)
+    def reads(self, who: int) -> None:
+        """What is told of unfinished jobs and of their owners is what claims meet."""
+        free = [
+            job
+            for job, expected in self.model.items()
+            if expected.state in UNSETTLED and self.free(who, job, own=True)
+        ]
+        rows = self.ledgers[who].unfinished("test", owned_by_others=False)
+        assert [row.job_id for row in rows] == free
+        for job, expected in self.model.items():
+            owner = self.ledgers[who].owner_of(job)
+            assert (owner is None) is (expected.owner is None)
+            if owner is not None and expected.owner is not None:
+                silent = self.silent(expected.owner)
+                assert owner.living(self.clock.now()) is not silent
+        counted = Counter(expected.state for expected in self.model.values())
+        counts = self.ledgers[who].count("test")
+        assert all(counts[state] == counted[state] for state in JobState)
 
     @rule(who=WHO, job=jobs)
     def release(self, who: int, job: str) -> None:
@@ -211,7 +311,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (row.state, row.owner) == (expected.state, owner)
             assert [a.attempt_id for a in row.attempts] == expected.attempts
             assert sum(a.ended_at is None for a in row.attempts) <= 1
-            assert (row.ended_at is not None) is row.state.terminal
+            assert (row.told, row.ended_at) == (expected.told, expected.ended_at)
 
     def teardown(self) -> None:
         """Close what was opened."""
@@ -224,8 +324,8 @@ class TestLedgerMachine(LedgerMachine.TestCase):
     """Runs the machine; see its rules."""
 
     settings = settings(
-        max_examples=25,
-        stateful_step_count=25,
+        max_examples=ASKED.max_examples if SOAKING else 25,
+        stateful_step_count=ASKED.stateful_step_count if SOAKING else 25,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )

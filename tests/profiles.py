@@ -1,0 +1,19 @@
+"""How long hypothesis looks; `soak` is for runs of an hour, not for every commit.
+
+Loaded as a plugin, and chosen by name, from the top folder:
+
+    python -m pytest -p tests.profiles --hypothesis-profile soak --timeout 0 \\
+        tests/contract/test_ledger_machine.py
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "soak",
+    max_examples=5000,
+    stateful_step_count=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
