@@ -170,7 +170,10 @@ class Job:
                 if left <= 0:
                     raise self._course.timeout_error(self._course.total)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), left)
+                    # not wait_for: before 3.12 it may swallow a cancellation that
+                    # comes with the wake-up
+                    async with asyncio.timeout(left):
+                        await woken.wait()
         finally:
             unsubscribe()
 
