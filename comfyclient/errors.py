@@ -6,8 +6,10 @@ ComfyClientError
 │   ├── MissingExtraError          an optional package is not installed
 │   ├── InputFileError             a file that was read: names it, line and field
 │   │   ├── TripError              a trip
+│   │   ├── LockError              `comfyclient.lock`
 │   │   └── TemplateError          a template folder
 │   │       ├── TemplateNotFoundError
+│   │       ├── PinError           pins or lock do not let the environment run it
 │   │       ├── ManifestError
 │   │       ├── ParameterError     a parameter's value is not allowed
 │   │       └── RenderError        the template did not give a graph
@@ -145,12 +147,20 @@ class TripError(InputFileError):
     """A trip cannot be read; carries `file`, `line` and `field` where known."""
 
 
+class LockError(InputFileError):
+    """`comfyclient.lock` cannot be read or written, or is not as it was written."""
+
+
 class TemplateError(InputFileError):
     """A template folder is wrong; carries `template`, `file` and `line` where known."""
 
 
 class TemplateNotFoundError(TemplateError):
     """No such template or version; the message lists what there is."""
+
+
+class PinError(TemplateError):
+    """The environment's pins or its lock do not let it run that; names both sides."""
 
 
 class ManifestError(TemplateError):
