@@ -1,4 +1,4 @@
-"""`manifest.toml`: what a template takes, gives and needs."""
+"""`manifest.toml`: what a template takes, gives and needs. Pure."""
 
 from __future__ import annotations
 
@@ -206,19 +206,15 @@ TRIP_FIELDS = frozenset({*PublishedTrip.model_fields, "profile", "simplified"})
 """What a template may read of a published trip."""
 
 
-def load_manifest(path: Path) -> Manifest:
-    """Read and check a manifest.
+def parse_manifest(content: bytes, path: Path) -> Manifest:
+    """Check the bytes of a manifest; the path stands for it in errors.
 
     Raises:
         ManifestError: names the file, and line and key where known.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = content.decode("utf-8-sig")
         table = tomllib.loads(text)
-    except OSError as error:
-        raise ManifestError(f"cannot be read: {error.strerror}", file=str(path)) from (
-            error
-        )
     except UnicodeDecodeError as error:
         raise ManifestError("is not UTF-8", file=str(path)) from error
     except tomllib.TOMLDecodeError as error:

@@ -25,7 +25,7 @@ from .errors import (
 from .filters import MAX_SEED
 from .graph import Graph, GraphProblem, graph_problems, with_meta
 from .jsontext import Member, duplicate, members
-from .manifest import FILE, TRIP_FIELDS, Manifest, load_manifest, meant
+from .manifest import FILE, TRIP_FIELDS, Manifest, meant, parse_manifest
 from .published import PublishedTrip
 from .slots import Filled, Slot, SlotTemplate
 from .trips import Trip
@@ -56,13 +56,15 @@ class Template:
             ManifestError: it is wrong, or does not fit the folder's names.
         """
         self.folder = folder
-        self.manifest: Manifest = load_manifest(folder / FILE)
+        path = folder / FILE
+        self._manifest_bytes = _read(path, ManifestError)
+        self.manifest: Manifest = parse_manifest(self._manifest_bytes, path)
         self._shapes: dict[tuple[str | None, ...], bool] = {}
         found = (folder.parent.name, folder.name)
         if found != (self.name, self.manifest.version):
             raise ManifestError(
                 f"says {self.ref}, but stands in the folder {'/'.join(found)}",
-                file=str(folder / FILE),
+                file=str(path),
             )
 
     @property
@@ -94,7 +96,7 @@ class Template:
             RenderError: it cannot be compiled, or reads what there is not.
         """
         try:
-            text = self._bytes(SOURCE).decode("utf-8-sig")
+            text = self._source_bytes.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise self._error(f"is not UTF-8, from byte {error.start} on", None) from (
                 error
@@ -112,10 +114,13 @@ class Template:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over manifest and workflow source, in hex."""
+        """SHA-256 over manifest and workflow source, in hex, of the bytes in use.
+
+        All that changes what it renders is in these two files.
+        """
         whole = hashlib.sha256()
-        for name in (FILE, SOURCE):
-            whole.update(hashlib.sha256(self._bytes(name)).digest())
+        for content in (self._manifest_bytes, self._source_bytes):
+            whole.update(hashlib.sha256(content).digest())
         return whole.hexdigest()
 
     def render(
@@ -252,14 +257,9 @@ class Template:
             return seed
         raise ParameterError(problem, template=self.ref)
 
-    def _bytes(self, name: str) -> bytes:
-        path = self.folder / name
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise TemplateError(
-                f"cannot be read: {error.strerror}", template=self.ref, file=str(path)
-            ) from error
+    @cached_property
+    def _source_bytes(self) -> bytes:
+        return _read(self.folder / SOURCE, TemplateError, template=self.ref)
 
     def _error(
         self, message: str, line: int | None, *, hint: str | None = None
@@ -270,6 +270,17 @@ class Template:
 
     def __repr__(self) -> str:
         return f"Template({self.ref})"
+
+
+def _read(
+    path: Path, kind: type[TemplateError], *, template: str | None = None
+) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise kind(
+            f"cannot be read: {error.strerror}", template=template, file=str(path)
+        ) from error
 
 
 class _SlotPlaces:

@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from comfyclient.errors import ManifestError, ParameterError
-from comfyclient.manifest import Manifest, load_manifest
+from comfyclient.manifest import Manifest, parse_manifest
 from comfyclient.workflow import NamedOutput
 
 WHOLE = """
@@ -50,10 +50,8 @@ file = "a.safetensors"
 
 
 def manifest(tmp_path: Path, text: str = WHOLE) -> Manifest:
-    """A manifest read from a file."""
-    path = tmp_path / "manifest.toml"
-    path.write_text(text, "utf-8")
-    return load_manifest(path)
+    """A manifest of a file in this folder."""
+    return parse_manifest(text.encode(), tmp_path / "manifest.toml")
 
 
 def test_a_manifest_is_read(tmp_path: Path) -> None:
@@ -150,14 +148,10 @@ def test_a_manifest_without_outputs_is_refused(tmp_path: Path) -> None:
         manifest(tmp_path, 'name = "a"\nversion = "1.0.0"\nsummary = "A"')
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """Neither a missing file nor foreign bytes raise anything else."""
-    with pytest.raises(ManifestError, match="No such file"):
-        load_manifest(tmp_path / "none.toml")
-    path = tmp_path / "manifest.toml"
-    path.write_bytes(b"\xff\xfe")
+def test_foreign_bytes_are_told(tmp_path: Path) -> None:
+    """Bytes that are no text raise nothing else."""
     with pytest.raises(ManifestError, match="not UTF-8"):
-        load_manifest(path)
+        parse_manifest(b"\xff\xfe", tmp_path / "manifest.toml")
 
 
 def test_the_manifest_in_the_docs_is_right(tmp_path: Path) -> None:

@@ -292,6 +292,29 @@ def test_a_source_of_foreign_bytes_is_told(write_template: WriteTemplate) -> Non
         Template(folder).render(None)
 
 
+def test_a_folder_without_its_files_is_told(write_template: WriteTemplate) -> None:
+    """Manifest and source are each named where they are missing."""
+    folder = write_template()
+    (folder / "workflow.json.j2").unlink()
+    with pytest.raises(TemplateError, match=r"workflow\.json\.j2: cannot be read"):
+        _ = Template(folder).digest
+    (folder / "manifest.toml").unlink()
+    with pytest.raises(ManifestError, match=r"manifest\.toml: cannot be read"):
+        Template(folder)
+
+
+def test_the_digest_is_of_the_bytes_in_use(write_template: WriteTemplate) -> None:
+    """Files that change after they were read do not change what they are called."""
+    folder = write_template()
+    expected = Template(folder).digest
+    template = Template(folder)
+    assert template.source.slots
+    (folder / "workflow.json.j2").write_text("{}")
+    (folder / "manifest.toml").write_text("")
+
+    assert template.digest == expected
+
+
 def test_the_digest_covers_manifest_and_source(write_template: WriteTemplate) -> None:
     """Any change of either gives another digest."""
     folder = write_template()
