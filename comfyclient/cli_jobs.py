@@ -45,7 +45,7 @@ CANDIDATES = 10
 jobs = typer.Typer(help="The jobs in the ledger, newest first.")
 
 _HEADS = (
-    "id", "state", "template", "trip", "instance", "begun", "took", "tries", "error"
+    "id", "state", "template", "trip", "instance", "begun", "took", "attempts", "error"
 )  # fmt: skip
 
 
@@ -218,9 +218,10 @@ def _show_whole(
 ) -> None:
     show_table(f"job {row.job_id}: {row.state.value}", _facts(row, owner, now=now))
     show_rows(
-        ("instance", "begun", "accepted", "ended", "prompt", "error"),
+        ("attempt", "instance", "begun", "accepted", "ended", "prompt", "error"),
         [
             (
+                str(one.ordinal),
                 one.instance,
                 moment(one.begun_at),
                 moment(one.accepted_at),
@@ -232,14 +233,7 @@ def _show_whole(
         ],
         title="attempts",
     )
-    show_rows(
-        ("at", "state", "detail", "error"),
-        [
-            (moment(one.at), one.state.value, one.detail or "", words_of(one.error))
-            for one in history
-        ],
-        title="history",
-    )
+    _show_history(row, history)
     show_rows(
         ("node", "folder", "file"),
         [
@@ -252,6 +246,24 @@ def _show_whole(
         ("file", "bytes"),
         [(str(file.path), str(file.bytes)) for file in row.files],
         title="saved",
+    )
+
+
+def _show_history(row: JobRow, history: Sequence[ChangeRow]) -> None:
+    ordinals = {one.attempt_id: str(one.ordinal) for one in row.attempts}
+    show_rows(
+        ("at", "state", "attempt", "detail", "error"),
+        [
+            (
+                moment(one.at),
+                one.state.value,
+                ordinals.get(one.attempt_id or "", ""),
+                one.detail or "",
+                words_of(one.error),
+            )
+            for one in history
+        ],
+        title="history",
     )
 
 

@@ -62,16 +62,14 @@ class Outcome:
     def stopped(self, stop: BaseException) -> None:
         """Take in that the command was stopped before the job was done with."""
         by = "Ctrl-C" if isinstance(stop, KeyboardInterrupt) else "a signal"
-        job_id = None if self.job is None else self.job.id
-        self.error = ClosedError(f"stopped by {by}", job_id=job_id)
+        self.error = ClosedError(f"stopped by {by}", job_id=self._job_id)
 
     def resumable(self, place: Place) -> bool:
         """Whether resuming goes on with the job, as far as this command can tell."""
         if self.error is None or self._ended_badly():
             return False
         if isinstance(self.error, OutputError):
-            gone = isinstance(self.error, OutputMissingError | UnsafePathError)
-            return not gone
+            return not isinstance(self.error, OutputMissingError | UnsafePathError)
         if isinstance(self.error, LeaseError):  # who has it goes on with it
             return False
         return stays_open(self.error, place.environment.policies)
@@ -81,20 +79,26 @@ class Outcome:
         if not self.resumable(place):
             return None
         again = place.command("resume")
-        job_id = self.error.job_id if self.error is not None else None
-        if self.job is None and job_id is None:
-            listed = place.command("jobs")
-            return f"if the job was written down, `{listed}` lists it: `{again}`"
-        return f"job {job_id or (self.job and self.job.id)}: go on with it by `{again}`"
+        if self._job_id is None:  # stopped while it was being sent
+            return (
+                f"`{place.command('jobs')}` says whether it was sent, `{again}` goes on"
+            )
+        return f"`{again}` goes on with job {self._job_id}"
 
     def report(self, place: Place | None) -> dict[str, JsonValue]:
         """What --json says of it."""
-        goes_on = place is not None and self.resumable(place)
         report = job_report(
             self.job, result=self.result, saved=self.saved, error=self.error
         )
-        again = place.command("resume") if place is not None and goes_on else None
-        return {**report, "resume": again}
+        goes_on = place is not None and self.resumable(place)
+        report["resume"] = place.command("resume") if place and goes_on else None
+        return report
+
+    @property
+    def _job_id(self) -> str | None:
+        if self.job is not None:
+            return self.job.id
+        return None if self.error is None else self.error.job_id
 
     def _ended_badly(self) -> bool:
         if self.job is None or not isinstance(self.error, ClosedError):
