@@ -2,160 +2,92 @@
 
 Read from the first of: the argument, `COMFYCLIENT_CONFIG`, `comfyclient.toml` in the
 working directory or one above it, the user's configuration folder. With none of them,
-there is one environment, `local`, on the embedded engine.
+there is one environment, `local`, on the embedded engine. Environment variables win
+over the file, and arguments over both.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Literal
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import platformdirs
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
+
+from .config_errors import (
+    Mistake,
+    Place,
+    did_you_mean,
+    dotted,
+    error_of,
+    mistakes_of,
 )
-
+from .config_models import DeadlineSettings as DeadlineSettings
+from .config_models import EngineSettings as EngineSettings
+from .config_models import EnvironmentSettings as EnvironmentSettings
+from .config_models import InstanceSettings as InstanceSettings
+from .config_models import PolicySettings as PolicySettings
+from .config_models import PrivacySettings as PrivacySettings
+from .config_models import SettingsModel
+from .config_models import StorageSettings as StorageSettings
+from .config_models import TlsSettings as TlsSettings
+from .config_overlay import add_arguments, add_variables, variable_of
+from .config_secrets import looks_secret, password_of_url, secret_headers, secret_of_url
+from .config_shapes import Table
+from .config_sources import FILE_NAME as FILE_NAME
+from .config_sources import VARIABLE as VARIABLE
+from .config_sources import Sources, read_file
+from .config_sources import find_file as find_file
 from .errors import ConfigError
+from .isolation import mistakes_between, writable_instances, writes_storage
+from .toml_lines import Location
 
-FILE_NAME = "comfyclient.toml"
-VARIABLE = "COMFYCLIENT_CONFIG"
-
-Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
-
-
-def _specifier(text: str) -> str:
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        raise ValueError(
-            f"{text!r} is no version range; write for example '>=0.3.45' or '~=1.0'"
-        ) from None
-    return text
+_LOCAL = "local"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-VersionRange = Annotated[str, AfterValidator(_specifier)]
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TlsSettings(_Settings):
-    """How the server's certificate is checked, and ours is shown."""
-
-    verify: bool = True
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-
-
-class InstanceSettings(_Settings):
-    """One reachable ComfyUI."""
-
-    name: str = Field(min_length=1, max_length=64)
-    url: str = Field(repr=False)  # its query may hold a token
-    token_env: str | None = None
-    """The environment variable that holds the token."""
-    token_file: Path | None = None
-    token_scheme: str | None = None
-    """`Bearer`, for servers that want one; the bare token is sent otherwise."""
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
-    window: PositiveInt = 2
-    """Jobs sent to it at a time."""
-    weight: PositiveFloat = 1.0
-    poll_only: bool = False
-    """Never open a websocket, where none passes."""
-    tls: TlsSettings = TlsSettings()
-
-
-class EngineSettings(_Settings):
-    """The embedded engine of an environment with `transport = "embedded"`."""
-
-    version: str = "0.33.0"
-    """The ComfyUI version it plays."""
-    base_directory: Path | None = None
-    """Where its input/, output/ and temp/ are; by default they go with the client."""
-
-
-class StorageSettings(_Settings):
-    """Where outputs are collected from."""
-
-    kind: Literal["view", "mount", "oss"] = "view"
-    root: Path | None = None
-    bucket: str | None = None
-    endpoint: str | None = None
-    prefix: str | None = None
-
-
-class DeadlineSettings(_Settings):
-    """How long a job may take, in seconds."""
-
-    total_s: Seconds = 600
-    queue_s: Seconds = 300
-    silence_s: Seconds = 120
-    grace_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 6
-    """How long a server is asked for a job whose acceptance was not answered."""
-
-
-class PolicySettings(_Settings):
-    """What becomes of a job that did not go well through no fault of its own."""
-
-    resubmit_lost: NonNegativeInt = 1
-    """How often a job is sent again that its server lost, or whose worker died."""
-    resubmit_out_of_memory: NonNegativeInt = 1
-    """How often one is sent again, elsewhere first, after memory ran out."""
-    resubmit_interrupted: NonNegativeInt = 0
-    """How often one is sent again that somebody else stopped on the server."""
-    on_timeout: Literal["cancel", "leave"] = "cancel"
-    """Whether a job whose time is over is stopped on its server, or may be resumed."""
-
-
-class EnvironmentSettings(_Settings):
-    """One environment: instances, storage, pins."""
-
-    transport: Literal["comfyui", "eas-queue", "embedded"] = "comfyui"
-    instances: tuple[InstanceSettings, ...] = ()
-    engine: EngineSettings = EngineSettings()
-    storage: StorageSettings = StorageSettings()
-    comfyui_version: VersionRange | None = None
-    ledger: str | None = Field(default=None, repr=False)  # it may hold a password
-    """Any SQLAlchemy URL; by default a file of the user's, one for each environment."""
-    region: str | None = None
-    protected: bool = False
-    pins: dict[str, VersionRange] = Field(default_factory=dict)
-    deadlines: DeadlineSettings = DeadlineSettings()
-    policies: PolicySettings = PolicySettings()
-
-
-class PrivacySettings(_Settings):
-    """What of a trip may be published."""
-
-    home_radius_m: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = 500
+class ConfigWarning(UserWarning):
+    """Something in the configuration works, but should not stay as it is."""
 
 
 def _local_only() -> dict[str, EnvironmentSettings]:
-    return {"local": EnvironmentSettings(transport="embedded")}
+    return {_LOCAL: EnvironmentSettings(transport="embedded")}
 
 
-class Settings(_Settings):
-    """The whole configuration."""
+class Settings(SettingsModel):
+    """The whole configuration.
 
-    default_environment: str = "local"
+    Raises:
+        ConfigError: environments share a name, an instance or a storage.
+    """
+
+    default_environment: str = _LOCAL
+    """The environment of whoever names none."""
     environments: dict[str, EnvironmentSettings] = Field(default_factory=_local_only)
     privacy: PrivacySettings = PrivacySettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _local_is_embedded(cls, data: Any) -> Any:
+        """`local` is on the embedded engine, unless it says otherwise."""
+        environments = data.get("environments") if isinstance(data, Mapping) else None
+        local = environments.get(_LOCAL) if isinstance(environments, Mapping) else None
+        if not isinstance(local, Mapping) or {"transport", "instances"} & local.keys():
+            return data
+        local = {**local, "transport": "embedded"}
+        return {**data, "environments": {**data["environments"], _LOCAL: local}}
+
+    @model_validator(mode="after")
+    def _kept_apart(self, info: ValidationInfo) -> Self:
+        place: Place = info.context if callable(info.context) else dotted
+        mistakes = [*_wrong_names(self), *mistakes_between(self.environments)]
+        if mistakes:
+            raise error_of(mistakes, place)
+        return self
 
     def environment(self, name: str | None) -> tuple[str, EnvironmentSettings]:
         """An environment by name; None is the default one.
@@ -165,13 +97,13 @@ class Settings(_Settings):
         """
         wanted = self.default_environment if name is None else name
         found = self.environments.get(wanted)
-        if found is None and wanted == "local":
-            found = _local_only()["local"]
+        if found is None and wanted == _LOCAL:
+            found = _local_only()[_LOCAL]
         if found is None:
-            known = sorted({*self.environments, "local"})
+            known = sorted({*self.environments, _LOCAL})
             raise ConfigError(
                 f"there is no environment {wanted!r}; configured: {', '.join(known)}",
-                hint=_did_you_mean(wanted, known),
+                hint=did_you_mean(wanted, known),
             )
         if found.transport != "embedded" and not found.instances:
             raise ConfigError(
@@ -180,56 +112,80 @@ class Settings(_Settings):
             )
         return wanted, found
 
+    def writable_instances(self, name: str) -> tuple[InstanceSettings, ...]:
+        """The instances that an environment may change something at."""
+        return writable_instances(self.environments, name)
 
-def load_settings(path: str | os.PathLike[str] | None = None) -> Settings:
-    """Read the configuration, or the defaults where there is no file.
+    def writes_storage(self, name: str) -> bool:
+        """Whether an environment may change something in its storage."""
+        return writes_storage(self.environments, name)
+
+
+_ROOT = Table(Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, where each of them came from, and what should be better."""
+
+    settings: Settings
+    sources: Sources
+    warnings: tuple[str, ...]
+
+
+def load_settings(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    environment: str | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read the configuration, or the defaults where nothing is configured.
+
+    Args:
+        path: the file; found by itself where None.
+        environment: the default environment, in place of the configured one.
+        overrides: values by dotted key, of that environment (`deadlines.total_s`) or
+            of the whole (`environments.prod.deadlines.total_s`).
 
     Raises:
-        ConfigError: the file cannot be read or is wrong; names file, line, key, remedy.
+        ConfigError: something in it is wrong; names file, line, key, remedy.
     """
-    file = find_file(path)
-    if file is None:
-        return Settings()
+    loaded = load(path, environment=environment, overrides=overrides)
+    for warning in loaded.warnings:
+        warnings.warn(warning, ConfigWarning, stacklevel=2)
+    return loaded.settings
+
+
+def load(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    environment: str | None = None,
+    overrides: Mapping[str, object] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read the configuration with its sources; warnings are given, not issued.
+
+    Raises:
+        ConfigError: something in it is wrong; names file, line, key, remedy.
+    """
+    given = os.environ if variables is None else variables
+    sources = read_file(find_file(path, variables=given))
+    add_variables(sources, _ROOT, given)
+    add_arguments(
+        sources,
+        _ROOT,
+        environment=environment,
+        overrides={} if overrides is None else overrides,
+    )
     try:
-        text = file.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file} is not TOML: {error}") from None
-    try:
-        settings = Settings.model_validate(data)
+        settings = Settings.model_validate(sources.data, context=sources.place)
     except ValidationError as error:
-        raise _explained(error, file, text) from None
-    _check_names(settings, file)
-    return settings
-
-
-def find_file(path: str | os.PathLike[str] | None) -> Path | None:
-    """The configuration file that is used; None where there is none.
-
-    Raises:
-        ConfigError: one was named that does not exist.
-    """
-    for named, by in ((path, "the argument"), (os.environ.get(VARIABLE), VARIABLE)):
-        if named is not None and str(named):
-            if not _is_file(Path(named)):
-                raise ConfigError(f"{by} names {str(named)!r}, which is no file")
-            return Path(named)
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
-    users = platformdirs.user_config_path("comfyclient") / FILE_NAME
-    return users if users.is_file() else None
-
-
-def _is_file(path: Path) -> bool:
-    """Some names, such as one too long, raise where they are looked for."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+        found = [*sources.mistakes, *mistakes_of(error, _ROOT)]
+        raise error_of(found, sources.place) from None
+    mistakes = [*sources.mistakes, *_unfounded(settings, sources)]
+    if mistakes:
+        raise error_of(mistakes, sources.place)
+    return Loaded(settings, sources, tuple(_warnings(settings, sources)))
 
 
 def default_ledger(environment: str) -> str:
@@ -239,20 +195,15 @@ def default_ledger(environment: str) -> str:
 
 
 def read_token(instance: InstanceSettings) -> str | None:
-    """The instance's token, from the variable or file that the configuration names.
+    """The instance's token, or that of the variable or file that is named for it.
 
     Raises:
-        ConfigError: it names one that is not there or is empty.
+        ConfigError: one is named that is not there or is empty.
     """
+    if instance.token is not None:
+        return instance.token.get_secret_value()
     if instance.token_env is not None:
-        token = os.environ.get(instance.token_env, "").strip()
-        if not token:
-            raise ConfigError(
-                f"instance {instance.name}: token_env names {instance.token_env}, "
-                "which is not set",
-                hint=f"export {instance.token_env}=… before starting",
-            )
-        return token
+        return _token_of_variable(instance.name, instance.token_env)
     if instance.token_file is None:
         return None
     try:
@@ -268,83 +219,82 @@ def read_token(instance: InstanceSettings) -> str | None:
     return token
 
 
-def _check_names(settings: Settings, file: Path) -> None:
-    for name, environment in settings.environments.items():
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
-            raise ConfigError(
-                f"{file}: {name!r} is no name for an environment",
-                hint="use letters, digits, - and _",
-            )
-        names = [instance.name for instance in environment.instances]
-        twice = {n for n in names if names.count(n) > 1}
-        if twice:
-            raise ConfigError(
-                f"{file}: environment {name} has two instances named "
-                f"{sorted(twice)[0]!r}",
-                hint="give each its own name: jobs are found again by it",
-            )
-
-
-def _explained(error: ValidationError, file: Path, text: str) -> ConfigError:
-    """pydantic's first complaint, with file, line, key and remedy."""
-    first = error.errors(include_url=False)[0]
-    location = [part for part in first["loc"] if part != "[key]"]
-    key = ".".join(str(part) for part in location)
-    place = f"{file}:{_line_of(text, location)}"
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        return ConfigError(
-            f"{place}: unknown key {key}",
-            hint=_did_you_mean(str(location[-1]), known)
-            or f"known here: {', '.join(known)}",
-        )
-    got = "" if first["type"] == "missing" else f", got {first['input']!r:.80}"
-    more = len(error.errors()) - 1
-    return ConfigError(
-        f"{place}: {key}: {first['msg']}{got}",
-        hint=f"{more} more mistakes follow" if more else None,
+def _token_of_variable(instance: str, variable: str) -> str:
+    token = os.environ.get(variable, "").strip()
+    if token:
+        return token
+    shown = "…" if looks_secret(variable) else variable  # the token itself, by mistake
+    raise ConfigError(
+        f"instance {instance}: token_env names {shown}, which is not set",
+        hint=f"export {shown}=… before starting",
     )
 
 
-def _known_keys(location: Sequence[str | int]) -> list[str]:
-    """The keys that a table of the configuration may have."""
-    model: type[BaseModel] | None = Settings
-    tables: Mapping[str, type[BaseModel]] = {
-        "environments": EnvironmentSettings,
-        "instances": InstanceSettings,
-        "engine": EngineSettings,
-        "storage": StorageSettings,
-        "deadlines": DeadlineSettings,
-        "policies": PolicySettings,
-        "privacy": PrivacySettings,
-        "tls": TlsSettings,
-    }
-    for part in location:
-        model = tables.get(str(part), model)
-    return sorted(model.model_fields) if model is not None else []
+def _wrong_names(settings: Settings) -> Iterator[Mistake]:
+    seen: dict[str, str] = {}
+    for name in settings.environments:
+        at: Location = ("environments", name)
+        if not _NAME.fullmatch(name):
+            words = f"{name!r:.80} is no name for an environment"
+            yield Mistake(words, hint="use letters, digits, - and _", location=at)
+        other = seen.setdefault(name.lower().replace("-", "_"), name)
+        if other != name:
+            words = (
+                f"environments {other!r} and {name!r} have the same name but for case"
+            )
+            hint = "files, variables and databases may take one for the other"
+            yield Mistake(words, hint=hint, location=at)
+    default = settings.default_environment
+    if default not in {*settings.environments, _LOCAL}:
+        known = sorted({*settings.environments, _LOCAL})
+        yield Mistake(
+            f"there is no environment {default!r:.80}; configured: {', '.join(known)}",
+            hint=did_you_mean(default, known),
+            location=("default_environment",),
+        )
 
 
-def _line_of(text: str, location: Sequence[str | int]) -> int:
-    """The line that a key of a TOML file stands on, or its table; 1 if not found."""
-    keys = [str(part) for part in location if isinstance(part, str)]
-    indexes = [part for part in location if isinstance(part, int)]
-    table: list[str] = []
-    entry, best, found_table = -1, 1, 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line)
-        if header:
-            table = [part.strip().strip("\"'") for part in header[2].split(".")]
-            entry = entry + 1 if header[1] == "[[" else -1
-            if keys[: len(table)] == table and len(table) > found_table:
-                best, found_table = number, len(table)
+def _unfounded(settings: Settings, sources: Sources) -> Iterator[Mistake]:
+    """Environments that a misspelt variable or argument made by the way."""
+    for name, environment in settings.environments.items():
+        at: Location = ("environments", name)
+        made_by_file = sources.origin(at).kind in {"file", "default"}
+        if made_by_file or environment.instances or environment.transport == "embedded":
             continue
-        name = re.match(r"\s*([\w\"'-]+)\s*=", line)
-        wanted = not indexes or entry in {-1, indexes[0]}
-        if name and wanted and [*table, name[1].strip("\"'")] == keys:
-            return number
-    return best
+        known = [n for n in settings.environments if n != name]
+        yield Mistake(
+            f"there is no environment {name!r}, and a new one needs instances",
+            hint=did_you_mean(name, known),
+            location=at,
+        )
 
 
-def _did_you_mean(word: str, known: Sequence[str]) -> str | None:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else None
+# -- what works, but should be better
+
+
+def _warnings(settings: Settings, sources: Sources) -> Iterator[str]:
+    for at, what in _secrets(settings):
+        if sources.origin(at).kind == "file":
+            better = f"put it into the variable {variable_of(at, sources.data)}"
+            if at[-1] == "token":
+                better = (
+                    "name a variable in token_env, or a file in token_file, instead"
+                )
+            yield f"{sources.place(at)}: {dotted(at)} holds {what}; {better}"
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """Where a secret stands in the configuration itself, and what it looks like."""
+    for name, environment in settings.environments.items():
+        above: Location = ("environments", name)
+        if environment.ledger is not None and password_of_url(environment.ledger):
+            yield (*above, "ledger"), "a password"
+        for index, instance in enumerate(environment.instances):
+            at: Location = (*above, "instances", index)
+            if instance.token is not None:
+                yield (*at, "token"), "the token itself"
+            in_url = secret_of_url(instance.url)
+            if in_url is not None:
+                yield (*at, "url"), in_url
+            for header in secret_headers(instance.headers):
+                yield (*at, "headers", header), "what looks like a credential"

@@ -17,6 +17,10 @@ FLOORS = """
 issues
 errors timing
 geography graph jsontext sun tracks privacy
+toml_lines
+config_shapes config_secrets
+config_errors config_models config_sources addresses
+config_overlay isolation protection
 outputs config
 workflow
 events
@@ -56,7 +60,7 @@ client
 __init__
 console job_views
 cli_options
-cli_running cli_templates
+cli_config cli_running cli_templates
 cli_jobs cli_resume
 cli
 __main__

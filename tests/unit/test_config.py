@@ -90,7 +90,7 @@ def test_local_is_always_there(tmp_path: Path) -> None:
             "[[environments.t.instances]]\nname='a'\nurl='u'\n"
             "[[environments.t.instances]]\nname='b'\nurl='u'\nwindow = 0",
             7,
-            "greater than 0",
+            "greater than or equal to 1",
         ),
         ("[[environments.t.instances]]\nname='a'", 1, "url: Field required"),
         ("environments = 7", 1, "environments"),
@@ -126,7 +126,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
         ("[environments.'a b']\n", "no name for an environment"),
         ("[environments.'../x']\n", "no name for an environment"),
         (
-            "[[environments.t.instances]]\nname='a'\nurl='u'\n" * 2,
+            "[[environments.t.instances]]\nname='a'\nurl='http://h'\n" * 2,
             "two instances named 'a'",
         ),
     ],

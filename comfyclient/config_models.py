@@ -1,0 +1,244 @@
+"""What may be said of an environment: its instances, storage, deadlines. Pure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+_REGION = re.compile(r"[a-z]{2}(-[a-z0-9]+)+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _wrong(words: str) -> PydanticCustomError:
+    return PydanticCustomError("configuration", "{words}", {"words": words})
+
+
+def _range(text: str) -> str:
+    try:
+        filled = len(SpecifierSet(text)) > 0
+    except InvalidSpecifier:
+        filled = False
+    if not filled:
+        raise _wrong(
+            "this is no version range; write for example '>=0.3.45' or '~=1.0'"
+        )
+    return text
+
+
+def _version(text: str) -> str:
+    try:
+        Version(text)
+    except InvalidVersion:
+        raise _wrong("this is no version; write for example '0.33.0'") from None
+    return text
+
+
+def _region(text: str) -> str:
+    if not _REGION.fullmatch(text):
+        raise _wrong("this is no region; write for example 'cn-shanghai'")
+    return text
+
+
+def _http_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  (reading it is what checks it)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:  # its text quotes the url, and perhaps a password in it
+        fits = False
+    if not fits or not text.isprintable() or " " in text:
+        raise _wrong("the url must be http(s)://host…")
+    return text
+
+
+def _variable_name(text: str) -> str:
+    if not _VARIABLE.fullmatch(text):
+        raise _wrong(
+            "this takes the name of an environment variable, not the token itself"
+        )
+    return text
+
+
+def _plain(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise _wrong("no blanks at the ends, line breaks or control characters, please")
+    return text
+
+
+def _file(path: Path) -> Path:
+    if "\0" in str(path):
+        raise _wrong("a path has no NUL character")
+    return path
+
+
+def _prefix(text: str) -> str:
+    if not text.isprintable() or {".", ".."} & set(text.split("/")):
+        raise _wrong("a prefix has no '.', '..' or control characters in it")
+    return text
+
+
+Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
+VersionRange = Annotated[str, AfterValidator(_range)]
+FilePath = Annotated[Path, AfterValidator(_file)]
+Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_plain)]
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain)]
+Times = Annotated[int, Field(ge=0, le=1000)]
+
+
+class SettingsModel(BaseModel):
+    """What all settings have in common: fixed, nothing unknown, no value in errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class TlsSettings(SettingsModel):
+    """How the server's certificate is checked, and ours is shown."""
+
+    verify: bool = True
+    """Whether the server's certificate is checked."""
+    ca_file: str | None = None
+    """A CA bundle to trust in place of the system's."""
+    cert_file: str | None = None
+    """A client certificate (PEM)."""
+    key_file: str | None = None
+    """Its key, where that is another file."""
+
+
+class InstanceSettings(SettingsModel):
+    """One reachable ComfyUI."""
+
+    name: Name
+    url: Annotated[str, AfterValidator(_http_url)] = Field(repr=False)
+    """Its address; not in `repr`, for its query may hold a token."""
+    token: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """The token itself: for code that has it from a vault; never for a file."""
+    token_env: Annotated[str, AfterValidator(_variable_name)] | None = None
+    """The environment variable that holds the token."""
+    token_file: FilePath | None = None
+    """The file that holds the token."""
+    token_scheme: str | None = None
+    """`Bearer`, for servers that want one; the bare token is sent otherwise."""
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Sent with every request."""
+    window: Annotated[int, Field(ge=1, le=10_000)] = 2
+    """Jobs sent to it at a time."""
+    weight: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0
+    """Its share of the jobs, beside the other instances'."""
+    poll_only: bool = False
+    """Never open a websocket, where none passes."""
+    tls: TlsSettings = TlsSettings()
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        sources = {
+            "token": self.token,
+            "token_env": self.token_env,
+            "token_file": self.token_file,
+        }
+        given = [key for key, value in sources.items() if value is not None]
+        if len(given) > 1:
+            raise _wrong(f"{' and '.join(given)} both say where the token is: keep one")
+        return self
+
+
+class EngineSettings(SettingsModel):
+    """The embedded engine of an environment with `transport = "embedded"`."""
+
+    version: Annotated[str, AfterValidator(_version)] = "0.33.0"
+    """The ComfyUI version it plays."""
+    base_directory: FilePath | None = None
+    """Where its input/, output/ and temp/ are; by default they go with the client."""
+
+
+class StorageSettings(SettingsModel):
+    """Where outputs are collected from."""
+
+    kind: Literal["view", "mount", "oss"] = "view"
+    """Over HTTP from the instance, from a mounted folder, or from OSS."""
+    root: FilePath | None = None
+    """The folder of a mount."""
+    bucket: Text | None = None
+    """The OSS bucket."""
+    endpoint: Text | None = None
+    """The OSS endpoint."""
+    prefix: Annotated[Text, AfterValidator(_prefix)] | None = None
+    """What the names of the environment's objects begin with."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {"view": (), "mount": ("root",), "oss": ("bucket", "endpoint")}
+        missing = [key for key in needed[self.kind] if getattr(self, key) is None]
+        if missing:
+            raise _wrong(f"kind {self.kind!r} needs {' and '.join(missing)}")
+        return self
+
+
+class DeadlineSettings(SettingsModel):
+    """How long a job may take, in seconds."""
+
+    total_s: Seconds = 600
+    """From its submit to its end."""
+    queue_s: Seconds = 300
+    """Until a server begins with it."""
+    silence_s: Seconds = 120
+    """Without a sign of life from its server."""
+    grace_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 6
+    """How long a server is asked for a job whose acceptance was not answered."""
+
+
+class PolicySettings(SettingsModel):
+    """What becomes of a job that did not go well through no fault of its own."""
+
+    resubmit_lost: Times = 1
+    """How often a job is sent again that its server lost, or whose worker died."""
+    resubmit_out_of_memory: Times = 1
+    """How often one is sent again, elsewhere first, after memory ran out."""
+    resubmit_interrupted: Times = 0
+    """How often one is sent again that somebody else stopped on the server."""
+    on_timeout: Literal["cancel", "leave"] = "cancel"
+    """Whether a job whose time is over is stopped on its server, or may be resumed."""
+
+
+class EnvironmentSettings(SettingsModel):
+    """One environment: instances, storage, pins."""
+
+    transport: Literal["comfyui", "eas-queue", "embedded"] = "comfyui"
+    """How its instances are reached."""
+    instances: tuple[InstanceSettings, ...] = ()
+    engine: EngineSettings = EngineSettings()
+    storage: StorageSettings = StorageSettings()
+    comfyui_version: VersionRange | None = None
+    """The ComfyUI versions that its servers may have."""
+    ledger: Text | None = Field(default=None, repr=False)  # it may hold a password
+    """Any SQLAlchemy URL; by default a file of the user's, one for each environment."""
+    region: Annotated[str, AfterValidator(_region)] | None = None
+    """The cloud region that it is in."""
+    protected: bool = False
+    """Whether what destroys, or runs what no pin fixes, must be confirmed."""
+    shared_with: dict[str, Text] = Field(default_factory=dict)
+    """Environments whose instances or storage it also reads, and why; it only reads."""
+    pins: dict[str, VersionRange] = Field(default_factory=dict)
+    """The versions of templates that it runs."""
+    deadlines: DeadlineSettings = DeadlineSettings()
+    policies: PolicySettings = PolicySettings()
+
+
+class PrivacySettings(SettingsModel):
+    """What of a trip may be published."""
+
+    home_radius_m: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = 500
+    """Metres around its ends within which the track is cut."""

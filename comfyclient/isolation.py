@@ -1,0 +1,175 @@
+"""Keeps environments apart: what two of them must not have in common, or write to."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from .addresses import Folder, bucket_at, folder_at, service_at
+from .config_errors import Mistake
+from .config_models import EnvironmentSettings, InstanceSettings
+from .toml_lines import Location
+
+Environments = Mapping[str, EnvironmentSettings]
+
+_REMEDY = (
+    "give each its own; or, where {one} only reads there, say why: "
+    '[environments.{one}.shared_with] {other} = "…"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """A folder that an environment keeps files in, and the key that names it."""
+
+    key: Location
+    folder: Folder
+
+
+def mistakes_between(environments: Environments) -> list[Mistake]:
+    """What environments have in common that keeps no job, and no file, apart."""
+    found: list[Mistake] = []
+    for name, environment in environments.items():
+        found += _alike_instances(name, environment)
+        found += _unknown_partners(name, environments)
+    services = {name: _services(one) for name, one in environments.items()}
+    roots = {name: list(_roots(one)) for name, one in environments.items()}
+    for one, other in combinations(environments, 2):
+        if not _is_shared(environments, one, other):
+            found += _shared_services((one, services[one]), (other, services[other]))
+            found += _shared_roots((one, roots[one]), (other, roots[other]))
+    return found
+
+
+def writable_instances(
+    environments: Environments, name: str
+) -> tuple[InstanceSettings, ...]:
+    """The instances that an environment may submit and upload to, cancel and delete at.
+
+    The others it shares with an environment that it has named in `shared_with`: there
+    it may only look, list and collect.
+    """
+    taken = {
+        service
+        for other in environments[name].shared_with
+        for service in _services(environments[other])
+    }
+    return tuple(
+        instance
+        for instance in environments[name].instances
+        if service_at(instance.url) not in taken
+    )
+
+
+def writes_storage(environments: Environments, name: str) -> bool:
+    """Whether an environment may put files into its storage, and delete them there."""
+    mine = list(_roots(environments[name]))
+    return not any(
+        _meet(root.folder, theirs.folder)
+        for other in environments[name].shared_with
+        for theirs in _roots(environments[other])
+        for root in mine
+    )
+
+
+def _is_shared(environments: Environments, one: str, other: str) -> bool:
+    """Whether one of two says that it only reads what is the other's."""
+    return (
+        other in environments[one].shared_with or one in environments[other].shared_with
+    )
+
+
+def _services(environment: EnvironmentSettings) -> Mapping[Hashable, int]:
+    """What its instances are, with their places in the list."""
+    if environment.transport == "embedded":
+        return {}
+    return {service_at(one.url): n for n, one in enumerate(environment.instances)}
+
+
+def _roots(environment: EnvironmentSettings) -> Iterator[_Root]:
+    storage, engine = environment.storage, environment.engine
+    if environment.transport == "embedded" and engine.base_directory is not None:
+        yield _Root(("engine", "base_directory"), folder_at(engine.base_directory))
+    if storage.root is not None:
+        yield _Root(("storage", "root"), folder_at(storage.root))
+    if storage.bucket is not None:
+        key = "bucket" if storage.prefix is None else "prefix"
+        folder = bucket_at(
+            storage.bucket, endpoint=storage.endpoint, prefix=storage.prefix
+        )
+        yield _Root(("storage", key), folder)
+
+
+def _shared_services(
+    mine: tuple[str, Mapping[Hashable, int]], theirs: tuple[str, Mapping[Hashable, int]]
+) -> Iterator[Mistake]:
+    (one, services), (other, known) = mine, theirs
+    for service, index in services.items():
+        if service in known:
+            yield Mistake(
+                f"instances {index + 1} of {one} and {known[service] + 1} of {other} "
+                "are the same service: their jobs and files would mix",
+                hint=_REMEDY.format(one=other, other=one),
+                location=("environments", other, "instances", known[service], "url"),
+            )
+
+
+def _shared_roots(
+    mine: tuple[str, list[_Root]], theirs: tuple[str, list[_Root]]
+) -> Iterator[Mistake]:
+    (one, roots), (other, known) = mine, theirs
+    for root in roots:
+        for their in known:
+            if _meet(root.folder, their.folder):
+                yield Mistake(
+                    f"the storage of {one} ({root.folder.shown}) and of {other} "
+                    f"({their.folder.shown}) lie in one another: their files would mix",
+                    hint=_REMEDY.format(one=other, other=one),
+                    location=("environments", other, *their.key),
+                )
+
+
+def _meet(one: Folder, other: Folder) -> bool:
+    return one.holds(other) or other.holds(one)
+
+
+def _alike_instances(name: str, environment: EnvironmentSettings) -> Iterator[Mistake]:
+    at: Location = ("environments", name, "instances")
+    names: set[str] = set()
+    services: dict[Hashable, str] = {}
+    for index, instance in enumerate(environment.instances):
+        if instance.name in names:
+            yield Mistake(
+                f"environment {name} has two instances named {instance.name!r}",
+                hint="give each its own name: jobs are found again by it",
+                location=(*at, index, "name"),
+            )
+        first = services.setdefault(service_at(instance.url), instance.name)
+        if first != instance.name:
+            yield Mistake(
+                f"environment {name}: instances {first!r} and {instance.name!r} have "
+                "the same url",
+                hint="one is enough; its `window` says how many jobs it gets at a time",
+                location=(*at, index, "url"),
+            )
+        names.add(instance.name)
+
+
+def _unknown_partners(name: str, environments: Environments) -> Iterator[Mistake]:
+    for other in environments[name].shared_with:
+        at: Location = ("environments", name, "shared_with", other)
+        if other == name or other not in environments:
+            known = ", ".join(sorted(set(environments) - {name}))
+            yield Mistake(
+                f"{name} is shared with {other!r}, which is no other environment",
+                hint=f"the others: {known}" if known else "there is no other one",
+                location=at,
+            )
+        elif name in environments[other].shared_with and name < other:
+            yield Mistake(
+                f"{name} and {other} each say that they only read what they share: "
+                "then neither may submit there",
+                hint="leave shared_with to the one that only reads",
+                location=at,
+            )
