@@ -220,9 +220,9 @@ class Ledger(LedgerReader):
         Raises:
             LeaseError: another process owns the job.
         """
-        now = self._clock.now()
         with self._owning() as connection:
             row = locked_job(connection, job_id)
+            now = self._clock.now()
             return change_job(
                 connection,
                 row,
