@@ -104,7 +104,7 @@ def _check_history(lines: list[ChangeRow], row: JobRow) -> None:
     assert lines[0].state is JobState.INTENDED
     assert lines[-1].state is JobState.COLLECTED
     moments = [line.at for line in lines]
-    assert moments == sorted(moments), row.job_id
+    assert moments == sorted(moments), lines
     begun = [a.attempt_id for a in row.attempts]
     told = dict.fromkeys(line.attempt_id for line in lines if line.attempt_id)
     assert [*told] == begun, "each attempt has its line, in their order"

@@ -14,7 +14,12 @@ from typing import Any, Literal, TypeVar
 
 from comfyclient.client import Client
 from comfyclient.config import Settings
-from comfyclient.errors import BusyError, UnclearAnswerError, UnreachableError
+from comfyclient.errors import (
+    BusyError,
+    OutputDamagedError,
+    UnclearAnswerError,
+    UnreachableError,
+)
 from comfyclient.job import Job, JobStatus
 
 from .fuse import Fuse
@@ -138,8 +143,8 @@ def _patient(step: Callable[[int], T]) -> T:
     while True:
         try:
             return step(in_vain)
-        except UnclearAnswerError:
-            pass  # the job is still open: the same call takes it up
+        except (UnclearAnswerError, OutputDamagedError):
+            pass  # the job is still open, or the file still there
         except (UnreachableError, BusyError):
             in_vain += 1
         pause.wait(0.05)
