@@ -50,7 +50,7 @@ class Prober:
             UnreachableError: there is nobody.
         """
         if self.dialect.doubted or not self._greeted:
-            self.probe(deadline=deadline)
+            self._stats(deadline)
 
     def learn_version(self, *, deadline: Deadline) -> None:
         """Learn it anew, before something that only this very version may be sent."""

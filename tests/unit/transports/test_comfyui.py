@@ -35,7 +35,6 @@ def mock():
 def greets(mock, version: str | None = "0.33.0") -> None:
     """The server tells its version."""
     mock.get(f"{URL}/system_stats", json={"system": {"comfyui_version": version}})
-    mock.get(f"{URL}/prompt", json={"exec_info": {"queue_remaining": 3}})
 
 
 def sent(transport, mock, **options: object) -> dict:
