@@ -54,8 +54,14 @@ class Line:
         """End every connection at once."""
         with self._lock:
             ending = list(self._connections)
+            self._connections.clear()
         for connection in ending:
             cut(connection, resets=resets)
+
+    def carries(self, connection: socket.socket) -> bool:
+        """Whether it was not cut: what arrives after that may be readable still."""
+        with self._lock:
+            return connection in self._connections
 
     def close(self) -> None:
         """End every connection and thread."""

@@ -221,6 +221,8 @@ class ScriptedServer:
     def _serve(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
             while (request := read_request(stream)) is not None:
+                if not self._line.carries(connection):
+                    return
                 if request.headers.get("upgrade", "").lower() == "websocket":
                     self._websocket(request, connection, stream)
                     return
