@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from pydantic import JsonValue
 
@@ -66,7 +66,7 @@ def links(node: JsonValue) -> Iterator[tuple[str, str]]:
     inputs = node.get("inputs") if isinstance(node, dict) else None
     if isinstance(inputs, dict):
         for name, value in inputs.items():
-            if isinstance(value, list) and _is_link(value):
+            if is_link(value):
                 yield name, str(value[0])
 
 
@@ -134,10 +134,11 @@ def _input_problem(graph: Graph, value: JsonValue) -> str | None:
     return None if slot >= 0 else f"links to output {slot} of node {source!r}"
 
 
-def _is_link(value: list[JsonValue]) -> bool:
+def is_link(value: JsonValue) -> TypeGuard[list[JsonValue]]:
     """As the server reads it: any list of a string and a number is a link."""
     return (
-        len(value) == 2
+        isinstance(value, list)
+        and len(value) == 2
         and isinstance(value[0], str)
         and isinstance(value[1], int)
         and not isinstance(value[1], bool)

@@ -25,7 +25,8 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 """A template's name."""
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)((a|b|rc)\d+)?")
 """A template's version: three numbers, and perhaps a pre-release such as `rc1`."""
-_KEY = re.compile(r"[a-z][a-z0-9_]*")
+KEY = re.compile(r"[a-z][a-z0-9_]*")
+"""A parameter's or an output's name."""
 
 
 class _Part(BaseModel):
@@ -135,7 +136,7 @@ class Manifest(_Part):
     @classmethod
     def _keys(cls, table: dict[str, Any]) -> dict[str, Any]:
         for key in table:
-            if not _KEY.fullmatch(key):
+            if not KEY.fullmatch(key):
                 raise ValueError(f"{key!r} is no name like 'show_scale'")
         return table
 

@@ -55,25 +55,27 @@ class Registry:
             TemplateNotFoundError: none fits; the message lists what there is.
             ManifestError: its manifest is wrong.
         """
-        match = _REF.fullmatch(ref.strip())
-        if match is None:
-            raise TemplateNotFoundError(
-                f"{ref!r} is no template: write name, name@1.0.0 or name@~=1.0"
-            )
-        entries = self.entries()
-        named = [entry for entry in entries if entry.name == match["name"]]
-        if not named:
-            raise _no_such_name(match["name"], entries, self.roots)
-        wanted = _specifier(ref, match["range"])
-        fitting = set(wanted.filter(entry.version for entry in named))
+        name, wanted = parse_ref(ref)
+        named = self.versions(name)
+        fitting = set(wanted.filter(named))
         if not fitting:
-            there = ", ".join(str(entry.version) for entry in named)
             raise TemplateNotFoundError(
-                f"no version of {match['name']!r} fits {match['range']!r}; "
-                f"there are {there}"
+                f"no version of {name!r} fits {ref.strip().partition('@')[2]!r}; "
+                f"there are {', '.join(map(str, named))}"
             )
-        newest = max(fitting)
-        return self.load(next(e for e in named if e.version == newest))
+        return self.load(named[max(fitting)])
+
+    def versions(self, name: str) -> dict[Version, TemplateEntry]:
+        """The versions of a template, oldest first.
+
+        Raises:
+            TemplateNotFoundError: there is none of that name; lists what there is.
+        """
+        entries = self.entries()
+        named = {entry.version: entry for entry in entries if entry.name == name}
+        if not named:
+            raise _no_such_name(name, entries, self.roots)
+        return named
 
     def templates(self) -> list[Template]:
         """All templates, by name and version.
@@ -108,6 +110,29 @@ class Registry:
         return kept[1]
 
 
+def parse_ref(ref: str) -> tuple[str, SpecifierSet]:
+    """Name and range of `name`, `name@1.0.0` or `name@~=1.0`; a bare name takes any.
+
+    Raises:
+        TemplateNotFoundError: it is none of these.
+    """
+    match = _REF.fullmatch(ref.strip())
+    if match is None:
+        raise TemplateNotFoundError(
+            f"{ref!r} is no template: write name, name@1.0.0 or name@~=1.0"
+        )
+    text = match["range"]
+    if text is None:
+        return match["name"], SpecifierSet()
+    try:
+        wanted = SpecifierSet(f"=={text}" if VERSION.fullmatch(text) else text)
+    except InvalidSpecifier as error:
+        raise TemplateNotFoundError(
+            f"{ref!r}: {text!r} is neither a version like 1.0.0 nor a range like ~=1.0"
+        ) from error
+    return match["name"], wanted
+
+
 def shipped_templates() -> Path:
     """The templates of this package: inside the wheel, or beside a checkout's."""
     package = Path(__file__).parent
@@ -139,17 +164,6 @@ def _stamp(folder: Path) -> _Stamp:
         else:
             stamps.append((stat.st_mtime_ns, stat.st_size))
     return tuple(stamps)
-
-
-def _specifier(ref: str, text: str | None) -> SpecifierSet:
-    if text is None:
-        return SpecifierSet()
-    try:
-        return SpecifierSet(f"=={text}" if VERSION.fullmatch(text) else text)
-    except InvalidSpecifier as error:
-        raise TemplateNotFoundError(
-            f"{ref!r}: {text!r} is neither a version like 1.0.0 nor a range like ~=1.0"
-        ) from error
 
 
 def _no_such_name(

@@ -16,7 +16,7 @@ PACKAGE = Path(comfyclient.__file__).parent
 FLOORS = """
 issues
 errors timing
-geography graph jsontext sun tracks privacy
+geography graph jsontext sun tomltext tracks privacy
 toml_lines
 config_shapes config_secrets
 config_errors config_models config_sources addresses
@@ -29,6 +29,10 @@ copy_facts copy_chinese copy_english copywriter
 filters slots parameters uploads manifest
 template
 registry
+locked locktext lockfile
+graphdiff proposals
+comparing pins scaffolding template_folders
+locking
 hostile lint
 ledger_lease ledger_records ledger_schema ledger_rows ledger_faults
 ledger_statements ledger_database ledger_owner ledger_steps

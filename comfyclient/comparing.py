@@ -1,0 +1,42 @@
+"""Two versions of a template, filled from the same trip and compared."""
+
+from __future__ import annotations
+
+from .errors import TemplateError, TripError
+from .graph import Graph
+from .graphdiff import TemplateDiff, diff_templates
+from .published import PublishedTrip
+from .template import Template
+from .trips import load_trip
+
+_SEED = 0
+
+
+def compare(before: Template, after: Template) -> TemplateDiff:
+    """What differs between two templates.
+
+    Both are filled from one trip, so that nothing but their own difference shows: the
+    newer one's sample, or the older one's. Where one of the two cannot be filled from
+    it, each is filled from its own.
+
+    Raises:
+        ComfyClientError: one of them cannot be filled, or its sample not be read.
+    """
+    trip = _sample(after, before)
+    try:
+        graphs = _graph(before, trip), _graph(after, trip)
+    except (TemplateError, TripError):
+        graphs = _graph(before, _sample(before)), _graph(after, _sample(after))
+    return diff_templates((before.manifest, graphs[0]), (after.manifest, graphs[1]))
+
+
+def _graph(template: Template, trip: PublishedTrip | None) -> Graph:
+    return template.render(trip, seed=_SEED).graph
+
+
+def _sample(*templates: Template) -> PublishedTrip | None:
+    """The first one's sample trip that there is."""
+    for template in templates:
+        if template.sample_trip.exists():
+            return load_trip(template.sample_trip).for_publishing()
+    return None
