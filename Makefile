@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check live build clean
+.PHONY: help demo test check soak live build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,16 @@ check: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Each crash and race begins new rounds for so many seconds, with seeds from this one on.
+export SOAK_SECONDS ?= 60
+export SOAK_SEED ?= 1000
+MACHINES = $(shell grep -rl --include='*.py' RuleBasedStateMachine tests)
+
+soak: $(READY) ## the long tests: crashes, races, every fault, state machines
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m soak
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --timeout 0 \
+		-p tests.profiles --hypothesis-profile soak $(MACHINES)
 
 live: $(READY) ## the contract tests against a real server: make live URL=http://…
 	$(BIN)/python -m pytest -q tests/contract --comfyui-url $(URL)
