@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .course import Course
@@ -27,7 +27,10 @@ class Origin:
 
 
 class Collection:
-    """The outputs of one job that succeeded, until all were saved or read."""
+    """The outputs of one job that succeeded, until all were saved or read.
+
+    Where the template names outputs, those are all: what else nodes saved is extra.
+    """
 
     def __init__(
         self,
@@ -59,9 +62,11 @@ class Collection:
             opener=origin.open,
             on_home=self._home,
         )
-        self._missing = {id(output) for output in result.outputs}
-        if not result.outputs:
-            self._record()
+        named = [output for output in result.outputs if output.name is not None]
+        wanted = named if named else result.outputs
+        self._missing = {id(output) for output in wanted}
+        if not wanted:
+            self._record([])
         return result
 
     def _provenance(self, verdict: Verdict, origin: Origin) -> Provenance:
@@ -89,13 +94,20 @@ class Collection:
         if complete:
             self._record(files)
 
-    def _record(self, files: Sequence[SavedFile] = ()) -> None:
+    def _record(self, files: list[SavedFile]) -> None:
         job_id = self._course.job_id
         try:
-            # a job that had ended when we met it may be nobody's
-            self._journal.claim(job_id)
-            self._journal.collected(job_id, files)
+            self._collected(files)
         except (LeaseError, ClosedError) as error:
             _log.info("job %s: its files were not recorded: %s", job_id, error.message)
         except LedgerError as error:
             _log.error("job %s: its files were not recorded: %s", job_id, error.message)
+
+    def _collected(self, files: list[SavedFile]) -> None:
+        job_id = self._course.job_id
+        try:
+            self._journal.collected(job_id, files)
+        except LeaseError:  # a job that had ended when we met it may be nobody's
+            if not self._journal.claim(job_id):
+                raise
+            self._journal.collected(job_id, files)

@@ -24,6 +24,8 @@ _log = logging.getLogger("comfyclient.holding")
 
 GLANCE_S = 1.0
 """Seconds between two looks into the ledger for another process's job."""
+CHECK_S = 30.0
+"""Seconds to see whether an output is still there."""
 
 
 class Hold:
@@ -86,7 +88,9 @@ class Hold:
     def adopt(self, row: JobRow) -> None:
         """Go on with it: it belongs to us by now."""
         self._row, self._ours = row, True
-        if row.state.terminal:
+        if row.state is JobState.SUCCEEDED and row.outputs:
+            self._desk.errands.do(self._check_outputs)
+        elif row.state.terminal:
             self._show_end()
         else:
             self._pursuit.adopt(row)
@@ -136,6 +140,36 @@ class Hold:
         found = self._desk.router.named(row.instance)
         opener = partial(_nowhere, row) if found is None else found.open
         return Origin(row.instance, row.prompt_id, opener)
+
+    # -- a job that succeeded, but whose outputs were not brought home
+
+    def _check_outputs(self) -> None:
+        """Hand it out, unless its server lost what it made: then it is made again."""
+        try:
+            gone = self._missing_output()
+        except Exception:
+            self._show_end()  # saving them will tell
+            raise
+        if gone is None or not self._pursuit.make_again(self._row, gone):
+            self._show_end()
+
+    def _missing_output(self) -> OutputMissingError | None:
+        if self._desk.router.named(self._row.instance) is None:
+            return None  # the files may be there: nobody can look
+        origin = self._origin()
+        nodes = {named.node_id for named in self.course.workflow.outputs}
+        for ref in self._row.outputs:
+            if nodes and ref.node_id not in nodes:
+                continue
+            try:
+                with origin.open(ref, self.course.deadline.within(CHECK_S)):
+                    pass
+            except OutputMissingError as error:
+                return error
+            except ComfyClientError as error:
+                _log.info("job %s: %s", self.job.id, error.message)
+                return None
+        return None
 
     # -- another process's job
 

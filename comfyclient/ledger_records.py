@@ -48,10 +48,13 @@ class JobState(StrEnum):
         """Whether a report of `later` is news; late and repeated reports are not.
 
         States only move forward, and the first ending stands: only a job called lost
-        may still turn out to have ended otherwise.
+        may still turn out to have ended otherwise, and one that succeeded may still
+        lose its outputs before they came home.
         """
         if later is JobState.COLLECTED:
             return self is JobState.SUCCEEDED
+        if later is JobState.LOST and self is JobState.SUCCEEDED:
+            return True
         if self is JobState.LOST:
             return later.terminal and later is not self
         return _RANK[later] > _RANK[self] and not self.terminal

@@ -21,9 +21,11 @@ from .errors import (
     ComfyClientError,
     DeadWorkerError,
     JobError,
+    JobLostError,
     LeaseError,
     LedgerError,
     OutOfMemoryError,
+    OutputMissingError,
     Retry,
     ServerFaultError,
     TransportError,
@@ -120,6 +122,25 @@ class Pursuit:
             self._go_on_in_background(partial(self._follow, last))
         else:
             self._go_on_in_background(self._go_on)
+
+    def make_again(self, row: JobRow, gone: OutputMissingError) -> bool:
+        """Whether a job that succeeded may run once more: its server lost the outputs.
+
+        Called from an errand.
+        """
+        lost = JobLostError(
+            f"the server lost the job's outputs: {gone.message}", instance=row.instance
+        ).attach(job_id=self._id)
+        if not self._budget.spend(lost):
+            return False
+        self._attempts = len(row.attempts)
+        self._carry_out(partial(self._lose, lost))
+        return True
+
+    def _lose(self, reason: JobLostError) -> None:
+        self._desk.journal.changed(self._id, JobState.LOST, error=reason)
+        self._course.restarted(Resubmitted(self._attempts + 1, reason))
+        self._go_on()
 
     def let_go(self) -> None:
         """Another process has the job: follow it no longer, and settle nothing."""

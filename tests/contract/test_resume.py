@@ -30,6 +30,7 @@ from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobIntent, JobRow, JobState
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
+from comfyclient.testing.fault_proxy import FaultProxy
 from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.play import Hold, Play, Restart, failing, usual
 from comfyclient.testing.scripted import ScriptedServer
@@ -97,6 +98,13 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
+def proxy(server: ScriptedServer) -> Iterator[FaultProxy]:
+    """Another way to the same server."""
+    with FaultProxy(server.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def gate() -> Iterator[threading.Event]:
     """Opened at the end, so that a held server can go on."""
     gate = threading.Event()
@@ -153,7 +161,6 @@ class TestAfterAClientIsGone:
         first.close()
         second = house.client(server.url)
         (job,) = second.resume()
-        assert job.status is JobStatus.SUCCEEDED
         result = job.result()
         assert result.provenance == before.provenance
         result.save_all(tmp_path / "out")
@@ -166,6 +173,55 @@ class TestAfterAClientIsGone:
         first.submit(WORKFLOW).result().outputs[0].read()
         first.close()
         assert house.client(server.url).resume() == []
+
+    def test_named_ones_are_all(self, house: House, server, tmp_path) -> None:
+        """Where outputs have names, those are what has to come home."""
+        graph = {
+            **GRAPH,
+            "3": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+        }
+        named = Workflow.from_graph(graph, outputs=[NamedOutput("card", "2")])
+        first = house.client(server.url)
+        job = first.submit(named)
+        result = job.result()
+        assert len(result.outputs) == 2
+        result.output("card").save(tmp_path)
+        assert house.row(job.id).state is JobState.COLLECTED
+
+    def test_its_outputs_are_gone(self, house: House, server, tmp_path) -> None:
+        """Outputs that the server lost before they came home are made again."""
+        first = house.client(server.url)
+        job_id = first.submit(WORKFLOW).result().provenance.job_id
+        first.close()
+        server.files.clear()
+        (job,) = house.client(server.url).resume()
+        assert job.result().output("card").save(tmp_path).exists()
+        assert any(isinstance(event, Resubmitted) for event in job.events())
+        row = house.row(job_id)
+        assert row.state is JobState.COLLECTED
+        assert [a.error.kind for a in row.attempts if a.error] == ["JobLostError"]
+
+    def test_its_outputs_are_gone_for_good(self, house: House, server) -> None:
+        """With no budget for it, the job has succeeded, and saving tells."""
+        first = house.client(server.url)
+        first.submit(WORKFLOW).result()
+        first.close()
+        server.files.clear()
+        second = house.client(server.url, policies={"resubmit_lost": 0})
+        (job,) = second.resume()
+        with pytest.raises(OutputMissingError):
+            job.result().outputs[0].read()
+        assert server.executions.total() == 1
+
+    def test_its_outputs_cannot_be_looked_for(self, house: House, server) -> None:
+        """A server that does not answer may still have them: nothing runs again."""
+        first = house.client(server.url)
+        first.submit(WORKFLOW).result()
+        first.close()
+        server.always("GET /view", Reply(500))
+        (job,) = house.client(server.url).resume()
+        assert job.result().outputs
+        assert server.executions.total() == 1
 
     def test_no_output_to_bring_home(self, house: House, server) -> None:
         """A job that shows text alone is collected with its result, which is kept."""
@@ -208,11 +264,11 @@ class TestAfterAClientIsGone:
         assert job.result().outputs
         assert server.executions.total() == 1
 
-    def test_its_instance_is_gone(self, house: House, server, gate) -> None:
+    def test_its_instance_is_gone(self, house: House, server, gate, proxy) -> None:
         """A job on an instance that is not configured any more stays open, and says
         so."""
         server.play(held(gate))
-        first = house.client(server.url, server.url)
+        first = house.client(server.url, proxy.url)
         jobs = {first.submit(WORKFLOW).instance: None for _ in range(2)}
         assert set(jobs) == {"n0", "n1"}
         first.close()
@@ -223,7 +279,7 @@ class TestAfterAClientIsGone:
             left.result()
         assert not house.row(left.id).state.terminal
         second.close()
-        third = house.client(server.url, server.url)
+        third = house.client(server.url, proxy.url)
         assert third.job(left.id).result().outputs
         assert server.executions.total() == 2
 

@@ -62,10 +62,14 @@ def test_an_ended_job_never_runs_again(ended: JobState, open_: JobState) -> None
 
 
 def test_the_first_ending_stands_unless_it_was_lost() -> None:
-    """Only a job called lost may turn out to have ended otherwise."""
+    """Only a job called lost may turn out to have ended otherwise, and only one that
+    succeeded may still lose what it made."""
     firm = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
-    assert not any(a.may_become(b) for a in firm for b in (*firm, JobState.LOST))
+    assert not any(a.may_become(b) for a in firm for b in firm)
+    assert [a for a in JobState if a.may_become(JobState.LOST) and a.terminal] == [
+        JobState.SUCCEEDED
+    ]
     assert all(JobState.LOST.may_become(state) for state in firm)
 
 
