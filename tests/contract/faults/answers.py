@@ -1,0 +1,118 @@
+"""The bad answers of the matrix: what is sent, and what it means. Pure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from comfyclient.testing import Reply
+
+Meaning: TypeAlias = Literal["busy", "fault", "unclear", "bad", "denied", "refused"]
+
+_PAGE = b"<html><body>nothing here</body></html>"
+_HTML = {"Content-Type": "text/html"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """One kind of answer."""
+
+    reply: Callable[[], Reply]
+    meaning: Meaning
+    page: str
+    """What is answered, as the documentation tells it."""
+    acts: bool = False
+    """The server did what was asked, for all that."""
+    stalls: bool = False
+    """The time allowed for an answer passes."""
+
+
+def _of(status: int, *, acts: bool = False) -> Callable[[], Reply]:
+    return lambda: Reply(status, _PAGE, _HTML, acts=acts)
+
+
+ANSWERS: Mapping[str, Answering] = {
+    "503_later": Answering(
+        lambda: Reply(503, headers={"Retry-After": "2"}),
+        "busy",
+        "503 with Retry-After",
+    ),
+    "503": Answering(_of(503), "busy", "503 without Retry-After"),
+    "429": Answering(_of(429), "busy", "429"),
+    "500": Answering(_of(500), "fault", "500"),
+    "500_acts": Answering(
+        _of(500, acts=True), "fault", "500, though it acted", acts=True
+    ),
+    "502": Answering(_of(502), "unclear", "502"),
+    "502_acts": Answering(
+        _of(502, acts=True), "unclear", "502, though it acted", acts=True
+    ),
+    "504": Answering(_of(504), "unclear", "504"),
+    "504_acts": Answering(
+        _of(504, acts=True), "unclear", "504, though it acted", acts=True
+    ),
+    "403": Answering(_of(403), "denied", "403"),
+    "404_page": Answering(_of(404), "refused", "a 404 page"),
+    "garbage": Answering(lambda: Reply(200, b"\x00{no json"), "bad", "garbage"),
+    "garbage_acts": Answering(
+        lambda: Reply(200, b"\x00{no json", acts=True),
+        "bad",
+        "garbage, though it acted",
+        acts=True,
+    ),
+    "other_json": Answering(lambda: Reply.of_json(["odd"]), "bad", "other JSON"),
+    "empty": Answering(lambda: Reply(200), "bad", "an empty 200"),
+    "lost": Answering(
+        lambda: Reply.lost(acts=False), "unclear", "the connection ends before it acts"
+    ),
+    "lost_acts": Answering(
+        lambda: Reply.lost(acts=True),
+        "unclear",
+        "the connection ends after it acted",
+        acts=True,
+    ),
+    "reset": Answering(
+        lambda: Reply.lost(acts=False, resets=True),
+        "unclear",
+        "the connection is reset before it acts",
+    ),
+    "reset_acts": Answering(
+        lambda: Reply.lost(acts=True, resets=True),
+        "unclear",
+        "the connection is reset after it acted",
+        acts=True,
+    ),
+    "broken_off": Answering(
+        lambda: Reply(sends=2), "unclear", "the answer breaks off", acts=True
+    ),
+    "drips": Answering(
+        lambda: Reply(
+            200, b" " * 12, {"Content-Length": "99"}, drips=threading.Event()
+        ),
+        "unclear",
+        "the answer drips, and breaks off",
+    ),
+    "stalls": Answering(
+        lambda: Reply(gate=threading.Event()),
+        "unclear",
+        "nothing comes, until it is given up",
+        stalls=True,
+    ),
+    "stalls_acts": Answering(
+        lambda: Reply(late=threading.Event()),
+        "unclear",
+        "it acts, and nothing comes until it is given up",
+        acts=True,
+        stalls=True,
+    ),
+}
+"""By name."""
+
+GREETING = "GET /system_stats"
+SUBMIT = "POST /prompt"
+WATCHING = ("GET /queue", "GET /history/{id}", "GET /api/jobs/{id}")
+DOWNLOAD = "GET /view"
+ROUTES = (GREETING, SUBMIT, *WATCHING, DOWNLOAD)
+"""The routes that every job may need."""

@@ -1,0 +1,143 @@
+"""Every case of the matrix, generated: fault × moment × mode × version. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+from .answers import ANSWERS, DOWNLOAD, ROUTES, SUBMIT, WATCHING
+from .cases import (
+    INSTANCES,
+    MIDDLE,
+    MODES,
+    NEW,
+    OLD,
+    TEMPOS,
+    VERSIONS,
+    BadAnswer,
+    BadNode,
+    Case,
+    Fault,
+    FullLedger,
+    Mishap,
+    Mode,
+    Noise,
+    has_jobs_api,
+    messages,
+)
+from .mishaps import ACTS, MISHAPS
+
+STEPS = (
+    "intend",
+    "attempt",
+    "accepted",
+    "running",
+    "attempt_ended",
+    "ended",
+    "collected",
+    "heartbeat",
+)
+"""The steps of the ledger at which the disk may be full."""
+NOISES = ("duplicates", "reorders", "says_unknown", "says_foreign")
+
+
+def faults(version: str) -> Iterator[Fault]:
+    """Every fault at every moment of a job on a server of this version."""
+    yield from _mishaps(version)
+    yield from _answers()
+    for times in (1, 2):
+        yield from (BadNode(node, True, times) for node in ("1", "2"))
+    yield from (BadNode(node, False) for node in ("1", "2"))
+    yield from (Noise(name) for name in NOISES)
+    yield from (FullLedger(step) for step in STEPS)
+
+
+def _mishaps(version: str) -> Iterator[Mishap]:
+    counts = range(len(messages(version)) + 1)
+    for name, bearing in MISHAPS.items():
+        if bearing.early:
+            yield from (Mishap(name, at) for at in ("before", "post"))
+            yield from (Mishap(name, at, "seen") for at in ("queued", "download"))
+        for count in counts:
+            yield from (Mishap(name, count, tempo) for tempo in TEMPOS)
+    for name in ACTS:
+        yield Mishap(name, "queued", "seen")
+        for count in counts:
+            yield from (Mishap(name, count, tempo) for tempo in TEMPOS)
+
+
+def _answers() -> Iterator[BadAnswer]:
+    for route in ROUTES:
+        for kind, answering in ANSWERS.items():
+            if answering.acts and route != SUBMIT and kind != "broken_off":
+                continue  # a question changes nothing: acted or not is the same
+            if route == DOWNLOAD and answering.meaning == "bad":
+                continue  # a file's content is whatever the server says it is
+            yield from _spans(route, kind)
+
+
+def _spans(route: str, kind: str) -> Iterator[BadAnswer]:
+    yield BadAnswer(route, kind, 1, 1)
+    if kind == "drips":
+        return  # that takes its time from the machine
+    yield BadAnswer(route, kind, 1, None)
+    if ANSWERS[kind].stalls:
+        return
+    yield BadAnswer(route, kind, 1, 4)
+    if route in WATCHING:
+        yield BadAnswer(route, kind, 2, 1)
+        yield BadAnswer(route, kind, 3, 2)
+
+
+# -- the product, and what is played of it each time
+
+
+def every_case() -> Iterator[Case]:
+    """The whole product."""
+    for version, instances in product(VERSIONS, INSTANCES):
+        for fault, mode in product(faults(version), MODES):
+            if _applies(fault, version):
+                yield Case(fault, mode, version, instances)
+
+
+def usual_cases() -> Iterator[Case]:
+    """What is played each time.
+
+    Every fault at every moment, the mishaps in both modes; how soon they strike, the
+    server's version and the number of instances are drawn, each time the same.
+    """
+    draw = random.Random("the same each time")
+    for fault in faults(NEW):
+        modes = MODES if isinstance(fault, Mishap) else (draw.choice(MODES),)
+        for mode in modes:
+            if not (isinstance(fault, Mishap) and _is_drawn(fault)):
+                yield _drawn(fault, mode, draw)
+
+
+def _is_drawn(mishap: Mishap) -> bool:
+    """Whether another one stands for it, whose tempo is drawn."""
+    return isinstance(mishap.moment, int) and mishap.tempo == "seen"
+
+
+def _drawn(fault: Fault, mode: Mode, draw: random.Random) -> Case:
+    version = draw.choice((NEW, NEW, MIDDLE, OLD))
+    if isinstance(fault, Mishap) and isinstance(fault.moment, int):
+        fault = replace(fault, tempo=draw.choice(TEMPOS))
+    if not _applies(fault, version):
+        version = NEW
+    return Case(fault, mode, version, draw.choice((1, 1, 2)))
+
+
+def _applies(fault: Fault, version: str) -> bool:
+    """Whether there is such a moment, or such a route, on this version."""
+    match fault:
+        case Mishap(name="restarts_older"):
+            return version != OLD
+        case Mishap(moment=int(count)):
+            return count <= len(messages(version))
+        case BadAnswer(route="GET /api/jobs/{id}"):
+            return has_jobs_api(version)
+        case _:
+            return True

@@ -1,0 +1,226 @@
+"""Plays one case through a real client, and notes what came of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from comfyclient.client import Client
+from comfyclient.course import JobStatus
+from comfyclient.errors import ComfyClientError
+from comfyclient.events import Event
+from comfyclient.job import Job
+from comfyclient.ledger import Ledger
+from comfyclient.ledger_records import JobRow
+from comfyclient.testing import ScriptedServer
+from comfyclient.testing.bench import GRAPH
+from comfyclient.workflow import NamedOutput, Workflow
+
+from .answers import DOWNLOAD
+from .cases import BadAnswer, Case, Mishap
+from .mishaps import ACTS, MISHAPS, total_s
+from .playing import A_LOOK_S
+from .scene import FOREIGN, LIMIT_S, Scene
+
+WORKFLOW = Workflow.from_graph(GRAPH, outputs=[NamedOutput("card", "2")])
+T = TypeVar("T")
+
+KEY = "the one job"
+DOWNLOAD_S = 0.4
+"""Real seconds that a download may take: it keeps to the machine's clock."""
+
+
+@dataclass(slots=True)
+class Observed:
+    """What came of a case."""
+
+    error: ComfyClientError | None = None
+    status: JobStatus | None = None
+    """None where there is no handle: the submit raised."""
+    events: list[Event] = field(default_factory=list)
+    took_s: float = 0.0
+    """Seconds on the clock until it had ended."""
+    row: JobRow | None = None
+    row_after: JobRow | None = None
+    """The same after another client has taken up what was left to do."""
+    executions: tuple[int, ...] = ()
+    allowed: tuple[int, ...] = ()
+    """By instance, how often the job may have run there at most, by what was lost."""
+    download: ComfyClientError | None = None
+    """What the first download raised."""
+    picture: bytes | None = None
+    pictures: tuple[bytes, ...] = ()
+    """Those that the servers hold."""
+    resumed: list[ComfyClientError | None] = field(default_factory=list)
+    """What each job ended with that the next client took up."""
+    complaints: list[logging.LogRecord] = field(default_factory=list)
+    """Errors in the log of the package."""
+
+
+def observe(case: Case, ledger: Path) -> Observed:
+    """Play a case on a new ledger."""
+    observed = Observed()
+    with _listening(observed), ExitStack() as stack:
+        scene = Scene(case, ledger, stack)
+        scene.prepare()
+        client = scene.client()
+        began = scene.clock.monotonic()
+        job = _timed(scene, lambda: _first_life(scene, client, observed))
+        observed.took_s = scene.clock.monotonic() - began
+        if job is not None and observed.error is None:
+            _collect(scene, job, observed)
+        observed.row = _row(ledger)
+        client.close()
+        scene.heal()
+        if observed.row is not None and not observed.row.state.settled:
+            _second_life(scene, observed)
+        _count(scene, observed)
+    return observed
+
+
+def _timed(scene: Scene, work: Callable[[], T]) -> T:
+    try:
+        return scene.clock.run(work, limit=LIMIT_S)
+    except TimeoutError as error:
+        raise AssertionError(f"{scene.case}: {error}") from None
+
+
+# -- until it has ended
+
+
+def _first_life(scene: Scene, client: Client, observed: Observed) -> Job | None:
+    try:
+        time = total_s(scene.case)
+        job = client.submit(WORKFLOW, idempotency_key=KEY, timeout=time)
+    except ComfyClientError as error:
+        observed.error = error
+        return None
+    job = _meddle(scene, client, job)
+    observed.events = list(job.events())
+    observed.status = job.status
+    with _noting(observed):
+        job.result()
+    return job
+
+
+@contextmanager
+def _noting(observed: Observed) -> Iterator[None]:
+    try:
+        yield
+    except ComfyClientError as error:
+        observed.error = error
+
+
+def _meddle(scene: Scene, client: Client, job: Job) -> Job:
+    """What is done at the mishap's moment by others than the servers."""
+    fault = scene.case.fault
+    if not isinstance(fault, Mishap):
+        return job
+    if fault.moment == "queued":
+        scene.pass_by(A_LOOK_S)
+    if fault.name in ACTS:
+        return _act(scene, client, job, fault)
+    if fault.moment == "queued":
+        scene.strike(MISHAPS[fault.name].steps)
+        scene.next_to_us.set()
+    return job
+
+
+def _act(scene: Scene, client: Client, job: Job, fault: Mishap) -> Job:
+    if fault.moment != "queued":
+        assert scene.bell.rung.wait(LIMIT_S), "the job came to its moment"
+    if fault.name == "user_cancels":
+        job.cancel()
+        scene.heal()
+        return job
+    client.close()
+    if fault.tempo == "at_once":
+        scene.heal()
+    (again,) = scene.client().resume()
+    scene.heal()
+    return again
+
+
+# -- afterwards
+
+
+def _collect(scene: Scene, job: Job, observed: Observed) -> None:
+    """Bring the picture home: now, or once the server gives it."""
+    output = job.result().output("card")
+    scene.before_download()
+    for number in range(_tries(scene.case)):
+        try:
+            observed.picture = output.read(timeout=DOWNLOAD_S)
+        except ComfyClientError as error:
+            if number == 0:
+                observed.download = error
+                scene.after_download()
+        else:
+            return
+
+
+def _tries(case: Case) -> int:
+    """How often a file is asked for: once more than a fault lasts."""
+    fault = case.fault
+    if isinstance(fault, BadAnswer) and fault.route == DOWNLOAD:
+        return 1 if fault.times is None else fault.times + 1
+    return 2
+
+
+def _second_life(scene: Scene, observed: Observed) -> None:
+    """Another client takes up what is left to do."""
+    client = scene.client()
+
+    def resume() -> None:
+        for job in client.resume():
+            events = list(job.events())
+            observed.resumed.append(events[-1].error)
+            if events[-1].error is None:
+                observed.picture = job.result().output("card").read(timeout=DOWNLOAD_S)
+
+    _timed(scene, resume)
+    observed.row_after = _row(scene.ledger)
+
+
+def _row(ledger: Path) -> JobRow | None:
+    with Ledger(ledger).open() as opened:
+        return opened.find(KEY, environment="test")
+
+
+def _count(scene: Scene, observed: Observed) -> None:
+    servers = scene.servers
+    observed.executions = tuple(
+        sum(execution.prompt_id != FOREIGN for execution in server.accounts)
+        for server in servers
+    )
+    observed.pictures = tuple(
+        content
+        for server in servers
+        for (kind, _, _), content in server.files.items()
+        if kind == "output"
+    )
+    fault = scene.case.fault
+    cleared = isinstance(fault, Mishap) and fault.name == "history_cleared"
+    observed.allowed = tuple(1 + cleared + _losses(server) for server in servers)
+
+
+def _losses(server: ScriptedServer) -> int:
+    """How often a server lost what it knew, or failed a job so that it is repeated."""
+    return server.stage.life + sum(e.ended == "error" for e in server.accounts)
+
+
+@contextmanager
+def _listening(observed: Observed) -> Iterator[None]:
+    """Note what the package complains of."""
+    log = logging.getLogger("comfyclient")
+    ear = logging.Handler(logging.ERROR)
+    ear.emit = observed.complaints.append  # type: ignore[method-assign]
+    log.addHandler(ear)
+    try:
+        yield
+    finally:
+        log.removeHandler(ear)

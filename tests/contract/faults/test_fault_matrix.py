@@ -1,0 +1,127 @@
+"""Every fault at every moment of a job: the right end, the right number of runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from operator import gt
+from pathlib import Path
+
+import pytest
+
+from comfyclient.course import JobStatus
+from comfyclient.errors import ComfyClientError, JobCancelledError
+from comfyclient.events import Finished
+from comfyclient.ledger import Ledger
+from comfyclient.ledger_records import JobState
+from comfyclient.testing.threads import ours, stacks
+
+from .cases import Case
+from .expectations import Outcome, expected
+from .matrix import every_case, usual_cases
+from .mishaps import total_s
+from .running import Observed, observe
+
+SLACK_S = 1.0
+"""Seconds past its total time in which a job is noticed to be over."""
+
+USUAL = tuple(dict.fromkeys(usual_cases()))
+CHOSEN = frozenset(USUAL)
+REST = tuple(case for case in every_case() if case not in CHOSEN)
+
+
+@pytest.fixture(scope="session")
+def new_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger without jobs, to be copied: making one takes as long as a case."""
+    file = tmp_path_factory.mktemp("matrix") / "jobs.db"
+    with Ledger(file).open():
+        pass
+    return file
+
+
+@pytest.mark.parametrize("case", USUAL, ids=str)
+def test_case(case: Case, new_ledger: Path, tmp_path: Path) -> None:
+    """The job ends as it must, having run as often as it must, and nothing is left."""
+    play(case, new_ledger, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("case", REST, ids=str)
+def test_spare_case(case: Case, new_ledger: Path, tmp_path: Path) -> None:
+    """So it is with the rest of the product."""
+    play(case, new_ledger, tmp_path)
+
+
+def play(case: Case, new_ledger: Path, folder: Path) -> None:
+    """One case, and all that is checked of it."""
+    before = set(ours())
+    observed = observe(case, Path(shutil.copy(new_ledger, folder / "jobs.db")))
+    outcome = expected(case)
+    left = [thread for thread in ours() if thread not in before]
+    wrong = [
+        *_of_its_end(observed, outcome),
+        *_of_what_is_left(observed, outcome),
+        *_of_any_case(observed),
+        *(f"{thread.name} lives on:\n{stacks()}" for thread in left),
+    ]
+    if observed.took_s > total_s(case) + SLACK_S:
+        wrong.append(f"it took {observed.took_s:g} s")
+    told = "\n  ".join(wrong)
+    assert not wrong, f"{case}\n  {told}\n  must be so: {outcome}\n  was: {observed}"
+
+
+def _of_its_end(observed: Observed, outcome: Outcome) -> Iterator[str]:
+    """In what a case ended otherwise than it must."""
+    row = observed.row
+    if _kind(observed.error) is not outcome.error:
+        yield f"it ended with {observed.error!r}"
+    if observed.executions != outcome.executions:
+        yield f"it ran {observed.executions} times"
+    if (None if row is None else row.state) is not outcome.state:
+        yield f"its state in the ledger is {None if row is None else row.state}"
+    if row is not None and outcome.attempts not in {None, len(row.attempts)}:
+        yield f"it took {len(row.attempts)} attempts"
+    if _kind(observed.download) not in outcome.download:
+        yield f"the download raised {observed.download!r}"
+
+
+def _of_what_is_left(observed: Observed, outcome: Outcome) -> Iterator[str]:
+    """What the next client finds to do, and how it does it."""
+    unsettled = outcome.state is not None and not outcome.state.settled
+    if observed.resumed != [None] * unsettled:
+        yield f"resuming it ended with {observed.resumed}"
+    after = observed.row_after
+    if unsettled and (after is None or after.state is not JobState.COLLECTED):
+        yield f"afterwards its state in the ledger is {after and after.state}"
+
+
+def _of_any_case(observed: Observed) -> Iterator[str]:
+    """What is never right, whatever the fault."""
+    if any(map(gt, observed.executions, observed.allowed)):
+        yield f"it ran {observed.executions} times, and {observed.allowed} are allowed"
+    ends = [event for event in observed.events if isinstance(event, Finished)]
+    if observed.events and ends != observed.events[-1:]:
+        yield f"it does not finish once, and last: {observed.events}"
+    if ends and ends[0].error is not observed.error:
+        yield f"its last event tells of {ends[0].error!r}"
+    if observed.status is not None and observed.status != _status_of(observed.error):
+        yield f"its handle says {observed.status}"
+    if observed.picture is None:
+        if observed.error is None:
+            yield "it has no picture"
+    elif observed.picture not in observed.pictures:
+        yield "its picture is none of those that the servers hold"
+    for record in observed.complaints:
+        if record.exc_info:
+            yield f"unforeseen: {record.getMessage()} {record.exc_info[1]!r}"
+
+
+def _kind(error: ComfyClientError | None) -> type[ComfyClientError] | None:
+    return None if error is None else type(error)
+
+
+def _status_of(error: ComfyClientError | None) -> JobStatus:
+    if error is None:
+        return JobStatus.SUCCEEDED
+    cancelled = isinstance(error, JobCancelledError)
+    return JobStatus.CANCELLED if cancelled else JobStatus.FAILED
