@@ -1,4 +1,4 @@
-"""The command line: demo, run, jobs, resume, serve, templates."""
+"""The command line: demo, run, jobs, resume, serve, templates, pins."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from .cli_options import (
     Url,
     find_place,
 )
+from .cli_pins import pins
 from .cli_resume import resume
 from .cli_running import STOPS, Outcome, exit_code, save_outputs, stoppable
 from .cli_templates import templates
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 app.add_typer(templates, name="templates")
 app.add_typer(jobs, name="jobs")
+app.add_typer(pins, name="pins")
 app.command("resume")(resume)
 
 

@@ -1,4 +1,4 @@
-"""The commands about templates: list, show, lint."""
+"""The commands about templates: list, show, lint, new, bump."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from pydantic import JsonValue
 
 from .cli_options import FAILED, Json
+from .cli_scaffolding import bump, new
 from .console import out, show_json, show_table
 from .lint import lint
 from .parameters import Parameter
@@ -15,6 +16,8 @@ from .registry import Registry
 from .template import Template
 
 templates = typer.Typer(help="Workflow templates.", no_args_is_help=True)
+templates.command("new")(new)
+templates.command("bump")(bump)
 
 
 @templates.command("list")

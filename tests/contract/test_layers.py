@@ -62,9 +62,10 @@ roster
 wiring
 client
 __init__
-console job_views
+console job_views pin_views
 cli_options
-cli_config cli_running cli_templates
+cli_pinboard cli_scaffolding
+cli_config cli_running cli_templates cli_pins
 cli_jobs cli_resume
 cli
 __main__

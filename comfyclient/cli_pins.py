@@ -1,0 +1,290 @@
+"""The commands about pins: show, lock, verify, diff, promote."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+
+from .cli_options import FAILED, Config, Json
+from .cli_pinboard import (
+    Confirm,
+    LockFile,
+    Pinboard,
+    Templates,
+    Why,
+    YesProd,
+    is_confirmed,
+    pinboard,
+    preflight_of,
+    signature,
+    unconfirmed,
+)
+from .comparing import compare
+from .console import printable, show_json, show_rows
+from .errors import UsageError
+from .locked import Lock
+from .locking import Promotion, lock_templates, prepare
+from .pin_views import (
+    promotion_report,
+    say,
+    show_difference,
+    show_promotion,
+    standing_report,
+    state,
+    version_of,
+    version_report,
+)
+from .pins import resolve
+from .template import Template
+
+pins = typer.Typer(help="Which template versions run where.", no_args_is_help=True)
+
+
+@pins.command("show")
+def show_pins(
+    *,
+    env: Annotated[
+        str | None, typer.Option(help="One environment; all if none.")
+    ] = None,
+    config: Config = None,
+    lock_file: LockFile = None,
+    templates: Templates = None,
+    as_json: Json = False,
+) -> None:
+    """Show what each environment is pinned and locked to, and what is newer."""
+    board = pinboard(config, lock_file, templates)
+    lock = board.lock()
+    found = [
+        one
+        for environment in board.environments(lock, env)
+        for one in board.standings(environment, lock)
+    ]
+    if as_json:
+        show_json([standing_report(one) for one in found])
+        return
+    show_rows(
+        ["environment", "template", "pin", "locked", "newest", ""],
+        [
+            (
+                one.environment,
+                one.name,
+                one.pin or "any",
+                "" if one.locked is None else one.locked.version,
+                "" if one.newest is None else str(one.newest),
+                state(one),
+            )
+            for one in found
+        ],
+    )
+
+
+@pins.command("lock")
+def lock_pins(
+    refs: Annotated[
+        list[str] | None,
+        typer.Argument(help="NAME or NAME@VERSION; what is pinned if none."),
+    ] = None,
+    *,
+    env: Annotated[str, typer.Option(help="The environment.")],
+    why: Why = "",
+    confirm: Confirm = None,
+    yes_prod: YesProd = False,
+    config: Config = None,
+    lock_file: LockFile = None,
+    templates: Templates = None,
+    as_json: Json = False,
+) -> None:
+    """Lock templates to the newest versions that their pins allow; asks nothing."""
+    board = pinboard(config, lock_file, templates)
+    if board.require(env).protected and not is_confirmed(
+        env, confirm, yes_prod=yes_prod
+    ):
+        raise unconfirmed(env, "lock templates")
+    done = lock_templates(
+        board.path,
+        refs or [],
+        environment=env,
+        pins=board.pins(env),
+        registry=board.registry,
+        by=signature(why),
+    )
+    if as_json:
+        show_json(
+            [
+                {
+                    "environment": env,
+                    "template": one.name,
+                    "before": version_report(one.before),
+                    "after": version_report(one.after),
+                    "changed": one.changed,
+                }
+                for one in done
+            ]
+        )
+        return
+    for one in done:
+        was = "" if one.before is None else f", was {one.before.version}"
+        end = was if one.changed else ", as before"
+        say(f"{env}: {one.name} {one.after.version}{end}")
+
+
+@pins.command("verify")
+def verify_pins(
+    *,
+    env: Annotated[
+        str | None, typer.Option(help="One environment; all if none.")
+    ] = None,
+    config: Config = None,
+    lock_file: LockFile = None,
+    templates: Templates = None,
+    as_json: Json = False,
+) -> None:
+    """Check that the files of all locked templates are the bytes that were locked."""
+    board = pinboard(config, lock_file, templates)
+    lock = board.lock()
+    chosen = board.environments(lock, env)
+    locked = [
+        one
+        for environment in chosen
+        for one in board.standings(environment, lock)
+        if one.locked is not None
+    ]
+    bare = [name for name in chosen if _must_be_locked(board, lock, name)]
+    sound = not bare and all(one.problem is None for one in locked)
+    if as_json:
+        reports: list[JsonValue] = [standing_report(one) for one in locked]
+        show_json({"ok": sound, "not_locked": [*bare], "templates": reports})
+    else:
+        for one in locked:
+            said = "ok" if one.problem is None else one.problem.message
+            say(f"{one.environment}: {one.name} {version_of(one)}: {said}")
+        for name in bare:
+            say(f"{name}: protected, and nothing is locked in it")
+        if not locked and not bare:
+            say("nothing is locked")
+    if not sound:
+        raise typer.Exit(FAILED)
+
+
+@pins.command("diff")
+def diff_pins(
+    name: Annotated[str, typer.Argument(help="The template's name.")],
+    before: Annotated[str | None, typer.Argument(help="The older version.")] = None,
+    after: Annotated[str | None, typer.Argument(help="The newer version.")] = None,
+    *,
+    source: Annotated[
+        str | None, typer.Option("--from", help="The environment to compare.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--to", help="The environment to compare it with.")
+    ] = None,
+    config: Config = None,
+    lock_file: LockFile = None,
+    templates: Templates = None,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two versions, or from what --to runs to --from's."""
+    board = pinboard(config, lock_file, templates)
+    versions, environments = (before, after), (target, source)
+    if None in environments and None not in versions:
+        old, new = (board.registry.find(f"{name}@{version}") for version in versions)
+    elif None not in environments and versions == (None, None):
+        old, new = (_running(board, name, str(one)) for one in environments)
+    else:
+        raise UsageError(
+            "give two versions, or two environments",
+            hint="pins diff trip-postcard 1.0.0 1.1.0, or "
+            "pins diff trip-postcard --from test --to prod",
+        )
+    difference = compare(old, new)
+    if as_json:
+        show_json(difference.as_json())
+    else:
+        show_difference(difference)
+
+
+@pins.command("promote")
+def promote_pin(
+    name: Annotated[str, typer.Argument(help="The template's name.")],
+    *,
+    source: Annotated[str, typer.Option("--from", help="Where it is locked.")],
+    target: Annotated[str, typer.Option("--to", help="Where it is to run.")],
+    why: Why = "",
+    confirm: Confirm = None,
+    yes_prod: YesProd = False,
+    config: Config = None,
+    lock_file: LockFile = None,
+    templates: Templates = None,
+    as_json: Json = False,
+) -> None:
+    """Lock one environment to the version that another one runs; shows what changes."""
+    board = pinboard(config, lock_file, templates)
+    settings = board.require(target)
+    board.require(source)
+    promotion = prepare(
+        name,
+        source=source,
+        target=target,
+        lock=board.lock(),
+        pins={one: board.pins(one) for one in (source, target)},
+        registry=board.registry,
+        preflight=preflight_of(board, target),
+    )
+    if not as_json:
+        show_promotion(promotion)
+    promoted = False
+    if promotion.needed and not promotion.problems:
+        confirmed = is_confirmed(target, confirm, yes_prod=yes_prod)
+        _require_yes(
+            promotion,
+            protected=settings.protected,
+            confirmed=confirmed,
+            asks=sys.stdin.isatty() and not as_json,
+        )
+        promotion.promote(board.path, by=signature(why))
+        promoted = True
+    if as_json:
+        show_json(promotion_report(promotion, promoted=promoted))
+    elif promoted:
+        say(f"{target} runs {promotion.template.ref} from now on")
+    if promotion.problems:
+        raise typer.Exit(FAILED)
+
+
+def _running(board: Pinboard, name: str, environment: str) -> Template:
+    """What an environment runs, as far as its lock and pins say."""
+    board.environments(lock := board.lock(), environment)
+    return resolve(
+        name,
+        environment=environment,
+        pins=board.pins(environment),
+        lock=lock,
+        registry=board.registry,
+    )
+
+
+def _must_be_locked(board: Pinboard, lock: Lock | None, environment: str) -> bool:
+    found = board.settings.environments.get(environment)
+    protected = found is not None and found.protected
+    return protected and (lock is None or lock.section(environment) is None)
+
+
+def _require_yes(
+    promotion: Promotion, *, protected: bool, confirmed: bool, asks: bool
+) -> None:
+    """Have it confirmed: by a person at a terminal, or, where protected, by option.
+
+    Raises:
+        PinError: it is protected and nobody confirmed it.
+        typer.Abort: the person said no.
+    """
+    if confirmed:
+        return
+    if asks:
+        question = f"Lock {promotion.target} to {promotion.template.ref}?"
+        typer.confirm(printable(question), abort=True, err=True)
+    elif protected:
+        raise unconfirmed(promotion.target, f"promote {promotion.template.name}")

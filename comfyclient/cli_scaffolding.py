@@ -1,0 +1,188 @@
+"""The commands that make templates: `templates new` and `templates bump`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from packaging.version import Version
+from pydantic import JsonValue
+
+from .cli_options import FAILED, Json
+from .console import out, printable, show_json
+from .errors import TemplateError, UsageError
+from .lint import LintReport, lint
+from .proposals import Proposal, chosen, photo, propose
+from .registry import Registry, shipped_templates
+from .scaffolding import MINIMAL, Scaffold, scaffold
+from .template import Template
+from .template_folders import (
+    Step,
+    bump_template,
+    new_template,
+    next_version,
+    require_name,
+)
+from .workflow import Workflow
+
+Root = Annotated[
+    Path, typer.Option("--out", "-o", help="The folder of templates to put it into.")
+]
+Numbered = Annotated[str, typer.Option("--version", help="Its version.")]
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="The new template's name.")],
+    *,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="A graph exported from ComfyUI (API format)."),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            help="An input to fill, as NODE.INPUT=NAME; repeatable. "
+            "NAME seed is the workflow's seed. Nothing is asked then.",
+        ),
+    ] = None,
+    photos: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--photo", help="An input, as NODE.INPUT, that takes a photo of the trip."
+        ),
+    ] = None,
+    root: Root = Path("templates"),
+    version: Numbered = "1.0.0",
+    as_json: Json = False,
+) -> None:
+    """Make a template, of an exported graph or a minimal one.
+
+    Parameters are proposed, and asked for on a terminal: prompts, seeds, sizes, model
+    files, images.
+    """
+    require_name(name)
+    workflow = _workflow(source)
+    asks = sys.stdin.isatty() and source is not None and not as_json
+    picked = _picked(workflow, param or [], photos or [], asks=asks)
+    summary = "A plain picture" if source is None else f"Made of {source.name}"[:120]
+    made = scaffold(workflow, picked, name=name, version=version, summary=summary)
+    template = new_template(root, name=name, version=version, files=made.files)
+    _tell(template, lint(template), made, picked, as_json=as_json)
+
+
+def bump(
+    name: Annotated[str, typer.Argument(help="The template's name.")],
+    *,
+    major: Annotated[bool, typer.Option("--major", help="1.2.3 → 2.0.0")] = False,
+    minor: Annotated[bool, typer.Option("--minor", help="1.2.3 → 1.3.0")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="1.2.3 → 1.2.4")] = False,
+    to: Annotated[
+        str | None, typer.Option(help="The very version, such as 2.0.0rc1.")
+    ] = None,
+    root: Root = Path("templates"),
+    as_json: Json = False,
+) -> None:
+    """Copy a template's newest version to the next one, to be changed there."""
+    given: dict[Step, bool] = {"major": major, "minor": minor, "patch": patch}
+    steps = [step for step, wanted in given.items() if wanted]
+    if len(steps) + (to is not None) > 1:
+        raise UsageError("give one of --major, --minor, --patch and --to")
+    roots = [root, shipped_templates()] if root.exists() else None
+    registry = Registry(roots)
+    found = registry.versions(name)
+    newest = max(found)
+    version = (
+        to if to is not None else next_version(newest, steps[0] if steps else "patch")
+    )
+    _require_newer(version, newest)
+    template = bump_template(registry.load(found[newest]), root=root, version=version)
+    if as_json:
+        show_json(_report(template))
+        return
+    out.print(printable(f"{template.ref}: a copy of {newest}"), markup=False)
+    out.print(f"folder: {template.folder}", markup=False)
+
+
+def _workflow(source: Path | None) -> Workflow:
+    if source is None:
+        return Workflow.from_graph(MINIMAL)
+    return Workflow.from_file(source)
+
+
+def _picked(
+    workflow: Workflow, params: list[str], photos: list[str], *, asks: bool
+) -> list[Proposal]:
+    """What the options name; else what is proposed, each as a person at it likes."""
+    taken = [photo(workflow, place) for place in photos]
+    places = {one.place for one in taken}
+    named = chosen(workflow, params) if params else propose(workflow)
+    rest = [one for one in named if one.place not in places]
+    if params or not asks:
+        return [*taken, *rest]
+    return [
+        *taken,
+        *(
+            one
+            for one in rest
+            if typer.confirm(printable(f"{one}; a parameter?"), default=True, err=True)
+        ),
+    ]
+
+
+def _require_newer(version: str, newest: Version) -> None:
+    try:
+        newer = Version(version) > newest
+    except ValueError:
+        return  # whoever makes the folder says what is wrong with it
+    if not newer:
+        raise TemplateError(
+            f"{version} is not newer than {newest}, the newest there is",
+            hint="give a higher version",
+        )
+
+
+def _tell(
+    template: Template,
+    report: LintReport,
+    made: Scaffold,
+    picked: list[Proposal],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        parameters: list[JsonValue] = [
+            {"name": one.name, "node_id": one.node_id, "input": one.input_name}
+            for one in picked
+        ]
+        show_json(
+            {
+                **_report(template),
+                "seed": made.seed,
+                "parameters": parameters,
+                "lint": report.as_json(),
+            }
+        )
+    else:
+        out.print(f"{template.ref}: {report.verdict}", markup=False)
+        out.print(f"folder: {template.folder}", markup=False)
+        for one in picked:
+            out.print(printable(f"  {one}"), markup=False)
+        for finding in report.findings:
+            out.print(printable(f"  {finding}"), markup=False)
+        if made.seed is not None:
+            out.print(f"with --seed {made.seed} it gives the exported graph")
+    if report.has_errors:
+        raise typer.Exit(FAILED)
+
+
+def _report(template: Template) -> dict[str, JsonValue]:
+    return {
+        "name": template.name,
+        "version": template.manifest.version,
+        "folder": str(template.folder),
+        "digest": template.digest,
+    }
