@@ -19,8 +19,8 @@ class LockedVersion(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    version: Annotated[str, Field(pattern=rf"^(?:{VERSION.pattern})\Z")]
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
+    version: Annotated[str, Field(pattern=rf"^(?:{VERSION.pattern})$")]
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """The template's, of manifest and workflow source."""
     object_info: str | None = None
     """Fingerprint of the node classes that the environment had, where known."""
