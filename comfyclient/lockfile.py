@@ -78,7 +78,10 @@ def update_lock(
     Raises:
         LockError: it cannot be read or written, or another process holds it.
     """
-    target = Path(os.path.realpath(path))  # a link stays one
+    try:
+        target = Path(os.path.realpath(path))  # a link stays one
+    except ValueError as error:  # a NUL in the path
+        raise _unwritten(path, error) from error
     guard = target.with_name(target.name + _GUARD)
     descriptor = _guarded(guard, Deadline(patience_s, clock=clock), clock)
     try:
