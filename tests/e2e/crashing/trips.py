@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyclient.workflow import NamedOutput, Workflow, with_meta
+from comfyclient.graph import with_meta
+from comfyclient.workflow import NamedOutput, Workflow
 
 COLOURS = 0x050505
 """Apart from each other, so that no picture passes for another one's."""
