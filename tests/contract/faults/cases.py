@@ -54,8 +54,14 @@ class BadAnswer:
 
     def __str__(self) -> str:
         often = "for_ever" if self.times is None else f"{self.times}_times"
-        route = self.route.replace(" /", "_").replace("/", "_")
-        return f"{route}-{self.kind}-from_{self.first}-{often}"
+        return f"{named(self.route)}-{self.kind}-from_{self.first}-{often}"
+
+
+def named(route: str) -> str:
+    """A route as cases name it."""
+    return route.translate(
+        {ord("/"): "_", ord(" "): None, ord("{"): None, ord("}"): None}
+    )
 
 
 @dataclass(frozen=True, slots=True)

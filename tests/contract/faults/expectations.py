@@ -39,6 +39,7 @@ from .cases import (
     Mishap,
     before_the_end,
     has_jobs_api,
+    messages,
 )
 from .mishaps import ACTS, MISHAPS, Bearing
 
@@ -64,6 +65,8 @@ class Outcome:
     download: tuple[ErrorKind | None, ...] = (None,)
     """What the first download may raise; None: nothing."""
     why: str = ""
+    either: Outcome | None = None
+    """Another right outcome, where the fault races with the client's look."""
 
 
 def expected(case: Case) -> Outcome:
@@ -135,7 +138,12 @@ def _of_mishap(case: Case, mishap: Mishap) -> Outcome:
         case int(count):
             ended = count > before_the_end(case.version)
             seen = ended and mishap.tempo == "seen"
-            return _while_running(case, bearing, ended=ended, seen=seen)
+            outcome = _while_running(case, bearing, ended=ended, seen=seen)
+            if count < len(messages(case.version)) or case.mode == "poll_only":
+                return outcome
+            # its last message has the client look at once: it may be faster
+            quick = _while_running(case, bearing, ended=ended, seen=True)
+            return replace(outcome, either=quick)
 
 
 def _before(case: Case, bearing: Bearing) -> Outcome:

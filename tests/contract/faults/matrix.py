@@ -24,6 +24,7 @@ from .cases import (
     Mishap,
     Mode,
     Noise,
+    before_the_end,
     has_jobs_api,
     messages,
 )
@@ -85,7 +86,8 @@ def _spans(route: str, kind: str) -> Iterator[BadAnswer]:
     yield BadAnswer(route, kind, 1, None)
     if ANSWERS[kind].stalls:
         return
-    yield BadAnswer(route, kind, 1, 4)
+    if route in WATCHING or ANSWERS[kind].meaning in {"busy", "unclear"}:
+        yield BadAnswer(route, kind, 1, 4)  # the others are not asked again
     if route in WATCHING:
         yield BadAnswer(route, kind, 2, 1)
         yield BadAnswer(route, kind, 3, 2)
@@ -105,20 +107,31 @@ def every_case() -> Iterator[Case]:
 def usual_cases() -> Iterator[Case]:
     """What is played each time.
 
-    Every fault at every moment, the mishaps in both modes; how soon they strike, the
-    server's version and the number of instances are drawn, each time the same.
+    Every fault at every moment that makes a difference, the mishaps in both modes; how
+    soon they strike, the server's version and the number of instances are drawn, each
+    time the same. The mark `soak` has the rest.
     """
     draw = random.Random("the same each time")
     for fault in faults(NEW):
         modes = MODES if isinstance(fault, Mishap) else (draw.choice(MODES),)
         for mode in modes:
-            if not (isinstance(fault, Mishap) and _is_drawn(fault)):
+            if not _has_its_like(fault, mode):
                 yield _drawn(fault, mode, draw)
 
 
-def _is_drawn(mishap: Mishap) -> bool:
-    """Whether another one stands for it, whose tempo is drawn."""
-    return isinstance(mishap.moment, int) and mishap.tempo == "seen"
+def _has_its_like(fault: Fault, mode: Mode) -> bool:
+    """Whether another one stands for it: one that differs in what is drawn anyway, or
+    in messages that nobody hears."""
+    match fault:
+        case Mishap(moment=int(count), tempo=tempo):
+            end = before_the_end(NEW)
+            telling = (0, end, end + 1, len(messages(NEW)))
+            unheard = mode == "poll_only" and count not in telling
+            return tempo == "seen" or unheard
+        case BadAnswer(route=route, first=first, times=times):
+            return route in WATCHING and (times == 4 or first == 2)
+        case _:
+            return False
 
 
 def _drawn(fault: Fault, mode: Mode, draw: random.Random) -> Case:

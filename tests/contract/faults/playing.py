@@ -18,7 +18,7 @@ A_LOOK_S = 3.0
 """Seconds in which a client looks for its job at least once, in either mode."""
 WORK_S = 3.0
 """Seconds that a job takes which is looked for, and written down as running."""
-LONG_WORK_S = 17.0
+LONG_WORK_S = 15.5
 """Seconds that a job takes which is long enough for a heartbeat, and too short for the
 owner's lease to be renewed by other steps."""
 

@@ -16,10 +16,11 @@ from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobState
 from comfyclient.testing.threads import ours, stacks
 
-from .cases import Case
+from .cases import NEW, BadAnswer, Case, Fault, Mishap
 from .expectations import Outcome, expected
-from .matrix import every_case, usual_cases
+from .matrix import every_case, faults, usual_cases
 from .mishaps import total_s
+from .page import PAGE, page
 from .running import Observed, observe
 
 SLACK_S = 1.0
@@ -52,11 +53,37 @@ def test_spare_case(case: Case, new_ledger: Path, tmp_path: Path) -> None:
     play(case, new_ledger, tmp_path)
 
 
+def test_the_page_tells_what_is_so() -> None:
+    """The documentation is what the cases say: they are what it is made of."""
+    shown = (Path(__file__).parents[3] / PAGE).read_text(encoding="utf-8")
+    assert shown == page(), "run python -m tests.contract.faults.page"
+
+
+def test_the_usual_part_has_every_fault() -> None:
+    """Whatever the product has, at every moment, is played each time in some mode."""
+    assert frozenset(every_case()) >= CHOSEN
+    played = {_moment_of(case.fault) for case in USUAL}
+    assert played >= {_moment_of(fault) for fault in faults(NEW)}
+
+
+def _moment_of(fault: Fault) -> str:
+    """A fault and its moment, without what is drawn or stands for another one."""
+    match fault:
+        case Mishap(name=name, moment=moment):
+            return f"{name} {moment}"
+        case BadAnswer(route=route, kind=kind, times=times):
+            return f"{route} {kind} {times is None}"
+        case _:
+            return str(fault)
+
+
 def play(case: Case, new_ledger: Path, folder: Path) -> None:
     """One case, and all that is checked of it."""
     before = set(ours())
     observed = observe(case, Path(shutil.copy(new_ledger, folder / "jobs.db")))
     outcome = expected(case)
+    if outcome.either is not None and any(_of_its_end(observed, outcome)):
+        outcome = outcome.either
     left = [thread for thread in ours() if thread not in before]
     wrong = [
         *_of_its_end(observed, outcome),
