@@ -45,8 +45,8 @@ def read(text: str) -> Lock:
 FREE = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 VERSIONS = st.builds(
     version,
-    number=st.from_regex(r"[0-9]\.[0-9]\.[1-9](rc[1-9])?", fullmatch=True),
-    digest=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+    number=st.sampled_from(["0.1.0", "1.0.0", "1.10.0", "2.0.0rc1"]),
+    digest=st.sampled_from(["ab" * 32, "01" * 32]),
     object_info=st.none() | FREE,
     who=FREE | st.sampled_from(HOSTILE_TEXTS),
     why=FREE | st.sampled_from(HOSTILE_TEXTS),
