@@ -358,6 +358,18 @@ def test_lost_job_is_sent_again(ledger: Ledger) -> None:
     assert (row.state, row.error, row.ended_at) == (JobState.INTENDED, None, None)
 
 
+def test_success_that_lost_its_outputs(ledger: Ledger) -> None:
+    """A success whose outputs are gone is lost without them, and is sent again."""
+    job_id = sent(ledger).job_id
+    ledger.changed(job_id, JobState.SUCCEEDED, outputs=[REF], told={"values": {}})
+
+    assert ledger.changed(job_id, JobState.LOST, error=JobLostError("gone"))
+    row = ledger.job(job_id)
+    assert (row.state, row.outputs, row.told) == (JobState.LOST, (), {})
+    ledger.attempt(job_id, attempt_id="a2", instance="b", client_id="c")
+    assert ledger.job(job_id).state is JobState.INTENDED
+
+
 @pytest.mark.parametrize(
     "ended", [JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED]
 )
