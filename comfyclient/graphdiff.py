@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
@@ -22,6 +22,8 @@ MODEL_SUFFIXES = frozenset(
 
 _MARKS: Mapping[Kind, str] = {"added": "+", "removed": "-", "changed": "~"}
 _MAX_SHOWN = 100
+_THERE: JsonValue = {}
+"""The value of what is there, or is not, and has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class Change:
         name = ".".join(self.path)
         match self.kind:
             case "added":
-                return f"+ {name}: {_shown(self.after)}"
+                return f"+ {name}{_told(self.after)}"
             case "removed":
-                return f"- {name}: {_shown(self.before)}"
+                return f"- {name}{_told(self.before)}"
         return f"~ {name}: {_shown(self.before)} → {_shown(self.after)}"
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -174,29 +176,29 @@ def _parts(manifest: Manifest, graph: Graph) -> dict[str, dict[str, JsonValue]]:
     """What a manifest says, as tables; models are those the graph names too."""
     said = manifest.model_dump(mode="json", exclude_none=True)
     needs = manifest.requirements
-    models = {f"{m.folder}/{m.file}": m.source for m in needs.models}
+    models = {f"{m.folder}/{m.file}": m.source or _THERE for m in needs.models}
     declared = {model.file for model in needs.models}
-    named = {f: "" for _, _, f in model_inputs(graph) if f not in declared}
+    named = {f: _THERE for _, _, f in model_inputs(graph) if f not in declared}
     return {
         "models": {**models, **named},
         "parameters": said["parameters"],
         "outputs": said["outputs"],
-        "trip": _as_members(said.get("trip", {})),
+        "trip": {key: _members(names) for key, names in said.get("trip", {}).items()},
         "requirements": {
             "comfyui": needs.comfyui,
-            "node_classes": dict.fromkeys(needs.node_classes, True),
+            "node_classes": _members(needs.node_classes),
             "node_packs": {pack.name: pack.version for pack in needs.node_packs},
         },
         "texts": {
             "summary": manifest.summary,
             "description": manifest.description,
-            "languages": dict.fromkeys(manifest.languages, True),
+            "languages": _members(manifest.languages),
         },
     }
 
 
-def _as_members(lists: Mapping[str, list[str]]) -> dict[str, JsonValue]:
-    return {key: dict.fromkeys(names, True) for key, names in lists.items()}
+def _members(names: Iterable[str]) -> dict[str, JsonValue]:
+    return dict.fromkeys(names, _THERE)
 
 
 def _diff(
@@ -259,6 +261,10 @@ def _text(node: Mapping[str, JsonValue], key: str) -> str:
 def _title(node: Mapping[str, JsonValue]) -> str:
     meta = node.get("_meta")
     return _text(meta, "title") if isinstance(meta, dict) else ""
+
+
+def _told(value: JsonValue) -> str:
+    return "" if value == _THERE else f": {_shown(value)}"
 
 
 def _shown(value: JsonValue) -> str:
