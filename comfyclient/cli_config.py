@@ -61,7 +61,7 @@ def show_config(
     out.print()
     show_rows(
         ("key", "value", "from"),
-        [(row.key, _text(row.value), str(row.origin)) for row in rows],
+        [(row.key, _text(row.value), row.origin.short) for row in rows],
     )
 
 

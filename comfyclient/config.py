@@ -36,7 +36,13 @@ from .config_models import SettingsModel
 from .config_models import StorageSettings as StorageSettings
 from .config_models import TlsSettings as TlsSettings
 from .config_overlay import add_arguments, add_variables, variable_of
-from .config_secrets import looks_secret, password_of_url, secret_headers, secret_of_url
+from .config_secrets import (
+    looks_secret,
+    password_of_url,
+    secret_headers,
+    secret_of_url,
+    shown_key,
+)
 from .config_shapes import Table
 from .config_sources import FILE_NAME as FILE_NAME
 from .config_sources import VARIABLE as VARIABLE
@@ -235,7 +241,7 @@ def _wrong_names(settings: Settings) -> Iterator[Mistake]:
     for name in settings.environments:
         at: Location = ("environments", name)
         if not _NAME.fullmatch(name):
-            words = f"{name!r:.80} is no name for an environment"
+            words = f"{shown_key(name)!r} is no name for an environment"
             yield Mistake(words, hint="use letters, digits, - and _", location=at)
         other = seen.setdefault(name.lower().replace("-", "_"), name)
         if other != name:
@@ -248,7 +254,8 @@ def _wrong_names(settings: Settings) -> Iterator[Mistake]:
     if default not in {*settings.environments, _LOCAL}:
         known = sorted({*settings.environments, _LOCAL})
         yield Mistake(
-            f"there is no environment {default!r:.80}; configured: {', '.join(known)}",
+            f"there is no environment {shown_key(default)!r}; "
+            f"configured: {', '.join(known)}",
             hint=did_you_mean(default, known),
             location=("default_environment",),
         )

@@ -114,4 +114,8 @@ def dotted(location: Location) -> str:
 
 
 def _written(part: str) -> str:
-    return part if _BARE.fullmatch(part) else json.dumps(part)
+    return (
+        part
+        if _BARE.fullmatch(part)
+        else json.dumps(part, ensure_ascii=not part.isprintable())
+    )

@@ -19,7 +19,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-_REGION = re.compile(r"[a-z]{2}(-[a-z0-9]+)+")
+_REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
+_LEDGER = re.compile(r"[a-z]\w*(\+\w+)?://.*", re.DOTALL)
+_ENDPOINT = re.compile(r"https?://[\w.-]+(:\d+)?/?|[\w-]+(\.[\w-]+)+(:\d+)?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -65,6 +68,26 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _ledger_url(text: str) -> str:
+    if not _LEDGER.fullmatch(text):
+        raise _wrong("this is no SQLAlchemy URL; write for example 'sqlite:///jobs.db'")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    if not _ENDPOINT.fullmatch(text):
+        raise _wrong(
+            "this is no endpoint; write for example https://oss-….aliyuncs.com"
+        )
+    return text
+
+
+def _scheme(text: str) -> str:
+    if not _SCHEME.fullmatch(text):
+        raise _wrong("this is no word such as 'Bearer'")
+    return text
+
+
 def _variable_name(text: str) -> str:
     if not _VARIABLE.fullmatch(text):
         raise _wrong(
@@ -79,10 +102,21 @@ def _plain(text: str) -> str:
     return text
 
 
+def _instance_name(text: str) -> str:
+    if set(text) & set("/=@?&"):
+        raise _wrong("a name has none of / = @ ? & in it")
+    return text
+
+
 def _file(path: Path) -> Path:
-    if "\0" in str(path):
-        raise _wrong("a path has no NUL character")
+    _file_name(str(path))
     return path
+
+
+def _file_name(text: str) -> str:
+    if "\0" in text or "://" in text:
+        raise _wrong("this is no path of a file")
+    return text
 
 
 def _prefix(text: str) -> str:
@@ -94,8 +128,8 @@ def _prefix(text: str) -> str:
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
 VersionRange = Annotated[str, AfterValidator(_range)]
 FilePath = Annotated[Path, AfterValidator(_file)]
+FileName = Annotated[str, AfterValidator(_file_name)]
 Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_plain)]
-Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_plain)]
 Times = Annotated[int, Field(ge=0, le=1000)]
 
 
@@ -110,18 +144,19 @@ class TlsSettings(SettingsModel):
 
     verify: bool = True
     """Whether the server's certificate is checked."""
-    ca_file: str | None = None
+    ca_file: FileName | None = None
     """A CA bundle to trust in place of the system's."""
-    cert_file: str | None = None
+    cert_file: FileName | None = None
     """A client certificate (PEM)."""
-    key_file: str | None = None
+    key_file: FileName | None = None
     """Its key, where that is another file."""
 
 
 class InstanceSettings(SettingsModel):
     """One reachable ComfyUI."""
 
-    name: Name
+    name: Annotated[Text, Field(max_length=64), AfterValidator(_instance_name)]
+    """What jobs are found again by."""
     url: Annotated[str, AfterValidator(_http_url)] = Field(repr=False)
     """Its address; not in `repr`, for its query may hold a token."""
     token: Annotated[SecretStr, Field(min_length=1)] | None = None
@@ -130,7 +165,7 @@ class InstanceSettings(SettingsModel):
     """The environment variable that holds the token."""
     token_file: FilePath | None = None
     """The file that holds the token."""
-    token_scheme: str | None = None
+    token_scheme: Annotated[str, AfterValidator(_scheme)] | None = None
     """`Bearer`, for servers that want one; the bare token is sent otherwise."""
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """Sent with every request."""
@@ -173,7 +208,7 @@ class StorageSettings(SettingsModel):
     """The folder of a mount."""
     bucket: Text | None = None
     """The OSS bucket."""
-    endpoint: Text | None = None
+    endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
     """The OSS endpoint."""
     prefix: Annotated[Text, AfterValidator(_prefix)] | None = None
     """What the names of the environment's objects begin with."""
@@ -223,7 +258,9 @@ class EnvironmentSettings(SettingsModel):
     storage: StorageSettings = StorageSettings()
     comfyui_version: VersionRange | None = None
     """The ComfyUI versions that its servers may have."""
-    ledger: Text | None = Field(default=None, repr=False)  # it may hold a password
+    ledger: Annotated[Text, AfterValidator(_ledger_url)] | None = Field(
+        default=None, repr=False
+    )  # it may hold a password
     """Any SQLAlchemy URL; by default a file of the user's, one for each environment."""
     region: Annotated[str, AfterValidator(_region)] | None = None
     """The cloud region that it is in."""

@@ -19,7 +19,10 @@ _CREDENTIAL = re.compile(
 )
 _SCHEME_WORD = re.compile(r"\s*(bearer|basic|digest|token|negotiate)\s", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z0-9+/=_.~-]{12,}")
-_USER_INFO = re.compile(r"://[^:/@]*(?::.*)?@", re.DOTALL)
+_OPAQUE = re.compile(
+    r"(?=[a-z+/=_.~-]{0,80}[A-Z0-9])[A-Za-z0-9+/=_.~-]{10,}|.{60}", re.S
+)
+_USER_INFO = re.compile(r"://(?:[^:/@]*|.*:.*)@", re.DOTALL)
 
 
 def names_credential(name: str) -> bool:
@@ -33,6 +36,11 @@ def looks_secret(text: str) -> bool:
         sum(map(str.isdigit, word)) >= 3 and sum(map(str.isalpha, word)) >= 3
         for word in _WORD.findall(text)
     )
+
+
+def _may_be_quoted(text: str) -> bool:
+    """Whether a text is surely no secret: short, or nothing but small words."""
+    return _SCHEME_WORD.match(text) is None and _OPAQUE.search(text) is None
 
 
 def masked_url(url: str) -> str:
@@ -55,7 +63,7 @@ def secret_of_url(url: str) -> str | None:
 
 def password_of_url(url: str) -> str | None:
     """The password in a database's URL, as it stands there."""
-    found = re.search(r"://[^:/@]*:(.*)@", url, re.DOTALL)
+    found = re.search(r"://[^:@]*:(.*)@", url, re.DOTALL)
     return found[1] if found is not None and found[1] else None
 
 
@@ -74,11 +82,11 @@ def shown(location: Location, value: object) -> str | None:
         return "an array"
     if isinstance(value, int) and value.bit_length() > 128:
         return "a huge number"
-    if isinstance(value, str) and (looks_secret(value) or masked_url(value) != value):
+    if isinstance(value, str) and not _may_be_quoted(value):
         return None
     return f"{value!r:.60}"
 
 
 def shown_key(key: str) -> str:
     """A key that should not be there; a token may have slipped into its place."""
-    return MASK if looks_secret(key) or len(key) > 80 else key
+    return key if _may_be_quoted(key) else MASK

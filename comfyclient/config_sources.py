@@ -37,6 +37,12 @@ class Origin:
                 return f"{self.name}:{self.line}"
         return f"{self.kind} {self.name}"
 
+    @property
+    def short(self) -> str:
+        """The same, with the file's name alone."""
+        whole = self.kind != "file"
+        return str(self) if whole else f"{Path(self.name).name}:{self.line}"
+
 
 _DEFAULT = Origin("default")
 

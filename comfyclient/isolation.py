@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 from .addresses import Folder, bucket_at, folder_at, service_at
 from .config_errors import Mistake
@@ -13,10 +13,13 @@ from .toml_lines import Location
 
 Environments = Mapping[str, EnvironmentSettings]
 
-_REMEDY = (
-    "give each its own; or, where {one} only reads there, say why: "
-    '[environments.{one}.shared_with] {other} = "…"'
-)
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What an instance is, and which one of its environment's it is."""
+
+    index: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,25 @@ def mistakes_between(environments: Environments) -> list[Mistake]:
     services = {name: _services(one) for name, one in environments.items()}
     roots = {name: list(_roots(one)) for name, one in environments.items()}
     for one, other in combinations(environments, 2):
-        if not _is_shared(environments, one, other):
-            found += _shared_services((one, services[one]), (other, services[other]))
-            found += _shared_roots((one, roots[one]), (other, roots[other]))
+        if _is_shared(environments, one, other):
+            continue
+        remedy = _remedy(environments, one, other)
+        for service in services[one].keys() & services[other].keys():
+            mine, theirs = services[one][service], services[other][service]
+            found.append(_same_service((one, mine), (other, theirs), remedy))
+        for root, their in product(roots[one], roots[other]):
+            if _meet(root.folder, their.folder):
+                found.append(_same_storage((one, root), (other, their), remedy))
     return found
+
+
+def _remedy(environments: Environments, one: str, other: str) -> str:
+    """How two are kept apart; a protected one is not the one that only reads."""
+    reader, owner = (other, one) if environments[one].protected else (one, other)
+    return (
+        f"give each its own; or, if {reader} only reads there, say why: "
+        f'[environments.{reader}.shared_with] {owner} = "…"'
+    )
 
 
 def writable_instances(
@@ -80,11 +98,14 @@ def _is_shared(environments: Environments, one: str, other: str) -> bool:
     )
 
 
-def _services(environment: EnvironmentSettings) -> Mapping[Hashable, int]:
-    """What its instances are, with their places in the list."""
+def _services(environment: EnvironmentSettings) -> Mapping[Hashable, _Service]:
+    """What its instances are."""
     if environment.transport == "embedded":
         return {}
-    return {service_at(one.url): n for n, one in enumerate(environment.instances)}
+    return {
+        service_at(one.url): _Service(index, one.name)
+        for index, one in enumerate(environment.instances)
+    }
 
 
 def _roots(environment: EnvironmentSettings) -> Iterator[_Root]:
@@ -101,33 +122,29 @@ def _roots(environment: EnvironmentSettings) -> Iterator[_Root]:
         yield _Root(("storage", key), folder)
 
 
-def _shared_services(
-    mine: tuple[str, Mapping[Hashable, int]], theirs: tuple[str, Mapping[Hashable, int]]
-) -> Iterator[Mistake]:
-    (one, services), (other, known) = mine, theirs
-    for service, index in services.items():
-        if service in known:
-            yield Mistake(
-                f"instances {index + 1} of {one} and {known[service] + 1} of {other} "
-                "are the same service: their jobs and files would mix",
-                hint=_REMEDY.format(one=other, other=one),
-                location=("environments", other, "instances", known[service], "url"),
-            )
+def _same_service(
+    mine: tuple[str, _Service], theirs: tuple[str, _Service], remedy: str
+) -> Mistake:
+    (one, service), (other, known) = mine, theirs
+    return Mistake(
+        f"instance {service.name!r} of {one} and {known.name!r} of {other} are one "
+        "service: their jobs and files would mix",
+        hint=remedy,
+        location=("environments", other, "instances", known.index, "url"),
+    )
 
 
-def _shared_roots(
-    mine: tuple[str, list[_Root]], theirs: tuple[str, list[_Root]]
-) -> Iterator[Mistake]:
-    (one, roots), (other, known) = mine, theirs
-    for root in roots:
-        for their in known:
-            if _meet(root.folder, their.folder):
-                yield Mistake(
-                    f"the storage of {one} ({root.folder.shown}) and of {other} "
-                    f"({their.folder.shown}) lie in one another: their files would mix",
-                    hint=_REMEDY.format(one=other, other=one),
-                    location=("environments", other, *their.key),
-                )
+def _same_storage(
+    mine: tuple[str, _Root], theirs: tuple[str, _Root], remedy: str
+) -> Mistake:
+    (one, root), (other, known) = mine, theirs
+    return Mistake(
+        f"the storage of {one} ({root.folder.shown}) and of {other} "
+        f"({known.folder.shown}) are the same, or one is in the other: their files "
+        "would mix",
+        hint=remedy,
+        location=("environments", other, *known.key),
+    )
 
 
 def _meet(one: Folder, other: Folder) -> bool:
