@@ -160,7 +160,7 @@ class Dispatcher:
         follower: Follower,
     ) -> Placed:
         with self._router.trying(transport):
-            workflow = course.workflow
+            workflow = course.workflow.filed_under(self._folder(course))
             names = {
                 file.name: transport.upload(file, deadline=course.deadline)
                 for file in workflow.files
@@ -213,6 +213,11 @@ class Dispatcher:
             )
         except LedgerError as error:
             _log.error("job %s: not recorded as accepted: %s", job_id, error.message)
+
+    def _folder(self, course: Course) -> str:
+        """Where a job's files go, under the server's output folder: nobody else's do."""
+        template = (course.workflow.template or "graph").partition("@")[0]
+        return f"{self._environment}/{template}/{course.job_id}"
 
     def _provenance(
         self, course: Course, transport: Transport

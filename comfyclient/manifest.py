@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
@@ -116,6 +116,8 @@ class Manifest(_Part):
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     trip: TripPart | None = None
     outputs: dict[str, OutputPart] = Field(min_length=1)
+    filename_prefix: Literal["job", "own"] = "job"
+    """Whether files are saved into a folder of their job, or as the nodes say."""
     requirements: Requirements = Field(default_factory=Requirements)
 
     @field_validator("name")

@@ -53,6 +53,7 @@ class _Extra(_Kept):
     terms: Terms = Terms()
     outputs: tuple[_KeptOutput, ...] = ()
     files: tuple[_KeptFile, ...] = ()
+    own_prefix: bool = True
 
 
 def extra_of(workflow: Workflow, terms: Terms) -> dict[str, JsonValue]:
@@ -64,6 +65,7 @@ def extra_of(workflow: Workflow, terms: Terms) -> dict[str, JsonValue]:
             for o in workflow.outputs
         ),
         files=tuple(map(_kept_file, workflow.files)),
+        own_prefix=workflow.own_prefix,
     )
     kept: dict[str, JsonValue] = extra.model_dump(mode="json", exclude_defaults=True)
     return kept
@@ -97,6 +99,7 @@ def workflow_of(row: JobRow, graph: JsonValue) -> Workflow:
             NamedOutput(o.name, o.node_id, o.key, o.required) for o in extra.outputs
         ],
         trip_id=row.trip_id,
+        own_prefix=extra.own_prefix,
     )
     if workflow.digest != row.digest:
         raise LedgerError(

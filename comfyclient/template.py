@@ -169,6 +169,7 @@ class Template:
             files=uploads.files,
             outputs=self.manifest.named_outputs(),
             trip_id=None if trip is None else trip.id,
+            own_prefix=self.manifest.filename_prefix == "own",
             places=_SlotPlaces(self.ref, filled),
         )
 

@@ -95,6 +95,7 @@ class Workflow:
         "files",
         "graph",
         "outputs",
+        "own_prefix",
         "params",
         "seed",
         "template",
@@ -111,6 +112,7 @@ class Workflow:
         files: Sequence[InputFile] = (),
         outputs: Sequence[NamedOutput] = (),
         trip_id: str | None = None,
+        own_prefix: bool = True,
         places: Places | None = None,
     ) -> None:
         self.graph = graph
@@ -122,6 +124,8 @@ class Workflow:
         self.files = tuple(files)
         self.outputs = tuple(outputs)
         self.trip_id = trip_id
+        self.own_prefix = own_prefix
+        """Whether its nodes save under the very `filename_prefix` that they name."""
         self._places = places
         self._digest: str | None = None
 
@@ -209,14 +213,32 @@ class Workflow:
         }
         if not changed:
             return self
-        return Workflow(
+        return self._changed(
             {key: _with_names(node, changed) for key, node in self.graph.items()},
+            files=[_moved(file, changed) for file in self.files],
+        )
+
+    def filed_under(self, folder: str) -> Workflow:
+        """The same workflow with its nodes saving into a folder of their own.
+
+        The last part of each `filename_prefix` stays; one that keeps its own prefix,
+        as any graph of a caller's does, is left as it is.
+        """
+        if self.own_prefix:
+            return self
+        graph = {key: _filed(node, folder) for key, node in self.graph.items()}
+        return self._changed(graph, files=self.files)
+
+    def _changed(self, graph: Graph, *, files: Sequence[InputFile]) -> Workflow:
+        return Workflow(
+            graph,
             template=self.template,
             seed=self.seed,
             params=self.params,
-            files=[_moved(file, changed) for file in self.files],
+            files=files,
             outputs=self.outputs,
             trip_id=self.trip_id,
+            own_prefix=self.own_prefix,
             places=self._places,
         )
 
@@ -336,6 +358,17 @@ def _with_names(node: JsonValue, names: Mapping[str, str]) -> JsonValue:
         for key, value in node["inputs"].items()
     }
     return {**node, "inputs": inputs}
+
+
+def _filed(node: JsonValue, folder: str) -> JsonValue:
+    inputs = node.get("inputs") if isinstance(node, dict) else None
+    if not isinstance(node, dict) or not isinstance(inputs, dict):
+        return node
+    prefix = inputs.get("filename_prefix")
+    if not isinstance(prefix, str):  # a link, or a node that saves nothing
+        return node
+    name = prefix.replace("\\", "/").rpartition("/")[2] or "output"
+    return {**node, "inputs": {**inputs, "filename_prefix": f"{folder}/{name}"}}
 
 
 def _moved(file: InputFile, names: Mapping[str, str]) -> InputFile:

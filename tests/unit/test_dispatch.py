@@ -279,6 +279,18 @@ def test_the_graph_names_files_as_they_are_stored(journal: Journal) -> None:
     assert sent["inputs"]["image"] == "moved/x.png"
 
 
+def test_each_job_saves_into_its_own_folder(journal: Journal) -> None:
+    """The folder names environment, template and job; the job's digest does not."""
+    graph = {"1": {"class_type": "SaveImage", "inputs": {"filename_prefix": "card"}}}
+    stub = Stub("a", journal, OK)
+    workflow = Workflow(graph, template="trip-postcard@1.0.0", own_prefix=False)
+    send(journal, stub, workflow=workflow)
+    attempt = stub.attempts[0]
+    sent = attempt.workflow.graph["1"]["inputs"]["filename_prefix"]
+    assert sent == "e/trip-postcard/j/card"
+    assert attempt.provenance["digest"] == workflow.digest
+
+
 def test_provenance_holds_no_more_than_it_says(journal: Journal) -> None:
     """What goes into the picture is known: ids, names, digest, seed, time."""
     stub = Stub("a", journal, OK)

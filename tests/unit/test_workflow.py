@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -202,3 +202,35 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     for path in (tmp_path / "graph.json", Path("/dev/zero")):
         with pytest.raises(WorkflowError, match="no regular file"):
             Workflow.from_file(path)
+
+
+class TestAFolderOfItsOwn:
+    """A template's savers write where nobody else does; a caller's graph is left."""
+
+    GRAPH: ClassVar = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64}},
+        "2": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a/b/card"}},
+        "3": {"class_type": "SaveImage", "inputs": {"filename_prefix": ["1", 0]}},
+        "4": {"class_type": "SaveText", "inputs": {"filename_prefix": "x\\y"}},
+        "5": {"class_type": "SaveText", "inputs": {"filename_prefix": "folder/"}},
+    }
+
+    def test_filed(self) -> None:
+        """The last part of each prefix stays; links and other inputs are left."""
+        workflow = Workflow(self.GRAPH, template="t@1.0.0", own_prefix=False)
+        filed = workflow.filed_under("test/t/j")
+        found = [node["inputs"].get("filename_prefix") for node in filed.graph.values()]
+        assert found == [
+            None,
+            "test/t/j/card",
+            ["1", 0],
+            "test/t/j/y",
+            "test/t/j/output",
+        ]
+        assert workflow.graph == self.GRAPH
+        assert (filed.template, filed.own_prefix) == ("t@1.0.0", False)
+
+    def test_left(self) -> None:
+        """A graph of the caller's saves where it says."""
+        workflow = Workflow(self.GRAPH)
+        assert workflow.filed_under("test/t/j") is workflow
