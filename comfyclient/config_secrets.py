@@ -22,6 +22,7 @@ _WORD = re.compile(r"[A-Za-z0-9+/=_.~-]{12,}")
 _OPAQUE = re.compile(
     r"(?=[a-z+/=_.~-]{0,80}[A-Z0-9])[A-Za-z0-9+/=_.~-]{10,}|.{60}", re.S
 )
+_ASSIGNED = re.compile(r"=[^/]+")
 _USER_INFO = re.compile(r"://(?:[^:/@]*|.*:.*)@", re.DOTALL)
 
 
@@ -44,10 +45,10 @@ def _may_be_quoted(text: str) -> bool:
 
 
 def masked_url(url: str) -> str:
-    """A URL without user, password, and what its query says."""
-    address, mark, query = url.partition("?")
-    masked = _USER_INFO.sub(f"://{MASK}@", address)
-    return f"{masked}?{MASK}" if mark and query else masked
+    """A URL without user, password, and what its query or fragment says."""
+    address, mark, rest = re.split(r"([?#])", f"{url}?", maxsplit=1)
+    masked = _ASSIGNED.sub(f"={MASK}", _USER_INFO.sub(f"://{MASK}@", address))
+    return f"{masked}{mark}{MASK}" if rest.strip("?#") else masked
 
 
 def secret_of_url(url: str) -> str | None:
