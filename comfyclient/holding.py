@@ -9,13 +9,14 @@ from functools import partial
 
 from .collecting import Collection, Origin
 from .course import Course
+from .desk import Desk
 from .dispatch import Options
 from .errors import ComfyClientError, LeaseError, OutputMissingError
 from .events import Queued, Started
 from .job import Job
 from .ledger_records import JobRow, JobState
 from .outputs import Download, OutputRef
-from .pursuit import Desk, Pursuit
+from .pursuit import Pursuit
 from .revival import Terms, verdict_of_row
 from .timing import Deadline
 from .workflow import Workflow
@@ -57,6 +58,7 @@ class Hold:
             self.course,
             desk,
             Options(allow_partial=terms.allow_partial, previews=terms.previews),
+            keyed=row.idempotency_key is not None,
             on_end=on_end,
             on_taken=self.let_go,
         )
@@ -78,7 +80,7 @@ class Hold:
         return self._ours
 
     def submit(self) -> None:
-        """Send a job that was just written down.
+        """Send a job that no server has.
 
         Raises:
             ComfyClientError: nobody took it.

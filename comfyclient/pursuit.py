@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from .attempt import Attempt
 from .budget import Budget
-from .config import PolicySettings
 from .course import Course, JobStatus
-from .dispatch import Dispatcher, Options, Placed
-from .errands import Errands
+from .desk import Desk
+from .dispatch import Options, Placed
 from .errors import (
     BadAnswerError,
     BusyError,
@@ -33,10 +31,9 @@ from .errors import (
     UnreachableError,
 )
 from .events import Event, Resubmitted
-from .ledger_records import AttemptRow, JobRow, JobState, Journal
-from .router import Router
+from .ledger_records import AttemptRow, JobRow, JobState
 from .settling import settle
-from .timing import SYSTEM_CLOCK, Clock, Deadline
+from .timing import Deadline
 from .transports.base import Ticket, Transport, Verdict
 
 _log = logging.getLogger("comfyclient.pursuit")
@@ -51,22 +48,6 @@ BETWEEN_LOOKS_S = 5.0
 """Seconds between looks for an attempt that its server cannot be asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the jobs of one environment share."""
-
-    environment: str
-    router: Router
-    journal: Journal
-    dispatcher: Dispatcher
-    policies: PolicySettings
-    errands: Errands
-    """For what waits for servers."""
-    keeper: Errands
-    """For short steps in the ledger: they must not wait behind a server."""
-    clock: Clock = SYSTEM_CLOCK
-
-
 class Pursuit:
     """One job on its way: sent, followed, sent again where policies allow, settled.
 
@@ -79,12 +60,14 @@ class Pursuit:
         desk: Desk,
         options: Options,
         *,
+        keyed: bool = False,
         on_end: Callable[[], None],
         on_taken: Callable[[], None],
     ) -> None:
         self._course = course
         self._desk = desk
         self._options = options
+        self._keyed = keyed
         self._on_end = on_end
         self._on_taken = on_taken
         self._budget = Budget(desk.policies)
@@ -366,7 +349,13 @@ class Pursuit:
             placed.transport.forget(placed.ticket)
         verdict = self._course.as_asked(verdict)
         try:
-            settle(self._desk.journal, self._id, verdict, policies=self._desk.policies)
+            settle(
+                self._desk.journal,
+                self._id,
+                verdict,
+                policies=self._desk.policies,
+                untaken_key=self._keyed and placed is None,
+            )
         finally:
             self._release()
             self._course.ended(verdict)

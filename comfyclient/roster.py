@@ -9,11 +9,11 @@ from contextlib import nullcontext
 from functools import partial
 from weakref import WeakValueDictionary
 
+from .desk import Desk
 from .errors import ClosedError, LedgerError
 from .holding import Hold
 from .job import Job
-from .ledger_records import JobIntent, JobRow
-from .pursuit import Desk
+from .ledger_records import JobIntent, JobRow, JobState
 from .revival import Terms, terms_of, workflow_of
 from .workflow import Workflow
 
@@ -34,7 +34,7 @@ class Roster:
         self._taking = threading.RLock()
         """Held while a job of the ledger is made one of ours: once, not twice."""
         self._open: dict[str, Hold] = {}
-        self._known: WeakValueDictionary[str, Job] = WeakValueDictionary()
+        self._known: WeakValueDictionary[str, Hold] = WeakValueDictionary()
         self._beating = False
 
     def begin(self, intent: JobIntent, workflow: Workflow, terms: Terms) -> Job:
@@ -49,19 +49,22 @@ class Roster:
         # two threads with one key: the second one must find the first one's job here
         with nullcontext() if intent.idempotency_key is None else self._taking:
             row = self._desk.journal.intend(intent)
-            if row.job_id != intent.job_id:
-                return self.attach(row, terms)
-            hold = self._hold(row, workflow, terms)
-        hold.submit()
+            if row.job_id == intent.job_id:
+                hold, unsent = self._hold(row, workflow, terms), True
+            else:
+                hold, unsent = self._attached(row, terms)
+        if unsent:
+            hold.submit()
         return hold.job
 
     def find(self, job_id: str) -> Job | None:
         """The handle of a job that this client has in hand."""
         with self._lock:
-            return self._known.get(job_id)
+            hold = self._known.get(job_id)
+        return None if hold is None else hold.job
 
-    def attach(self, row: JobRow, terms: Terms | None = None) -> Job:
-        """The handle of any job of the ledger; under its own terms unless given others.
+    def attach(self, row: JobRow) -> Job:
+        """The handle of any job of the ledger.
 
         One that has ended tells how; one that nobody works on is ours from now on; one
         that another process works on is watched in the ledger.
@@ -69,16 +72,26 @@ class Roster:
         Raises:
             LedgerError: the ledger does not hold enough of it.
         """
-        journal = self._desk.journal
         with self._taking:
-            known = self.find(row.job_id)
-            if known is not None and not _left_open(known, row):
-                return known
-            ours = not row.state.terminal and journal.claim(row.job_id)
-            row = journal.job(row.job_id)
-            hold = self._revived(row, terms)
-            (hold.adopt if ours else hold.watch)(row)
-            return hold.job
+            hold, unsent = self._attached(row)
+            if unsent:
+                hold.adopt(self._desk.journal.job(row.job_id))
+        return hold.job
+
+    def _attached(self, row: JobRow, terms: Terms | None = None) -> tuple[Hold, bool]:
+        """A job of the ledger, and whether it is ours and still to be sent."""
+        journal = self._desk.journal
+        with self._lock:
+            known = self._known.get(row.job_id)
+        if known is not None and not _left_open(known, row):
+            return known, False
+        ours = not row.state.terminal and journal.claim(row.job_id)
+        row = journal.job(row.job_id)
+        hold = self._revived(row, terms)
+        if ours and row.state is JobState.INTENDED and row.unclear is None:
+            return hold, True
+        (hold.adopt if ours else hold.watch)(row)
+        return hold, False
 
     def resume(self) -> list[Job]:
         """Take up every job that nobody works on and that has something left to do."""
@@ -121,7 +134,7 @@ class Roster:
         hold = Hold(row, workflow, terms, self._desk, on_end=on_end)
         with self._lock:
             self._open[row.job_id] = hold
-            self._known[row.job_id] = hold.job
+            self._known[row.job_id] = hold
             first, self._beating = not self._beating, True
         if first:
             self._desk.keeper.do(self._beat, after=HEARTBEAT_S)
@@ -151,6 +164,6 @@ class Roster:
                 ours[job_id].let_go()
 
 
-def _left_open(job: Job, row: JobRow) -> bool:
+def _left_open(hold: Hold, row: JobRow) -> bool:
     """Whether a handle has ended although its job has not: it may be taken up."""
-    return job.status.final and not row.state.terminal
+    return hold.job.status.final and not row.state.terminal

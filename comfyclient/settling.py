@@ -13,6 +13,7 @@ from .errors import (
     JobTimeoutError,
     LeaseError,
     LedgerError,
+    TransportError,
     UnclearAnswerError,
 )
 from .ledger_records import JobState, Journal
@@ -23,12 +24,20 @@ _log = logging.getLogger("comfyclient.settling")
 
 
 def settle(
-    journal: Journal, job_id: str, verdict: Verdict, *, policies: PolicySettings
+    journal: Journal,
+    job_id: str,
+    verdict: Verdict,
+    *,
+    policies: PolicySettings,
+    untaken_key: bool = False,
 ) -> None:
-    """Write down how a job ended; where that fails, the end stands all the same."""
+    """Write down how a job ended; where that fails, the end stands all the same.
+
+    `untaken_key`: it has an idempotency key, and no server ever took it.
+    """
     refs = [ref for output in verdict.outputs.values() for ref in output.refs]
     try:
-        if stays_open(verdict.error, policies):
+        if stays_open(verdict.error, policies, untaken_key=untaken_key):
             journal.release(job_id)
             return
         journal.changed(
@@ -43,8 +52,16 @@ def settle(
         _log.error("job %s: its end was not recorded: %s", job_id, error.message)
 
 
-def stays_open(error: ComfyClientError | None, policies: PolicySettings) -> bool:
-    """Whether the job is to be resumed: a server has it, or may have it."""
+def stays_open(
+    error: ComfyClientError | None, policies: PolicySettings, *, untaken_key: bool
+) -> bool:
+    """Whether the job is to be resumed.
+
+    A server has it, or may have it; or nobody took it, and the key under which it is
+    to be asked for again would be spent on nothing.
+    """
+    if untaken_key and isinstance(error, TransportError | JobTimeoutError):
+        return True
     if isinstance(error, JobTimeoutError):
         return policies.on_timeout == "leave"
     return isinstance(error, UnclearAnswerError | ClosedError | LeaseError)

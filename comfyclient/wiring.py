@@ -18,11 +18,11 @@ from .config import (
     default_ledger,
     read_token,
 )
+from .desk import Desk
 from .dispatch import Dispatcher
 from .errands import Errands
 from .errors import ConfigError, MissingExtraError
 from .ledger_records import Journal, redacted
-from .pursuit import Desk
 from .registry import Registry
 from .roster import Roster
 from .router import Router
@@ -137,7 +137,10 @@ def _instances(
     instances: list[tuple[Transport, float]] = []
     for instance in configured:
         transport = ComfyUITransport(
-            _endpoint(instance), clock=clock, grace_s=settings.deadlines.grace_s
+            _endpoint(instance),
+            clock=clock,
+            grace_s=settings.deadlines.grace_s,
+            version_range=settings.comfyui_version,
         )
         stack.callback(transport.close)
         instances.append((transport, instance.weight))

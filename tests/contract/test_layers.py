@@ -38,27 +38,28 @@ ledger_lease ledger_records ledger_schema ledger_rows ledger_faults
 ledger_statements ledger_database ledger_owner ledger_steps
 ledger_reader ledger_unfinished
 ledger
-transports.__init__ transports.dialect transports.endpoint transports.wire
+transports.__init__ transports.profile transports.endpoint transports.wire
+transports.dialect
 transports.refusals transports.results
 transports.base transports.nodes transports.entries transports.pacing
 transports.failures
 transports.messages
-transports.answers transports.restarts
+transports.answers transports.restarts transports.observing
 transports.hearsay transports.workers
 transports.watchdog
 transports.connections transports.http_errors
 transports.session transports.http transports.listener
-transports.lookup transports.verdicts transports.probing
+transports.lookup transports.verdicts transports.probing transports.version_range
 transports.arrival transports.cancelling transports.files transports.followed
 transports.rounds
 transports.following
 transports.comfyui
 progress router result course errands budget revival
 job dispatch collecting settling
-attempt
+attempt desk
 pursuit
 holding
-roster
+roster preparing
 wiring
 client
 __init__

@@ -14,6 +14,7 @@ from comfyclient.client import Client
 from comfyclient.config import EnvironmentSettings, Settings
 from comfyclient.course import JobStatus
 from comfyclient.errors import (
+    BusyError,
     ExecutionError,
     JobCancelledError,
     JobLostError,
@@ -472,6 +473,32 @@ class TestTheSameKey:
         assert first.id in str(caught.value)
         assert caught.value.job_id in str(caught.value)
         assert server.asked["POST /prompt"] == 1
+
+    @pytest.mark.parametrize("again", ["the key", "resuming"])
+    def test_that_nobody_took(self, house: House, server, again: str) -> None:
+        """A key is not spent on a job that no server took."""
+        server.always("POST /prompt", Reply(503, headers={"Retry-After": "60"}))
+        client = house.client(server.url)
+        for _ in range(2):
+            with pytest.raises(BusyError) as caught:
+                client.submit(WORKFLOW, idempotency_key="trip-7", timeout=5)
+        server.always("POST /prompt", None)
+        if again == "the key":
+            job = client.submit(WORKFLOW, idempotency_key="trip-7")
+        else:
+            (job,) = client.resume()
+        assert job.id == caught.value.job_id
+        assert job.result().outputs
+        assert server.executions.total() == 1
+
+    def test_without_one(self, house: House, server) -> None:
+        """A job without a key that nobody took has failed: its caller was told."""
+        server.always("POST /prompt", Reply(503, headers={"Retry-After": "60"}))
+        client = house.client(server.url)
+        with pytest.raises(BusyError):
+            client.submit(WORKFLOW, timeout=5)
+        server.always("POST /prompt", None)
+        assert client.resume() == []
 
     def test_at_once(self, house: House, server) -> None:
         """Many threads with one key send one job."""

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 
 from comfyclient.config import PolicySettings
 from comfyclient.course import Course, JobStatus
+from comfyclient.desk import Desk
 from comfyclient.dispatch import Dispatcher, Options
 from comfyclient.errors import (
     ComfyClientError,
@@ -40,7 +41,7 @@ from comfyclient.errors import (
 from comfyclient.events import Finished, Queued, Started
 from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobIntent, JobState
-from comfyclient.pursuit import Desk, Pursuit
+from comfyclient.pursuit import Pursuit
 from comfyclient.router import Router
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock

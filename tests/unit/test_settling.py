@@ -77,6 +77,20 @@ def test_what_a_server_may_have_stays_open(ledger: Ledger, error, policy) -> Non
     assert (row.state, row.owner) == (JobState.ACCEPTED, None)
 
 
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        (UnreachableError("x"), True),
+        (JobTimeoutError("x"), True),
+        (ExecutionError("x"), False),
+    ],
+)
+def test_a_key_is_not_spent_on_nothing(ledger: Ledger, error, stays: bool) -> None:
+    """A job with a key that nobody took may be asked for again."""
+    settle(ledger, "j", Verdict(error), policies=PolicySettings(), untaken_key=True)
+    assert ledger.job("j").state.terminal is not stays
+
+
 def test_a_ledger_that_fails_hides_no_end(ledger: Ledger, caplog) -> None:
     """What cannot be written down is logged, and raised to nobody."""
     ledger.close()

@@ -1,0 +1,28 @@
+"""What the jobs of one environment share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .config import PolicySettings
+from .dispatch import Dispatcher
+from .errands import Errands
+from .ledger_records import Journal
+from .router import Router
+from .timing import SYSTEM_CLOCK, Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts that a job needs on its way."""
+
+    environment: str
+    router: Router
+    journal: Journal
+    dispatcher: Dispatcher
+    policies: PolicySettings
+    errands: Errands
+    """For what waits for servers."""
+    keeper: Errands
+    """For short steps in the ledger: they must not wait behind a server."""
+    clock: Clock = SYSTEM_CLOCK
