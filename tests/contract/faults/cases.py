@@ -59,9 +59,8 @@ class BadAnswer:
 
 def named(route: str) -> str:
     """A route as cases name it."""
-    return route.translate(
-        {ord("/"): "_", ord(" "): None, ord("{"): None, ord("}"): None}
-    )
+    dropped = dict.fromkeys(map(ord, " {}"))
+    return route.translate({ord("/"): "_", **dropped})
 
 
 @dataclass(frozen=True, slots=True)

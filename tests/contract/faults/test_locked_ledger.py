@@ -18,7 +18,7 @@ from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobState
 from comfyclient.testing import Hold, Reply, ScriptedServer, usual
 
-from .running import KEY, WORKFLOW
+from .running import WORKFLOW
 
 A_MOMENT_S = 0.2
 """Real seconds, much less than the ledger waits for a lock: SQLite waits by itself."""
@@ -59,8 +59,8 @@ def client(server: ScriptedServer, ledger: Path) -> Iterator[Client]:
 def state(ledger: Path) -> JobState | None:
     """The job's, in the ledger."""
     with Ledger(ledger).open() as opened:
-        row = opened.find(KEY, environment="test")
-    return None if row is None else row.state
+        rows = opened.jobs()
+    return rows[0].state if rows else None
 
 
 def wait_a_moment() -> None:
@@ -82,7 +82,7 @@ class TestForAMoment:
         client.resume()
         with ThreadPoolExecutor(1) as pool:
             with locked(ledger):
-                sent = pool.submit(client.submit, WORKFLOW, idempotency_key=KEY)
+                sent = pool.submit(client.submit, WORKFLOW)
                 wait_a_moment()
                 assert server.asked["POST /prompt"] == 0
             assert sent.result().result().output("card").read()
@@ -92,7 +92,7 @@ class TestForAMoment:
         answer = threading.Event()
         server.answer("POST /prompt", Reply(late=answer))
         with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(client.submit, WORKFLOW, idempotency_key=KEY)
+            sent = pool.submit(client.submit, WORKFLOW)
             server.await_that(lambda: server.asked["POST /prompt"])
             with locked(ledger):
                 answer.set()
@@ -104,7 +104,7 @@ class TestForAMoment:
         """The job's end is told once it is written down."""
         gate = threading.Event()
         server.play(lambda job: [Hold(gate), *usual(job)])
-        job = client.submit(WORKFLOW, idempotency_key=KEY)
+        job = client.submit(WORKFLOW)
         with locked(ledger):
             gate.set()
             server.await_that(lambda: server.stage.history)
@@ -114,7 +114,7 @@ class TestForAMoment:
 
     def test_at_the_download(self, client: Client, ledger: Path) -> None:
         """That the picture is home is written down late."""
-        card = client.submit(WORKFLOW, idempotency_key=KEY).result().output("card")
+        card = client.submit(WORKFLOW).result().output("card")
         with ThreadPoolExecutor(1) as pool:
             with locked(ledger):
                 read = pool.submit(card.read)
@@ -128,6 +128,6 @@ def test_locked_for_too_long(server, client: Client, ledger: Path) -> None:
     """A job that cannot be written down is not sent."""
     client.resume()
     with locked(ledger), pytest.raises(LedgerBusyError):
-        client.submit(WORKFLOW, idempotency_key=KEY)
+        client.submit(WORKFLOW)
     assert server.asked["POST /prompt"] == 0
     assert state(ledger) is None
