@@ -20,7 +20,8 @@ def compare(before: Template, after: Template) -> TemplateDiff:
     it, each is filled from its own.
 
     Raises:
-        ComfyClientError: one of them cannot be filled, or its sample not be read.
+        TemplateError, TripError: one of them cannot be filled, or its sample not be
+            read.
     """
     trip = _sample(after, before)
     try:

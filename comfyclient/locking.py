@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from .comparing import compare
-from .errors import LockError, PinError, TemplateError
+from .errors import InputFileError, LockError, PinError
 from .graphdiff import TemplateDiff
 from .locked import Lock, LockedTemplate, LockedVersion
 from .lockfile import update_lock
@@ -207,9 +207,10 @@ def _difference(
         former = locked_template(
             after.name, before, environment=target, registry=registry
         )
-    except TemplateError as error:  # it may have gone: that must not keep it there
-        return None, str(error)
-    return compare(former, after), None
+        return compare(former, after), None
+    except InputFileError as error:
+        # It may have gone, or be broken: that must not keep it where it is.
+        return None, f"there is nothing to compare: {error}"
 
 
 def _wanted(

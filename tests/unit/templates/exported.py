@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,10 @@ def graphs(draw: st.DrawFn) -> dict[str, Any]:
     return graph
 
 
-def recorded() -> list[Workflow]:
-    """Every sound graph of the recorded traffic, each once."""
-    found: dict[str, Workflow] = {}
+@cache
+def recorded(most: int = 3) -> tuple[Workflow, ...]:
+    """Sound graphs of the recorded traffic: so many at most of each shape."""
+    found: dict[str, dict[str, Workflow]] = {}
     for path in sorted(DATA.rglob("*.json*")):
         content = path.read_bytes()
         if path.suffix == ".gz":
@@ -93,8 +95,21 @@ def recorded() -> list[Workflow]:
                 workflow = Workflow.from_graph(graph)
             except ComfyClientError:
                 continue  # those that the server was to refuse
-            found[workflow.digest] = workflow
-    return list(found.values())
+            alike = found.setdefault(_shape(workflow), {})
+            if len(alike) < most:
+                alike[workflow.digest] = workflow
+    return tuple(one for alike in found.values() for one in alike.values())
+
+
+def _shape(workflow: Workflow) -> str:
+    """Classes, and the names and types of their inputs."""
+    return repr(
+        [
+            (node["class_type"], [(k, type(v)) for k, v in node["inputs"].items()])
+            for node in workflow.graph.values()
+            if isinstance(node, dict) and isinstance(node["inputs"], dict)
+        ]
+    )
 
 
 def _graphs_in(value: JsonValue) -> Iterator[dict[str, JsonValue]]:
