@@ -41,6 +41,14 @@ ledger
 transports.__init__ transports.profile transports.endpoint transports.wire
 transports.dialect
 transports.refusals transports.results
+model_folders
+object_info
+dynamic_inputs findings link_types node_packs own_checks replaced_nodes server_rules
+input_values
+node_checks
+preflight
+snapshots
+snapshot_cache
 transports.base transports.nodes transports.entries transports.pacing
 transports.failures
 transports.messages
@@ -50,10 +58,12 @@ transports.watchdog
 transports.connections transports.http_errors
 transports.session transports.http transports.listener
 transports.lookup transports.verdicts transports.probing transports.version_range
-transports.arrival transports.cancelling transports.files transports.followed
+transports.arrival transports.cancelling transports.catalogue transports.files
+transports.followed
 transports.rounds
 transports.following
 transports.comfyui
+checking
 progress router result course errands budget revival
 job dispatch collecting settling
 attempt desk
