@@ -15,6 +15,7 @@ from .config import (
     EngineSettings,
     EnvironmentSettings,
     InstanceSettings,
+    Settings,
     default_ledger,
     read_token,
 )
@@ -23,6 +24,7 @@ from .dispatch import Dispatcher
 from .errands import Errands
 from .errors import ConfigError, MissingExtraError
 from .ledger_records import Journal, redacted
+from .preparing import Preparation
 from .registry import Registry
 from .roster import Roster
 from .router import Router
@@ -39,15 +41,13 @@ ERRANDS_AT_ONCE = 8
 class Wired:
     """The parts of one environment, and how to take them down again."""
 
+    preparation: Preparation
     roster: Roster
     journal: Journal
-    registry: Registry
     stack: ExitStack
 
 
-def wire(
-    name: str, settings: EnvironmentSettings, *, clock: Clock = SYSTEM_CLOCK
-) -> Wired:
+def wire(name: str, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Wired:
     """Build an environment; what was begun is taken down again when it fails.
 
     Raises:
@@ -56,9 +56,10 @@ def wire(
         LedgerError: the ledger cannot be opened.
         EngineError: the embedded engine could not start.
     """
-    _refuse_unsupported(name, settings)
+    environment = settings.environment(name)[1]
+    _refuse_unsupported(name, environment)
     with ExitStack() as stack:
-        journal = open_ledger(name, settings, clock=clock)
+        journal = open_ledger(name, environment, clock=clock)
         stack.callback(journal.close)
         # taken down from the last one up: what waits in errands ends with the
         # connections, and can still write that down
@@ -66,7 +67,9 @@ def wire(
         keeper = Errands("keeper", clock=clock)
         stack.callback(keeper.close)
         stack.callback(errands.close)
-        router = Router(_instances(name, settings, stack, clock), clock=clock)
+        instances = _instances(name, environment, stack, clock)
+        read_only = _read_only(name, settings)
+        router = Router(instances, read_only=read_only, clock=clock)
         dispatcher = Dispatcher(router, journal, environment=name, clock=clock)
         stack.callback(dispatcher.close)
         desk = Desk(
@@ -74,15 +77,15 @@ def wire(
             router=router,
             journal=journal,
             dispatcher=dispatcher,
-            policies=settings.policies,
+            policies=environment.policies,
             errands=errands,
             keeper=keeper,
             clock=clock,
         )
         return Wired(
+            preparation=Preparation(name, settings, Registry()),
             roster=Roster(desk),
             journal=journal,
-            registry=Registry(),
             stack=stack.pop_all(),
         )
     raise AssertionError("an ExitStack swallows nothing")
@@ -100,6 +103,13 @@ def _refuse_unsupported(name: str, settings: EnvironmentSettings) -> None:
             "yet",
             hint="outputs come over HTTP with kind = 'view'",
         )
+
+
+def _read_only(name: str, settings: Settings) -> frozenset[str]:
+    """The instances that belong to another environment: this one only looks there."""
+    instances = settings.environment(name)[1].instances
+    writable = settings.writable_instances(name)
+    return frozenset(one.name for one in instances if one not in writable)
 
 
 def open_ledger(
@@ -125,6 +135,25 @@ def _without(tokens: Sequence[str], text: str) -> str:
     for token in tokens:
         text = text.replace(token, "…")
     return redacted(text)
+
+
+def open_instances(
+    name: str,
+    settings: EnvironmentSettings,
+    stack: ExitStack,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+) -> list[Transport]:
+    """The instances of an environment, without anything else of it.
+
+    The stack closes them, and the embedded engine with them.
+
+    Raises:
+        ConfigError: a part of the configuration cannot be used.
+        EngineError: the embedded engine could not start.
+    """
+    _refuse_unsupported(name, settings)
+    return [transport for transport, _ in _instances(name, settings, stack, clock)]
 
 
 def _instances(

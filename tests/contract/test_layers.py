@@ -77,7 +77,7 @@ console job_views pin_views
 cli_options
 cli_pinboard cli_scaffolding
 cli_config cli_running cli_templates cli_pins
-cli_jobs cli_resume
+cli_jobs cli_resume cli_preflight
 cli
 __main__
 """
