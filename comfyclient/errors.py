@@ -20,6 +20,7 @@ ComfyClientError
 │   ├── UnreachableError           refused, no route, no name, connect timeout, TLS
 │   ├── UnclearAnswerError         sent, but the answer was lost
 │   ├── BadAnswerError             answered, but not what the protocol says
+│   ├── WrongVersionError          its version is not in the declared range
 │   ├── AccessDeniedError          401, 403
 │   ├── RefusedError               another 4xx
 │   │   └── TooLargeError          413
@@ -221,6 +222,12 @@ class UnclearAnswerError(TransportError):
 
 class BadAnswerError(TransportError):
     """The server answered with something that its protocol does not contain."""
+
+    retry = Retry.ELSEWHERE
+
+
+class WrongVersionError(TransportError):
+    """The server's ComfyUI is not one that its environment declares; nothing was sent."""
 
     retry = Retry.ELSEWHERE
 

@@ -25,9 +25,11 @@ from pydantic import JsonValue
 
 from ..errors import ComfyClientError
 from ..events import Event, NodeOutput
+from ..object_info import ObjectInfo
 from ..outputs import Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile, Workflow
+from .profile import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class Probe:
     queue_remaining: int
     """Jobs waiting and running, of all clients."""
     devices: tuple[str, ...] = ()
+    abilities: Mapping[str, Held] = field(default_factory=dict)
+    """What is held of each ability of the table in `profile`, and why."""
 
 
 class Transport(Protocol):
@@ -162,6 +166,13 @@ class Transport(Protocol):
 
     def probe(self, *, deadline: Deadline) -> Probe:
         """Ask the instance how it is."""
+
+    def object_info(self, *, deadline: Deadline) -> ObjectInfo:
+        """Ask the instance for its node classes.
+
+        Raises:
+            TransportError: it cannot be asked.
+        """
 
     def close(self) -> None:
         """Let go of connections and threads; running jobs stay on the server."""

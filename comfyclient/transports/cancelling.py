@@ -12,6 +12,7 @@ from .base import Ticket
 from .http import ComfyHttp
 from .lookup import Lookup, Sighting
 from .probing import Prober
+from .profile import CANCEL_ROUTE
 
 
 class Canceller:
@@ -47,8 +48,9 @@ class Canceller:
         """Whether this server has the route for it."""
         path = f"/api/jobs/{quote(ticket.prompt_id, safe='')}/cancel"
         answer = self._http.post(path, returned=(405,), deadline=deadline)
-        self._dialect.cancel_route = answer.status == 200
-        return self._dialect.cancel_route
+        there = answer.status == 200
+        self._dialect.saw(CANCEL_ROUTE, able=there)
+        return there
 
     def _runs(self, ticket: Ticket, deadline: Deadline) -> bool:
         look = self._lookup.where([ticket.prompt_id], deadline=deadline)

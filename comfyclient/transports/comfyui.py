@@ -20,6 +20,7 @@ from ..errors import (
     ValidationError,
 )
 from ..events import Queued
+from ..object_info import ObjectInfo
 from ..outputs import Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import InputFile, Workflow
@@ -27,6 +28,7 @@ from .answers import Accepted, read_accepted
 from .arrival import Arrivals
 from .base import Attempt, Follower, Probe, Ticket
 from .cancelling import Canceller
+from .catalogue import Catalogue
 from .dialect import Dialect
 from .endpoint import Endpoint
 from .entries import MARK
@@ -35,9 +37,13 @@ from .following import Following
 from .http import ComfyHttp
 from .listener import Listener
 from .lookup import Lookup
+from .messages import Signal
+from .observing import shown_by
 from .probing import Prober, nothing_sent
+from .profile import TAKES_IDS
 from .refusals import read_refusal
 from .restarts import Counter
+from .version_range import VersionRange
 
 _log = logging.getLogger("comfyclient.transports.comfyui")
 
@@ -47,6 +53,11 @@ GRACE = 6.0
 """Seconds that an attempt may take to arrive after its answer was lost."""
 ANSWERED_GRACE = 0.75
 """The same where there was an answer, if an odd one: it came after the attempt."""
+RESTARTS_IN = 5.0
+"""Seconds that a version counts while no websocket would tell of a restart.
+
+ComfyUI needs longer for one; a version in no range is not asked for more often either.
+"""
 
 
 class ComfyUITransport:
@@ -58,16 +69,23 @@ class ComfyUITransport:
         *,
         clock: Clock = SYSTEM_CLOCK,
         grace_s: float = GRACE,
+        version_range: str | None = None,
     ) -> None:
+        """Make a transport; it connects to nothing yet.
+
+        Servers outside `version_range` are sent neither jobs nor files.
+        """
         self.endpoint = endpoint
+        self._range = None if version_range is None else VersionRange(version_range)
         self._clock = clock
         self._client_id = str(uuid4())
         self._http = ComfyHttp(endpoint, clock=clock)
         self._dialect = Dialect()
         self._lookup = Lookup(self._http, self._dialect)
-        self._prober = Prober(self._http, self._dialect)
+        self._prober = Prober(self._http, self._dialect, clock=clock)
         self._canceller = Canceller(self._http, self._prober, self._lookup)
         self._files = Files(self._http)
+        self._catalogue = Catalogue(self._http, self._prober)
         self._counter = Counter()
         self._arrivals = Arrivals(
             endpoint.name, self._lookup, clock=clock, grace_s=grace_s
@@ -78,8 +96,8 @@ class ComfyUITransport:
         self._listener = Listener(
             endpoint,
             self._client_id,
-            on_signal=self._following.signal,
-            on_link=self._following.link,
+            on_signal=self._hear,
+            on_link=self._link,
             clock=clock,
         )
         self._following.attend(self._listener)
@@ -100,8 +118,7 @@ class ComfyUITransport:
         """Send a job and follow it; see `Transport.submit`."""
         self._following.expect()
         try:
-            with nothing_sent():
-                self._prober.get_acquainted(deadline=deadline)
+            self._admit(deadline)
             self._listener.want(True)
             self._listener.await_registered(min(SOCKET_GRACE, deadline.remaining()))
             before, links = self._counter.last, self._following.links
@@ -166,6 +183,8 @@ class ComfyUITransport:
 
     def upload(self, file: InputFile, *, deadline: Deadline) -> str:
         """Put an input file into the server's `input/`, unless it is there already."""
+        if self._range is not None:
+            self._admit(deadline)
         return self._files.upload(file, deadline=deadline)
 
     def open(
@@ -175,14 +194,46 @@ class ComfyUITransport:
         return self._files.open(ref, deadline)
 
     def probe(self, *, deadline: Deadline) -> Probe:
-        """Ask for the version, the devices and the queue's length."""
+        """Ask for version, devices and queue length, and tell what it can do."""
         return self._prober.probe(deadline=deadline)
+
+    def object_info(self, *, deadline: Deadline) -> ObjectInfo:
+        """Ask for the node classes, and for those that the server replaces."""
+        return self._catalogue.read(deadline=deadline)
 
     def close(self) -> None:
         """Let go of the websocket, the threads and the connections."""
         self._following.close()
         self._listener.close()
         self._http.close()
+
+    # -- what the server shows of itself
+
+    def _hear(self, signal: Signal) -> None:
+        shown = shown_by(signal)
+        if shown is not None:
+            self._dialect.saw(shown[0], able=shown[1])
+        self._following.signal(signal)
+
+    def _link(self, lost: str | None) -> None:
+        """The websocket broke or is back: another process may answer behind it."""
+        if lost is not None or self._following.links > 0:
+            self._dialect.doubt()
+        self._following.link(lost)
+
+    def _admit(self, deadline: Deadline) -> None:
+        """Be sure of the server's version before anything is sent to it.
+
+        Raises:
+            WrongVersionError: it is outside the declared range.
+        """
+        unwatched = self._range is not None and not self._listener.registered
+        with nothing_sent():
+            self._prober.get_acquainted(
+                deadline=deadline, within=RESTARTS_IN if unwatched else math.inf
+            )
+        if self._range is not None:
+            self._range.check(self._dialect, instance=self.name)
 
     # -- submitting
 
@@ -210,9 +261,12 @@ class ComfyUITransport:
                     instance=self.name,
                     hint="check the instance's url and its path prefix",
                 )
-            return read_accepted(answer.body, attempt.workflow)
+            accepted = read_accepted(answer.body, attempt.workflow)
         except (UnclearAnswerError, BadAnswerError, ServerFaultError) as error:
             return self._resolve(attempt, error, deadline)
+        kept = accepted.prompt_id == attempt.attempt_id
+        self._dialect.saw(TAKES_IDS, able=kept)
+        return accepted
 
     def _body(self, attempt: Attempt) -> dict[str, JsonValue]:
         extra: dict[str, JsonValue] = {MARK: attempt.attempt_id}

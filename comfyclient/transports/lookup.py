@@ -26,6 +26,7 @@ from .dialect import Dialect
 from .entries import Entry, history_entries, queue_entries
 from .http import Answer, ComfyHttp
 from .pacing import FEW
+from .profile import JOBS_API
 
 RECENT = 200
 """History entries searched for a mark at first."""
@@ -128,9 +129,15 @@ class Lookup:
         path = f"/api/jobs/{quote(prompt_id, safe='')}"
         try:
             answer = self._http.get(path, deadline=deadline)
-            where, outcome = read_job(answer.body)
         except _UNHELPFUL:  # one odd prompt breaks this route for everybody
             return None
+        try:
+            where, outcome = read_job(answer.body)
+        except BadAnswerError:
+            if answer.status == 404:  # without its words: the route is not there
+                self._dialect.saw(JOBS_API, able=False)
+            return None
+        self._dialect.saw(JOBS_API, able=True)
         if where is Whereabouts.ENDED:
             # the jobs API reshapes outputs; the history has them as the nodes gave them
             exact = self._told(prompt_id, deadline)

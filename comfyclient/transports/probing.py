@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydantic import JsonValue
 
 from ..errors import BadAnswerError, UnclearAnswerError, UnreachableError
-from ..timing import Deadline
+from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .base import Probe
 from .dialect import Dialect
 from .http import Answer, ComfyHttp
@@ -18,13 +19,18 @@ from .http import Answer, ComfyHttp
 class Prober:
     """The greeting of one instance."""
 
-    def __init__(self, http: ComfyHttp, dialect: Dialect) -> None:
+    def __init__(
+        self, http: ComfyHttp, dialect: Dialect, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._http = http
         self.dialect = dialect
-        self._greeted = False
+        self._clock = clock
+        self._greeted_at: float | None = None
 
     def probe(self, *, deadline: Deadline) -> Probe:
         """Ask for the version, the devices and the queue's length.
+
+        What the server is able to do is as far as it showed so far.
 
         Raises:
             BadAnswerError: this is no ComfyUI.
@@ -39,29 +45,38 @@ class Prober:
             version=self.dialect.version,
             queue_remaining=waiting if isinstance(waiting, int) else 0,
             devices=tuple(str(d.get("name")) for d in names if isinstance(d, dict)),
+            abilities=self.dialect.profile,
         )
 
-    def get_acquainted(self, *, deadline: Deadline) -> None:
+    def get_acquainted(self, *, deadline: Deadline, within: float = math.inf) -> None:
         """Learn the server's version, once as long as nothing hints at a restart.
 
-        A server that will not tell it is taken as an old one.
+        Where nothing would hint at one, what was learned counts `within` so many
+        seconds. A server that will not tell its version is taken as an old one.
 
         Raises:
             UnreachableError: there is nobody.
         """
-        if self.dialect.doubted or not self._greeted:
+        if self.dialect.doubted or self._age >= within:
             self._stats(deadline)
 
     def learn_version(self, *, deadline: Deadline) -> None:
         """Learn it anew, before something that only this very version may be sent."""
         self._stats(deadline)
 
+    @property
+    def _age(self) -> float:
+        """Seconds since the version was learned; for ever, where it never was."""
+        greeted = self._greeted_at
+        return math.inf if greeted is None else self._clock.monotonic() - greeted
+
     def _stats(self, deadline: Deadline) -> dict[str, JsonValue]:
+        asked_at = self._clock.monotonic()
         stats = object_of(self._http.get("/system_stats", deadline=deadline))
         system = stats.get("system")
         version = system.get("comfyui_version") if isinstance(system, dict) else None
         self.dialect.learn(version if isinstance(version, str) else None)
-        self._greeted = True
+        self._greeted_at = asked_at
         return stats
 
 
