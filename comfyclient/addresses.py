@@ -88,7 +88,7 @@ def folder_at(path: Path) -> Folder:
     A file system may tell `Test` from `test`; people, and the systems that the same
     share is mounted on elsewhere, may not.
     """
-    real = Path(os.path.realpath(path.expanduser()))
+    real = Path(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111
     found = [i for one in (real, *real.parents) if (i := _identity(one)) is not None]
     return Folder(
         shown=str(path),

@@ -102,12 +102,7 @@ def rows_of(
     if environment.ledger is None:
         ledger = default_ledger(name)
         environment = environment.model_copy(update={"ledger": ledger})
-    settings = loaded.settings
-    whole: dict[str, object] = {
-        "default_environment": settings.default_environment,
-        "environments": {name: environment},
-        "privacy": settings.privacy,
-    }
+    whole = {**dict(loaded.settings), "environments": {name: environment}}
     for location, key, value in _leaves(whole, (), ()):
         origin = loaded.sources.origin(location)
         yield Row(dotted(key), _masked(location, value), origin)

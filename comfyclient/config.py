@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import platformdirs
@@ -46,13 +47,14 @@ from .config_secrets import (
 from .config_shapes import Table
 from .config_sources import FILE_NAME as FILE_NAME
 from .config_sources import VARIABLE as VARIABLE
-from .config_sources import Sources, read_file
+from .config_sources import Sources, anchor_paths, read_file
 from .config_sources import find_file as find_file
 from .errors import ConfigError
 from .isolation import mistakes_between, writable_instances, writes_storage
 from .toml_lines import Location
 
 _LOCAL = "local"
+LOCK_NAME = "comfyclient.lock"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -73,6 +75,8 @@ class Settings(SettingsModel):
 
     default_environment: str = _LOCAL
     """The environment of whoever names none."""
+    lock: Path | None = None
+    """The lock file; `comfyclient.lock` beside the configuration where None."""
     environments: dict[str, EnvironmentSettings] = Field(default_factory=_local_only)
     privacy: PrivacySettings = PrivacySettings()
 
@@ -176,6 +180,7 @@ def load(
     """
     given = os.environ if variables is None else variables
     sources = read_file(find_file(path, variables=given))
+    anchor_paths(sources, _ROOT)
     add_variables(sources, _ROOT, given)
     add_arguments(
         sources,
@@ -191,7 +196,14 @@ def load(
     mistakes = [*sources.mistakes, *_unfounded(settings, sources)]
     if mistakes:
         raise error_of(mistakes, sources.place)
+    settings = settings.model_copy(update={"lock": _lock_of(settings, sources)})
     return Loaded(settings, sources, tuple(_warnings(settings, sources)))
+
+
+def _lock_of(settings: Settings, sources: Sources) -> Path:
+    """The lock's file: one that is named by a relative path is beside the file too."""
+    name = Path(LOCK_NAME) if settings.lock is None else settings.lock
+    return name if sources.file is None else sources.file.parent / name
 
 
 def default_ledger(environment: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +13,17 @@ from typing import Any, Literal
 import platformdirs
 
 from .config_errors import Mistake
+from .config_shapes import Listed, Named, Shape, Table
 from .errors import ConfigError
 from .toml_lines import Location, line_of_each_key
 
 FILE_NAME = "comfyclient.toml"
 VARIABLE = "COMFYCLIENT_CONFIG"
+
+_PATHS = {
+    "lock", "token_file", "ca_file", "cert_file", "key_file", "base_directory", "root",
+}  # fmt: skip
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)((?![/:]|file:)[^?\n]+(?:\?[^\n]*)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,37 @@ def read_file(file: Path | None) -> Sources:
     lines = line_of_each_key(text)
     origins = {at: Origin("file", str(file), line) for at, line in lines.items()}
     return Sources(file, data, origins)
+
+
+def anchor_paths(sources: Sources, root: Table) -> None:
+    """Take the file's relative paths from its own folder, not from where one stands."""
+    if sources.file is None:
+        return
+    folder = sources.file.absolute().parent
+    for table, key in _values(root, sources.data):
+        value = table[key]
+        if key == "ledger" and (found := _SQLITE.fullmatch(value)) is not None:
+            table[key] = f"{found[1]}{folder / found[2]}"
+        elif key in _PATHS and value and "://" not in value and "\0" not in value:
+            # pathlib's own raises where there is no such user
+            table[key] = str(folder / os.path.expanduser(value))  # noqa: PTH111
+
+
+def _values(shape: Shape, data: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each text under a fixed key, with the table that it is in."""
+    match shape:
+        case Table() if isinstance(data, dict):
+            for key in shape.keys:
+                if isinstance(data.get(key), str):
+                    yield data, key
+                else:
+                    yield from _values(shape.shape_of(key), data.get(key))
+        case Named(item) if isinstance(data, dict):
+            for inner in data.values():
+                yield from _values(item, inner)
+        case Listed(item) if isinstance(data, list):
+            for inner in data:
+                yield from _values(item, inner)
 
 
 def _without_keys(error: ValueError) -> str:

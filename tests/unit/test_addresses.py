@@ -75,6 +75,7 @@ def test_two_services(one: str, other: str) -> None:
         ("a", "a-2", False),
         ("a/b", "a/c", False),
         ("loop", "a", False),
+        ("~nobody-of-this-name/x", "a", False),
     ],
 )
 def test_folders(tmp_path: Path, one: str, other: str, meet: bool) -> None:

@@ -390,3 +390,45 @@ def test_settings_by_hand_are_checked_alike() -> None:
         Settings(
             default_environment="tset", environments={"test": EnvironmentSettings()}
         )
+
+
+class TestRelativePaths:
+    """Where a path is taken from that does not begin at the root."""
+
+    @pytest.fixture
+    def loaded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+        """A file with relative paths, read from another working directory."""
+        file = tmp_path / "project" / "comfyclient.toml"
+        (tmp_path / "project" / "sub").mkdir(parents=True)
+        file.write_text(
+            FILE.replace('"http://b"', "'http://b'\ntoken_file = 'tokens/b'")
+            + "ledger = 'sqlite:///jobs.db?timeout=5'\n"
+            "pins = { root = '~=1.0', ledger = '==2.0' }\n"
+            "[environments.prod-eu.engine]\nbase_directory = '~/engine'\n"
+            "[environments.c]\nledger = 'sqlite:////abs/jobs.db'\n"
+            "storage = { kind = 'mount', root = '../pictures' }\n"
+        )
+        monkeypatch.chdir(file.parent / "sub")
+        overrides = {"environments.test.instances.l20-a.token_file": "tokens/a"}
+        return load_settings(overrides=overrides)
+
+    def test_of_the_file(self, loaded: Settings, tmp_path: Path) -> None:
+        """They stand beside it, wherever the program was started."""
+        project = tmp_path / "project"
+        one, two = loaded.environments["test"], loaded.environments["prod-eu"]
+        assert one.instances[1].token_file == project / "tokens/b"
+        assert two.ledger == f"sqlite:///{project / 'jobs.db'}?timeout=5"
+        assert two.engine.base_directory == Path.home() / "engine"
+        three = loaded.environments["c"]
+        assert three.ledger == "sqlite:////abs/jobs.db"
+        assert three.storage.root == project / "../pictures"
+
+    def test_only_paths(self, loaded: Settings) -> None:
+        """A name of the user's that is a path's elsewhere means nothing."""
+        pins = loaded.environments["prod-eu"].pins
+        assert pins == {"root": "~=1.0", "ledger": "==2.0"}
+
+    def test_of_an_argument(self, loaded: Settings) -> None:
+        """Who types one means the place where they are."""
+        instance = loaded.environments["test"].instances[0]
+        assert instance.token_file == Path("tokens/a")
