@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from .config import EnvironmentSettings, Settings, find_file, load_settings
+from .config import EnvironmentSettings, Settings, load_settings
 from .errors import PinError
 from .ledger_records import redacted
 from .locked import Lock
-from .lockfile import lock_path, read_lock
+from .lockfile import read_lock
 from .locking import Preflight, Signature
 from .pins import Pins, Standing, standing
 from .registry import Registry, shipped_templates
@@ -105,8 +105,10 @@ def pinboard(
     Raises:
         ConfigError: the configuration is wrong.
     """
-    path = lock_path(find_file(config)) if lock_file is None else lock_file
-    return Pinboard(load_settings(config), path, registry_of(templates))
+    settings = load_settings(config)
+    path = settings.lock if lock_file is None else lock_file
+    assert path is not None, "settings that were loaded name a lock"
+    return Pinboard(settings, path, registry_of(templates))
 
 
 def registry_of(templates: Sequence[Path] | None) -> Registry:

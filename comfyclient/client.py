@@ -49,13 +49,20 @@ class Client:
         path: str | os.PathLike[str] | None = None,
         *,
         environment: str | None = None,
+        overrides: Mapping[str, object] | None = None,
     ) -> Client:
         """A client of a configured environment; with nothing configured, `local`.
+
+        Args:
+            path: the configuration file; found by itself where None.
+            environment: the environment; the default one where None.
+            overrides: values by dotted key, such as `deadlines.total_s`.
 
         Raises:
             ConfigError: the configuration is wrong; names file, line, key and remedy.
         """
-        return cls(load_settings(path), environment=environment)
+        settings = load_settings(path, environment=environment, overrides=overrides)
+        return cls(settings, environment=environment)
 
     @property
     def environment(self) -> str:
@@ -75,6 +82,7 @@ class Client:
         silence_timeout: float | None = None,
         allow_partial: bool = False,
         previews: bool = False,
+        confirm: str | None = None,
     ) -> Job:
         """Send a template filled from a trip, or any graph; returns once accepted.
 
@@ -91,9 +99,12 @@ class Client:
             silence_timeout: likewise, how long its server may give no sign of life.
             allow_partial: accept that the server drops outputs it finds invalid.
             previews: ask for pictures of the work so far.
+            confirm: the environment's name, to run what is not locked in one that is
+                protected.
 
         Raises:
             TemplateError, ParameterError, RenderError: before anything is sent.
+            PinError: the environment does not run that template or version.
             ValidationError: the server refuses the graph; names node and slot.
             UsageError: an argument cannot be right.
             TransportError: no instance took it.
@@ -110,8 +121,12 @@ class Client:
         wired = self._connect()
         if seed is None and idempotency_key is not None and isinstance(what, str):
             seed = _seed_of(idempotency_key)
-        workflow = self._workflow(
-            wired, what, trip, seed=seed, params={} if params is None else params
+        workflow = wired.preparation.workflow(
+            what,
+            trip,
+            seed=seed,
+            params={} if params is None else params,
+            confirm=confirm,
         )
         intent = self._intent(workflow, idempotency_key, terms)
         return wired.roster.begin(intent, workflow, terms)
@@ -124,10 +139,11 @@ class Client:
         seed: int | None = None,
         params: Mapping[str, object] | None = None,
         timeout: float | None = None,
+        confirm: str | None = None,
     ) -> Result:
         """Submit and wait for the result; see `submit` and `Job.result`."""
         return self.submit(
-            what, trip, seed=seed, params=params, timeout=timeout
+            what, trip, seed=seed, params=params, timeout=timeout, confirm=confirm
         ).result()
 
     def job(self, job_id: str) -> Job:
@@ -195,33 +211,8 @@ class Client:
             if self._closed:
                 raise ClosedError("the client was closed")
             if self._wired is None:
-                self._wired = wire(self._name, self._environment, clock=self._clock)
+                self._wired = wire(self._name, self._settings, clock=self._clock)
             return self._wired
-
-    def _workflow(
-        self,
-        wired: Wired,
-        what: str | Workflow,
-        trip: Trip | None,
-        *,
-        seed: int | None,
-        params: Mapping[str, object],
-    ) -> Workflow:
-        if isinstance(what, Workflow):
-            if trip is not None or params or seed is not None:
-                raise UsageError(
-                    "trip, params and seed fill a template; a Workflow is filled",
-                    hint="pass the name of a template instead",
-                )
-            return what
-        pin = self._environment.pins.get(what)
-        template = wired.registry.find(what if pin is None else f"{what}@{pin}")
-        return template.render(
-            trip,
-            params,
-            seed=seed,
-            home_radius_m=self._settings.privacy.home_radius_m,
-        )
 
     def _intent(
         self, workflow: Workflow, idempotency_key: str | None, terms: Terms

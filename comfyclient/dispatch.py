@@ -149,7 +149,7 @@ class Dispatcher:
                     self._router.down(transport)
                 refusal = _more_telling(refusal, error)
                 _log.info("job %s: %s", course.job_id, error.message)
-        assert refusal is not None, "an environment has at least one instance"
+        assert refusal is not None, "an order holds at least one instance"
         raise refusal
 
     def _try(

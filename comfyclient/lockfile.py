@@ -17,18 +17,12 @@ from .locktext import lock_text, parse_lock
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .trip_files import open_regular
 
-NAME = "comfyclient.lock"
 MAX_BYTES = 8 << 20
 PATIENCE_S = 10.0
 """So long another process may take for its change."""
 
 _GUARD = ".new"
 _POLL_S = 0.02
-
-
-def lock_path(config_file: Path | None) -> Path:
-    """Where the lock is: beside the configuration, else in the working directory."""
-    return Path(NAME) if config_file is None else config_file.parent / NAME
 
 
 def read_lock(path: Path) -> Lock | None:

@@ -138,6 +138,7 @@ class Pursuit:
         self._desk.dispatcher.wake()
         placed = self._await_placed(deadline)
         if placed is not None:
+            self._desk.router.require_writable(placed.transport)
             placed.transport.cancel(placed.ticket, deadline=deadline)
 
     # -- what attempts tell; an earlier one may still speak, and is not heard
@@ -308,6 +309,7 @@ class Pursuit:
     def _stop(self, placed: Placed) -> None:
         deadline = Deadline(PARTING_S, clock=self._desk.clock)
         try:
+            self._desk.router.require_writable(placed.transport)
             placed.transport.cancel(placed.ticket, deadline=deadline)
         except ComfyClientError as error:
             _log.warning("job %s may run on: %s", self._id, error.message)

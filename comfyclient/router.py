@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .errors import ConfigError
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 
@@ -29,9 +30,11 @@ class Router:
         self,
         instances: Sequence[tuple[Transport, float]],
         *,
+        read_only: Collection[str] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._seats = [_Seat(transport, weight) for transport, weight in instances]
+        self._read_only = frozenset(read_only)
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -46,21 +49,42 @@ class Router:
         return next(found, None)
 
     def in_order(self, *, last: Transport | None = None) -> list[Transport]:
-        """The instances, the best one first; those that are down come last.
+        """The instances to send to, the best one first; those that are down come last.
 
         Of those that are up, `last` comes last: a job came to nothing there.
+
+        Raises:
+            ConfigError: every instance is another environment's.
         """
         with self._lock:
             now = self._clock.monotonic()
             seats = sorted(
-                self._seats,
+                (s for s in self._seats if s.transport.name not in self._read_only),
                 key=lambda seat: (
                     seat.down_until > now,
                     seat.transport is last,
                     seat.load / seat.weight,
                 ),
             )
+        if not seats:
+            raise ConfigError(
+                "this environment may only read at its instances: they are another's",
+                hint="give it an instance of its own, or submit in the other one",
+            )
         return [seat.transport for seat in seats]
+
+    def require_writable(self, transport: Transport) -> None:
+        """Let a change at an instance pass that is this environment's own.
+
+        Raises:
+            ConfigError: it is another environment's.
+        """
+        if transport.name in self._read_only:
+            raise ConfigError(
+                f"this environment may only read at instance {transport.name}: it is "
+                "another's",
+                hint="do it in the environment that it belongs to",
+            )
 
     @contextmanager
     def trying(self, transport: Transport) -> Iterator[None]:

@@ -53,7 +53,10 @@ def settle(
 
 
 def stays_open(
-    error: ComfyClientError | None, policies: PolicySettings, *, untaken_key: bool
+    error: ComfyClientError | None,
+    policies: PolicySettings,
+    *,
+    untaken_key: bool = False,
 ) -> bool:
     """Whether the job is to be resumed.
 

@@ -15,7 +15,7 @@ import pytest
 
 from comfyclient.errors import LockError
 from comfyclient.locked import Lock, LockedVersion
-from comfyclient.lockfile import MAX_BYTES, lock_path, read_lock, update_lock
+from comfyclient.lockfile import MAX_BYTES, read_lock, update_lock
 
 VERSION = LockedVersion(
     version="1.0.0",
@@ -79,12 +79,6 @@ def left(folder: Path) -> list[str]:
 def test_no_file_is_no_lock(tmp_path: Path) -> None:
     """That is a state of its own, and no error."""
     assert read_lock(tmp_path / "comfyclient.lock") is None
-
-
-def test_the_lock_is_beside_the_configuration(tmp_path: Path) -> None:
-    """Without one it is in the working directory."""
-    assert lock_path(tmp_path / "any.toml") == tmp_path / "comfyclient.lock"
-    assert lock_path(None) == Path("comfyclient.lock")
 
 
 def test_what_is_written_is_read(path: Path) -> None:
