@@ -16,7 +16,7 @@ from .errors import PinError
 from .ledger_records import redacted
 from .locked import Lock
 from .lockfile import read_lock
-from .locking import Preflight, Signature
+from .locking import Signature
 from .pins import Pins, Standing, standing
 from .registry import Registry, shipped_templates
 from .timing import SYSTEM_CLOCK
@@ -114,11 +114,6 @@ def pinboard(
 def registry_of(templates: Sequence[Path] | None) -> Registry:
     """The templates of these folders, and those that come with the package."""
     return Registry([*templates, shipped_templates()] if templates else None)
-
-
-def preflight_of(board: Pinboard, environment: str) -> Preflight | None:
-    """What asks an environment's servers whether they would run a template."""
-    return None
 
 
 def is_confirmed(environment: str, confirm: str | None, *, yes_prod: bool) -> bool:

@@ -18,10 +18,10 @@ from .cli_pinboard import (
     YesProd,
     is_confirmed,
     pinboard,
-    preflight_of,
     signature,
     unconfirmed,
 )
+from .cli_target import Target
 from .comparing import compare
 from .console import printable, show_json, show_rows
 from .errors import UsageError
@@ -213,6 +213,9 @@ def promote_pin(
     source: Annotated[str, typer.Option("--from", help="Where it is locked.")],
     target: Annotated[str, typer.Option("--to", help="Where it is to run.")],
     why: Why = "",
+    check: Annotated[
+        bool, typer.Option(help="Ask the target's servers whether they would run it.")
+    ] = True,
     confirm: Confirm = None,
     yes_prod: YesProd = False,
     config: Config = None,
@@ -224,6 +227,7 @@ def promote_pin(
     board = pinboard(config, lock_file, templates)
     settings = board.require(target)
     board.require(source)
+    servers = Target(target, settings)
     promotion = prepare(
         name,
         source=source,
@@ -231,7 +235,7 @@ def promote_pin(
         lock=board.lock(),
         pins={one: board.pins(one) for one in (source, target)},
         registry=board.registry,
-        preflight=preflight_of(board, target),
+        preflight=servers.preflight if check else None,
     )
     if not as_json:
         show_promotion(promotion)
@@ -244,7 +248,9 @@ def promote_pin(
             confirmed=confirmed,
             asks=sys.stdin.isatty() and not as_json,
         )
-        promotion.promote(board.path, by=signature(why))
+        promotion.promote(
+            board.path, by=signature(why), object_info=servers.object_info
+        )
         promoted = True
     if as_json:
         show_json(promotion_report(promotion, promoted=promoted))

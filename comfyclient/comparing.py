@@ -8,6 +8,7 @@ from .graphdiff import TemplateDiff, diff_templates
 from .published import PublishedTrip
 from .template import Template
 from .trips import load_trip
+from .workflow import Workflow
 
 _SEED = 0
 
@@ -27,8 +28,17 @@ def compare(before: Template, after: Template) -> TemplateDiff:
     try:
         graphs = _graph(before, trip), _graph(after, trip)
     except (TemplateError, TripError):
-        graphs = _graph(before, _sample(before)), _graph(after, _sample(after))
+        graphs = from_sample(before).graph, from_sample(after).graph
     return diff_templates((before.manifest, graphs[0]), (after.manifest, graphs[1]))
+
+
+def from_sample(template: Template) -> Workflow:
+    """The workflow that a template gives for its own sample trip.
+
+    Raises:
+        TemplateError, TripError: it cannot be filled, or its sample not be read.
+    """
+    return template.render(_sample(template), seed=_SEED)
 
 
 def _graph(template: Template, trip: PublishedTrip | None) -> Graph:

@@ -185,6 +185,7 @@ def prepare(
         )
     template = locked_template(name, found, environment=source, registry=registry)
     before = lock.entry(target, name)
+    ran = found.same_content(before)
     difference, remark = _difference(before, template, target, registry)
     return Promotion(
         template=template,
@@ -194,7 +195,7 @@ def prepare(
         before=before,
         difference=difference,
         remark=remark,
-        problems=tuple(() if preflight is None else preflight(template)),
+        problems=() if ran or preflight is None else tuple(preflight(template)),
     )
 
 

@@ -75,7 +75,7 @@ client
 __init__
 console job_views pin_views
 cli_options
-cli_pinboard cli_scaffolding
+cli_pinboard cli_scaffolding cli_target
 cli_config cli_running cli_templates cli_pins
 cli_jobs cli_resume cli_preflight
 cli

@@ -119,7 +119,7 @@ def test_from_a_graph_to_prod(run: Run, tmp_path: Path) -> None:
 
     done = run(
         *("pins", "promote", "card", "--from", "test", "--to", "prod"),
-        *("--yes-prod", "--why", "tried", "--json", *SHOP),
+        *("--yes-prod", "--why", "tried", "--no-check", "--json", *SHOP),
     )
     assert done.code == 0, done.err
     assert (done.json["promoted"], done.json["before"]) == (True, None)
@@ -175,7 +175,7 @@ def test_promoting_into_a_protected_environment_needs_its_word(
     run: Run, two_versions: Path, tmp_path: Path
 ) -> None:
     """Without a terminal nobody is asked; a word for another one does not count."""
-    promote = ("pins", "promote", "card", "--from", "test", "--to")
+    promote = ("pins", "promote", "card", "--no-check", "--from", "test", "--to")
     before = (tmp_path / "comfyclient.lock").read_bytes()
     for refused in (
         ("prod",),
@@ -190,6 +190,28 @@ def test_promoting_into_a_protected_environment_needs_its_word(
     assert (tmp_path / "comfyclient.lock").read_bytes() == before
     assert run(*promote, "live", "--confirm", "live", *SHOP).code == 0
     assert run(*promote, "prod", "--confirm", "prod", *SHOP).code == 0
+
+
+def test_the_targets_servers_are_asked(
+    run: Run, two_versions: Path, tmp_path: Path
+) -> None:
+    """What they would not run is not promoted; what they have is written down."""
+    promote = ("pins", "promote", "card", "--from", "test", "--to", "prod")
+    done = run(*promote, "--yes-prod", "--json", *SHOP)
+    assert (done.code, done.json["promoted"]) == (0, True)
+    table = tomllib.loads((tmp_path / "comfyclient.lock").read_text())
+    entry = table["environments"]["prod"]["templates"]["card"]
+    assert len(entry["object_info"]) == 64
+
+    source = two_versions / "workflow.json.j2"
+    source.write_text(source.read_text().replace("EmptyImage", "EmptyImagine"))
+    assert run("pins", "lock", "card", "--env", "test", *SHOP).code == 0
+    refused = run(*promote, "--yes-prod", "--json", *SHOP)
+    assert (refused.code, refused.json["promoted"]) == (1, False)
+    (problem,) = refused.json["problems"]
+    assert "EmptyImagine" in problem
+    assert locked(tmp_path)["prod"] == {"card": "1.0.0"}
+    assert "EmptyImagine" in run(*promote, "--yes-prod", *SHOP).err
 
 
 def test_locking_in_a_protected_environment_needs_its_word(
@@ -356,7 +378,8 @@ def test_a_person_is_asked_and_may_say_no(
     run: Run, two_versions: Path, tmp_path: Path
 ) -> None:
     """The difference is shown first."""
-    promote = ("pins", "promote", "card", "--from", "test", "--to", "prod", *SHOP)
+    promote = ("pins", "promote", "card", "--from", "test", "--to", "prod")
+    promote = (*promote, "--no-check", *SHOP)
     code, said = at_a_terminal(tmp_path, "n\n", *promote)
     assert code == 1
     assert "Lock prod to card@1.0.0?" in said
