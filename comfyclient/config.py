@@ -42,6 +42,7 @@ from .config_secrets import (
     password_of_url,
     secret_headers,
     secret_of_url,
+    secrets_in_url,
     shown_key,
 )
 from .config_shapes import Table
@@ -55,6 +56,7 @@ from .toml_lines import Location
 
 _LOCAL = "local"
 LOCK_NAME = "comfyclient.lock"
+_SHORTEST_SECRET = 6
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -235,6 +237,24 @@ def read_token(instance: InstanceSettings) -> str | None:
             f"instance {instance.name}: token_file {instance.token_file} is empty"
         )
     return token
+
+
+def secrets_of(instance: InstanceSettings) -> list[str]:
+    """What of an instance must never be written down, the longest first.
+
+    Its token, headers that look like credentials, and what its URL has of the kind; a
+    text too short to be one would blot out harmless words.
+
+    Raises:
+        ConfigError: the token cannot be read.
+    """
+    token = read_token(instance)
+    found = {
+        *([] if token is None else [token]),
+        *(instance.headers[name] for name in secret_headers(instance.headers)),
+        *secrets_in_url(instance.url),
+    }
+    return sorted((one for one in found if len(one) >= _SHORTEST_SECRET), key=len)[::-1]
 
 
 def _token_of_variable(instance: str, variable: str) -> str:

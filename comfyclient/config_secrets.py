@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from .toml_lines import Location
 
@@ -66,6 +66,17 @@ def password_of_url(url: str) -> str | None:
     """The password in a database's URL, as it stands there."""
     found = re.search(r"://[^:@]*:(.*)@", url, re.DOTALL)
     return found[1] if found is not None and found[1] else None
+
+
+def secrets_in_url(url: str) -> list[str]:
+    """The password and the query's values of a URL, as they stand there and decoded."""
+    address, _, query = url.partition("#")[0].partition("?")
+    password = password_of_url(address)
+    found = [] if password is None else [password, unquote(password)]
+    for part in query.split("&"):
+        value = part.partition("=")[2]
+        found += [value, unquote_plus(value)]
+    return found
 
 
 def secret_headers(headers: Mapping[str, str]) -> list[str]:

@@ -65,23 +65,25 @@ def writable_instances(
 ) -> tuple[InstanceSettings, ...]:
     """The instances that an environment may submit and upload to, cancel and delete at.
 
-    The others it shares with an environment that it has named in `shared_with`: there
-    it may only look, list and collect.
+    Of those that are configured for it: the embedded engine is always its own. The
+    others it shares with an environment that it has named in `shared_with`: there it
+    may only look, list and collect.
     """
+    if name not in environments:
+        return ()
+    mine = environments[name]
     taken = {
         service
-        for other in environments[name].shared_with
+        for other in mine.shared_with
         for service in _services(environments[other])
     }
-    return tuple(
-        instance
-        for instance in environments[name].instances
-        if service_at(instance.url) not in taken
-    )
+    return tuple(one for one in mine.instances if service_at(one.url) not in taken)
 
 
 def writes_storage(environments: Environments, name: str) -> bool:
     """Whether an environment may put files into its storage, and delete them there."""
+    if name not in environments:
+        return True
     mine = list(_roots(environments[name]))
     return not any(
         _meet(root.folder, theirs.folder)

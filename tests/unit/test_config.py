@@ -13,6 +13,7 @@ from comfyclient.config import (
     find_file,
     load_settings,
     read_token,
+    secrets_of,
 )
 from comfyclient.errors import ConfigError
 
@@ -207,6 +208,22 @@ class TestTokens:
             read_token(instance(token_file=file))
         with pytest.raises(ConfigError, match="token_env names T"):
             read_token(instance(token_env="T"))
+
+
+def test_what_must_not_be_written_down(monkeypatch) -> None:
+    """Token, credentials in headers and URL, the longest first; nothing too short."""
+    monkeypatch.setenv("T", "token-1")
+    one = InstanceSettings(
+        name="a",
+        url="http://u:pass%40word@h/x?sig=a%2Fbcdefgh&n=1",
+        token_env="T",
+        headers={"X-Api-Key": "header-key", "X-Trace": "nothing-secret"},
+    )
+    found = secrets_of(one)
+    assert set(found) == {
+        "token-1", "header-key", "pass%40word", "pass@word", "a%2Fbcdefgh", "a/bcdefgh",
+    }  # fmt: skip
+    assert found == sorted(found, key=len, reverse=True)
 
 
 def instance(**more: object) -> InstanceSettings:

@@ -113,6 +113,12 @@ def test_a_ledger_may_be_shared() -> None:
     settings(one={"ledger": "sqlite:///a.db"}, two={"ledger": "sqlite:///a.db"})
 
 
+def test_the_environment_that_nobody_configured() -> None:
+    """`local` is there without a word; its engine and its files are its own."""
+    assert Settings().writable_instances("local") == ()
+    assert settings(test=instance("a", "http://h")).writes_storage("local")
+
+
 class TestSharedWith:
     """An environment that says what it reads of another."""
 
