@@ -16,8 +16,8 @@ def require_confirmation(
     """Let an action pass where the environment is not protected, or it was confirmed.
 
     Only the environment's own name confirms: a word that was meant for another one,
-    or a `True` that a script passes everywhere, does not. The command line turns
-    `--yes-prod` into `confirm="prod"`.
+    or a `True` that a script passes everywhere, does not. On the command line,
+    `--yes-prod` is short for `--confirm prod`.
 
     Raises:
         UsageError: it is protected, and was not confirmed.
@@ -27,5 +27,5 @@ def require_confirmation(
     got = "" if confirm is None or confirm is False else f", got {confirm!r:.60}"
     raise UsageError(
         f"environment {name} is protected, so it must be confirmed to {action}{got}",
-        hint=f"pass confirm={name!r}, or --yes-{name} on the command line",
+        hint=f"pass confirm={name!r}, or --confirm {name} on the command line",
     )

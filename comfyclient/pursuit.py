@@ -74,6 +74,7 @@ class Pursuit:
         self._condition = threading.Condition()
         self._ended = False
         self._seated: Transport | None = None
+        self._promised = False
         self._running_noted = False
         self._attempts = 0
         self._present: Attempt | None = None
@@ -96,9 +97,11 @@ class Pursuit:
         except ComfyClientError as error:
             self._finish(Verdict(error))
             raise error.attach(job_id=self._id) from error.__cause__
+        self._promised = True
 
     def adopt(self, row: JobRow) -> None:
         """Go on with a job of the ledger that belongs to us now."""
+        self._promised = True
         self._attempts = len(row.attempts)
         last = row.attempt
         if row.state in {JobState.ACCEPTED, JobState.RUNNING} and last is not None:
@@ -357,6 +360,7 @@ class Pursuit:
                 verdict,
                 policies=self._desk.policies,
                 untaken_key=self._keyed and placed is None,
+                promised=self._promised,
             )
         finally:
             self._release()

@@ -30,14 +30,17 @@ def settle(
     *,
     policies: PolicySettings,
     untaken_key: bool = False,
+    promised: bool = False,
 ) -> None:
     """Write down how a job ended; where that fails, the end stands all the same.
 
     `untaken_key`: it has an idempotency key, and no server ever took it.
+    `promised`: its submit returned, or it was taken up: nobody else will send it.
     """
     refs = [ref for output in verdict.outputs.values() for ref in output.refs]
     try:
-        if stays_open(verdict.error, policies, untaken_key=untaken_key):
+        error = verdict.error
+        if stays_open(error, policies, untaken_key=untaken_key, promised=promised):
             journal.release(job_id)
             return
         journal.changed(
@@ -57,12 +60,16 @@ def stays_open(
     policies: PolicySettings,
     *,
     untaken_key: bool = False,
+    promised: bool = False,
 ) -> bool:
     """Whether the job is to be resumed.
 
-    A server has it, or may have it; or nobody took it, and the key under which it is
-    to be asked for again would be spent on nothing.
+    A server has it, or may have it; or the ledger had no room for its next step; or
+    nobody took it, and the key under which it is to be asked for again would be spent
+    on nothing.
     """
+    if promised and isinstance(error, LedgerError):
+        return True
     if untaken_key and isinstance(error, TransportError | JobTimeoutError):
         return True
     if isinstance(error, JobTimeoutError):

@@ -24,4 +24,4 @@ def test_nothing_else_does(confirm: str | bool | None) -> None:
         require_confirmation("prod", PROTECTED, action="clean it", confirm=confirm)
     assert "environment prod is protected" in str(caught.value)
     assert "clean it" in str(caught.value)
-    assert "confirm='prod', or --yes-prod" in str(caught.value)
+    assert "confirm='prod', or --confirm prod" in str(caught.value)

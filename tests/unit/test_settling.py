@@ -15,6 +15,7 @@ from comfyclient.errors import (
     JobLostError,
     JobTimeoutError,
     LeaseError,
+    LedgerError,
     UnclearAnswerError,
     UnreachableError,
 )
@@ -89,6 +90,14 @@ def test_a_key_is_not_spent_on_nothing(ledger: Ledger, error, stays: bool) -> No
     """A job with a key that nobody took may be asked for again."""
     settle(ledger, "j", Verdict(error), policies=PolicySettings(), untaken_key=True)
     assert ledger.job("j").state.terminal is not stays
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_a_promised_job_waits_for_room(ledger: Ledger, promised: bool) -> None:
+    """Where the ledger had no room for a step, a job that was taken is resumed."""
+    error = LedgerError("disk full")
+    settle(ledger, "j", Verdict(error), policies=PolicySettings(), promised=promised)
+    assert ledger.job("j").state.terminal is not promised
 
 
 def test_a_ledger_that_fails_hides_no_end(ledger: Ledger, caplog) -> None:
