@@ -69,12 +69,12 @@ class VersionRange:
             if one.since <= oldest and not dialect.can(one)
         ]
         if lacks:
-            return f"it lacks what {oldest} has: {'; '.join(lacks)}"
+            return f"it lacks what every release of that range has: {'; '.join(lacks)}"
         more = [
             one.words for one in ABILITIES if one.since > newest and dialect.can(one)
         ]
         if more:
-            return f"it does what the range does not have yet: {'; '.join(more)}"
+            return f"it has what no release of that range has yet: {'; '.join(more)}"
         return "they do not differ in anything that comfyclient depends on"
 
     def _landmarks(self) -> list[Version]:
