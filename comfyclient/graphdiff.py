@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
 from .graph import Graph, is_link
 from .manifest import Manifest
+from .model_folders import is_model_file
 
 Kind: TypeAlias = Literal["added", "removed", "changed"]
-
-MODEL_SUFFIXES = frozenset(
-    {".safetensors", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".gguf", ".sft", ".onnx"}
-)
-"""How the names of model files end."""
 
 _MARKS: Mapping[Kind, str] = {"added": "+", "removed": "-", "changed": "~"}
 _MAX_SHOWN = 100
@@ -163,13 +158,8 @@ def model_inputs(graph: Graph) -> Iterator[tuple[str, str, str]]:
     for node_id in graph:
         inputs = _node(graph, node_id).get("inputs")
         for name, value in inputs.items() if isinstance(inputs, dict) else ():
-            if isinstance(value, str) and _names_a_model(value):
+            if isinstance(value, str) and is_model_file(value) and "\n" not in value:
                 yield node_id, name, value
-
-
-def _names_a_model(value: str) -> bool:
-    suffix = PurePosixPath(value[-64:].replace("\\", "/")).suffix.lower()
-    return suffix in MODEL_SUFFIXES and "\n" not in value
 
 
 def _parts(manifest: Manifest, graph: Graph) -> dict[str, dict[str, JsonValue]]:

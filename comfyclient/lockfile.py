@@ -23,6 +23,7 @@ PATIENCE_S = 10.0
 
 _GUARD = ".new"
 _POLL_S = 0.02
+_ALONE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 
 
 def read_lock(path: Path) -> Lock | None:
@@ -104,7 +105,7 @@ def _guarded(guard: Path, deadline: Deadline, clock: Clock) -> int:
     turn = threading.Condition()
     while True:
         try:
-            return os.open(guard, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            return os.open(guard, _ALONE, 0o644)
         except FileExistsError as error:
             if deadline.passed():
                 raise LockError(

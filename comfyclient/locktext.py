@@ -13,6 +13,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -69,6 +70,7 @@ def lock_text(lock: Lock) -> str:
     return "\n".join(lines) + "\n"
 
 
+@lru_cache(maxsize=8)  # every job asks, and the text seldom changes
 def parse_lock(text: str, *, file: str) -> Lock:
     """What a text says; `file` stands for it in errors.
 

@@ -17,6 +17,7 @@ from .filters import MAX_SEED
 from .graph import Graph
 from .graphdiff import model_inputs
 from .manifest import FILE
+from .model_folders import model_folder
 from .proposals import MAX_TEXT, Proposal, is_seed, outputs_of
 from .template import SAMPLE, SOURCE
 from .tomltext import TomlValue, toml_key, toml_lines, toml_value
@@ -41,21 +42,6 @@ _FRACTIONS = re.compile(r"cfg|denoise|guidance|shift|(strength|weight|scale)(_.*
 """Inputs that take fractions: ComfyUI exports 8.0 as 8."""
 _LARGEST_SIZE = 16384
 _USUAL_TEXT = 200
-
-_FOLDERS: Mapping[str, str] = {
-    "ckpt_name": "checkpoints",
-    "clip_name": "text_encoders",
-    "clip_name1": "text_encoders",
-    "clip_name2": "text_encoders",
-    "clip_name3": "text_encoders",
-    "clip_vision": "clip_vision",
-    "control_net_name": "controlnet",
-    "lora_name": "loras",
-    "model_name": "upscale_models",
-    "style_model_name": "style_models",
-    "unet_name": "diffusion_models",
-    "vae_name": "vae",
-}
 
 _TRIP: JsonValue = {
     "id": "sample",
@@ -186,14 +172,14 @@ def _requirements(workflow: Workflow) -> Iterator[str]:
     classes = sorted({str(workflow.class_type(node_id)) for node_id in graph})
     yield "[requirements]"
     yield f"node_classes = {toml_value(classes)}"
-    models = {
-        (_FOLDERS[name], file): None
-        for _, name, file in model_inputs(graph)
-        if name in _FOLDERS
-    }
+    models = dict.fromkeys(
+        (model_folder(str(workflow.class_type(node_id)), name), file)
+        for node_id, name, file in model_inputs(graph)
+    )
     for folder, file in models:
-        yield from ("", "[[requirements.models]]")
-        yield from toml_lines({"folder": folder, "file": file})
+        if folder is not None:
+            yield from ("", "[[requirements.models]]")
+            yield from toml_lines({"folder": folder, "file": file})
 
 
 def _parameter(one: Proposal) -> dict[str, TomlValue | None]:

@@ -29,10 +29,7 @@ copy_facts copy_chinese copy_english copywriter
 filters slots parameters uploads manifest
 template
 registry
-locked locktext lockfile
-graphdiff proposals
-comparing pins scaffolding template_folders
-locking
+locked locktext lockfile pins template_folders
 hostile lint
 ledger_lease ledger_records ledger_schema ledger_rows ledger_faults
 ledger_statements ledger_database ledger_owner ledger_steps
@@ -42,6 +39,9 @@ transports.__init__ transports.profile transports.endpoint transports.wire
 transports.dialect
 transports.refusals transports.results
 model_folders
+graphdiff proposals
+comparing scaffolding
+locking
 object_info
 dynamic_inputs findings link_types node_packs own_checks replaced_nodes server_rules
 input_values

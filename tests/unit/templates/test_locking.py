@@ -305,6 +305,9 @@ def test_what_the_target_would_not_run_is_not_promoted(
         seen.promote(path, by=BY)
     assert path.read_bytes() == before
     look(path, registry, preflight=lambda template: []).promote(path, by=BY)
+    asked.clear()
+    assert not look(path, registry, preflight=preflight).needed
+    assert asked == []
 
 
 @pytest.mark.parametrize("environment", ["test", "prod"])
