@@ -142,6 +142,13 @@ class TestTheDeclaredRange:
         assert old.asked["GET /system_stats"] <= 2
         assert len(old.requests) <= 2
 
+    def test_asking_is_done_once(self, bench: Bench, ranged, server) -> None:
+        """As long as the websocket holds, one look at the version serves every job."""
+        transport = ranged(server)
+        for _ in range(3):
+            bench.end(bench.submit(transport))
+        assert server.asked["GET /system_stats"] == 1
+
     def test_files_are_not_sent_either(self, ranged, old) -> None:
         """An input file is refused before a byte of it is sent."""
         file = InputFile("comfyclient/abc.png", "abc", 4, b"\x89PNG")
