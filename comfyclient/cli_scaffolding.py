@@ -95,9 +95,8 @@ def bump(
     registry = Registry(roots)
     found = registry.versions(name)
     newest = max(found)
-    version = (
-        to if to is not None else next_version(newest, steps[0] if steps else "patch")
-    )
+    step = steps[0] if steps else "patch"
+    version = next_version(newest, step) if to is None else to
     _require_newer(version, newest)
     template = bump_template(registry.load(found[newest]), root=root, version=version)
     if as_json:
@@ -121,16 +120,13 @@ def _picked(
     places = {one.place for one in taken}
     named = chosen(workflow, params) if params else propose(workflow)
     rest = [one for one in named if one.place not in places]
-    if params or not asks:
-        return [*taken, *rest]
-    return [
-        *taken,
-        *(
-            one
-            for one in rest
-            if typer.confirm(printable(f"{one}; a parameter?"), default=True, err=True)
-        ),
-    ]
+    if asks and not params:
+        rest = [one for one in rest if _wanted(one)]
+    return [*taken, *rest]
+
+
+def _wanted(one: Proposal) -> bool:
+    return typer.confirm(printable(f"{one}; a parameter?"), default=True, err=True)
 
 
 def _require_newer(version: str, newest: Version) -> None:

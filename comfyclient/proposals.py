@@ -23,9 +23,9 @@ MAX_TEXT = 100_000
 """A longer text cannot be a parameter's default."""
 
 SEED = "seed"
+SIZES = ("width", "height")
 
 _SEED_INPUTS = frozenset({"seed", "noise_seed"})
-_SIZES = ("width", "height")
 _FILES = frozenset({"image", "video", "audio", "file"})
 _SIDES = {"positive": "prompt", "negative": "negative_prompt"}
 _MAX_NUMBER = 1e300
@@ -180,11 +180,7 @@ def _sides(graph: Graph) -> dict[str, str]:
 
 def _sizes(graph: Graph) -> Iterator[Proposal]:
     for node_id, name, value in _constants(graph):
-        if (
-            name in _SIZES
-            and _is_whole(value)
-            and _class(graph, node_id)[:5] == "Empty"
-        ):
+        if name in SIZES and _is_whole(value) and _class(graph, node_id)[:5] == "Empty":
             yield Proposal(node_id, name, name, value)
 
 
@@ -218,16 +214,22 @@ def _named(graph: Graph, text: str) -> Proposal:
 
 def _find(graph: Graph, place: str, option: str) -> tuple[str, str, JsonValue]:
     """Node id, name and value; both ids and names may hold dots."""
-    constants = {f"{n}.{i}": (n, i, value) for n, i, value in _inputs(graph)}
-    found = constants.get(place)
-    if found is None:
-        node_id = place.partition(".")[0]
-        there = [key for key in constants if key.startswith(f"{node_id}.")]
+    found = [one for one in _inputs(graph) if f"{one[0]}.{one[1]}" == place]
+    if len(found) == 1:
+        return found[0]
+    if found:
         raise TemplateError(
-            f"{option}: the graph has no input {place!r:.80}{meant(place, constants)}",
-            hint=f"node {node_id} has {', '.join(there)}" if there else None,
+            f"{option}: {place!r:.80} could be an input of each of the nodes "
+            + ", ".join(repr(node_id) for node_id, _, _ in found),
+            hint="rename one of the nodes in the exported file",
         )
-    return found
+    known = [f"{node_id}.{name}" for node_id, name, _ in _inputs(graph)]
+    node_id = place.partition(".")[0]
+    there = [one for one in known if one.startswith(f"{node_id}.")]
+    raise TemplateError(
+        f"{option}: the graph has no input {place!r:.80}{meant(place, known)}",
+        hint=f"node {node_id} has {', '.join(there)}" if there else None,
+    )
 
 
 def _unfit(value: JsonValue) -> str | None:
@@ -266,7 +268,8 @@ def _is_whole(value: JsonValue) -> TypeGuard[int]:
 
 
 def _same(one: JsonValue, other: JsonValue) -> bool:
-    return type(one) is type(other) and one == other
+    """Apart what Python takes for equal: 1, 1.0 and true, 0.0 and -0.0."""
+    return repr(one) == repr(other)
 
 
 def _word(text: str) -> str:

@@ -18,7 +18,7 @@ from .graph import Graph
 from .graphdiff import model_inputs
 from .manifest import FILE
 from .model_folders import model_folder
-from .proposals import MAX_TEXT, Proposal, is_seed, outputs_of
+from .proposals import MAX_TEXT, SIZES, Proposal, is_seed, outputs_of
 from .template import SAMPLE, SOURCE
 from .tomltext import TomlValue, toml_key, toml_lines, toml_value
 from .workflow import Workflow
@@ -192,9 +192,9 @@ def _parameter(one: Proposal) -> dict[str, TomlValue | None]:
         case int() if is_seed(one.input_name, one.value):
             kind = {"type": "seed"}
         case int():
-            sized = one.name in ("width", "height") and 1 <= one.value <= _LARGEST_SIZE
-            bounds = (1, _LARGEST_SIZE) if sized else (None, None)
-            kind = {"type": "integer", "min": bounds[0], "max": bounds[1]}
+            sized = one.input_name in SIZES and 1 <= one.value <= _LARGEST_SIZE
+            low, high = (1, _LARGEST_SIZE) if sized else (None, None)
+            kind = {"type": "integer", "min": low, "max": high}
         case float():
             kind = {"type": "number"}
         case _:

@@ -303,6 +303,24 @@ def test_ids_and_names_with_dots_are_found() -> None:
     ]
 
 
+def test_a_place_that_could_be_two_is_told() -> None:
+    """Neither is taken by chance."""
+    graph: dict[str, Any] = {
+        "1": {"class_type": "A", "inputs": {"b.c": 1}},
+        "1.b": {"class_type": "A", "inputs": {"c": 2}},
+    }
+    with pytest.raises(TemplateError, match=r"each of the nodes '1', '1\.b'"):
+        chosen(Workflow.from_graph(graph), ["1.b.c=x"])
+
+
+@pytest.mark.parametrize(("one", "other"), [(0.0, -0.0), (1, True), (1, 1.0)])
+def test_what_python_takes_for_equal_shares_no_name(one: object, other: object) -> None:
+    """One default would change the other's value."""
+    graph: dict[str, Any] = {"1": {"class_type": "A", "inputs": {"a": one, "b": other}}}
+    with pytest.raises(TemplateError, match="elsewhere"):
+        chosen(Workflow.from_graph(graph), ["1.a=x", "1.b=x"])
+
+
 def test_a_seed_of_its_own_has_another_name(tmp_path: Path) -> None:
     """Under the name `seed` it is the workflow's."""
     workflow = Workflow.from_graph(KSAMPLER)
