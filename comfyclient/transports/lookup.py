@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ..errors import (
-    AccessDeniedError,
     BadAnswerError,
-    RefusedError,
-    ServerFaultError,
     TransportError,
 )
 from ..timing import Deadline
@@ -31,9 +28,6 @@ from .profile import JOBS_API
 RECENT = 200
 """History entries searched for a mark at first."""
 
-
-_UNHELPFUL = (BadAnswerError, ServerFaultError, RefusedError, AccessDeniedError)
-"""Answers of a server that is there, and may answer another question well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +80,8 @@ class Lookup:
         try:
             body = _found(self._http.get("/queue", deadline=deadline)).body
             view = read_queue(body)
-        except _UNHELPFUL:
-            if rest:
+        except TransportError as error:
+            if rest or not _answered(error):
                 raise
             return Look({**told})  # they wait, nobody knows where
         listed = _listed(view)
@@ -129,8 +123,10 @@ class Lookup:
         path = f"/api/jobs/{quote(prompt_id, safe='')}"
         try:
             answer = self._http.get(path, deadline=deadline)
-        except _UNHELPFUL:  # one odd prompt breaks this route for everybody
-            return None
+        except TransportError as error:
+            if not _answered(error):
+                raise
+            return None  # one odd prompt breaks this route for everybody
         try:
             where, outcome = read_job(answer.body)
         except BadAnswerError:
@@ -149,7 +145,9 @@ class Lookup:
         """What the history says of a job; one bad entry must not hide the others."""
         try:
             outcome = self.history(prompt_id, deadline=deadline)
-        except _UNHELPFUL as error:
+        except TransportError as error:
+            if not _answered(error):
+                raise
             return error
         where = Whereabouts.UNKNOWN if outcome is None else Whereabouts.ENDED
         return Sighting(where, outcome=outcome)
@@ -181,6 +179,11 @@ class Lookup:
             if found is not None or not far or len(entries) < count:
                 return found
             count *= 10
+
+
+def _answered(error: TransportError) -> bool:
+    """Whether somebody is there, who may answer another question well."""
+    return error.status is not None or isinstance(error, BadAnswerError)
 
 
 def _listed(view: QueueView) -> dict[str, Sighting]:

@@ -28,6 +28,12 @@ class Answering:
     stalls: bool = False
     """The time allowed for an answer passes."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether a whole answer comes, good or bad."""
+        reply = self.reply()
+        return reply.status is not None and reply.drips is None
+
 
 def _of(status: int, *, acts: bool = False) -> Callable[[], Reply]:
     return lambda: Reply(status, _PAGE, _HTML, acts=acts)

@@ -345,7 +345,7 @@ def _watching(case: Case, bad: BadAnswer, answering: Answering) -> Outcome:
 
 def _needed(case: Case, route: str, answering: Answering) -> bool:
     """Whether a job's end cannot be learned without good answers of this route."""
-    elsewhere = answering.meaning in {"bad", "fault", "denied", "refused"}
+    elsewhere = answering.answers
     listens = case.mode == "websocket"
     if route == "GET /api/jobs/{id}":
         # a server that is there is asked another question; one that is not, later;
@@ -368,9 +368,9 @@ def _of_ledger(case: Case, full: FullLedger) -> Outcome:
         case "attempt":
             return _failed(case, LedgerError, "it is not sent", attempts=0)
         case "attempt_ended":
-            return _failed(
-                case, LedgerError, "what cannot be recorded is not sent again", ran=1
-            )
+            words = "what cannot be recorded is not sent again; it is resumed later"
+            left = _failed(case, LedgerError, words, ran=2)
+            return replace(left, state=JobState.RUNNING)
         case "ended":
             good = _well(case, "the job has its result; whoever resumes it, too")
             return replace(good, state=JobState.RUNNING)
