@@ -16,7 +16,7 @@ from comfyclient.errors import ComfyClientError
 from comfyclient.hostile import HOSTILE_TEXTS
 from comfyclient.workflow import Workflow
 
-DATA = Path(__file__).parents[2] / "data"
+TRACES = Path(__file__).parents[2] / "data" / "traces"
 
 HOSTILE = (
     *HOSTILE_TEXTS,
@@ -86,7 +86,7 @@ def graphs(draw: st.DrawFn) -> dict[str, Any]:
 def recorded(most: int = 3) -> tuple[Workflow, ...]:
     """Sound graphs of the recorded traffic: so many at most of each shape."""
     found: dict[str, dict[str, Workflow]] = {}
-    for path in sorted(DATA.rglob("*.json*")):
+    for path in sorted(TRACES.rglob("*.json*")):
         content = path.read_bytes()
         if path.suffix == ".gz":
             content = gzip.decompress(content)
