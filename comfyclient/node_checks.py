@@ -247,12 +247,16 @@ class NodeCheck:
         return found if LINK_CHECKS[self._node.name] == one.name else doubted(found)
 
     def _unusable_link(self, one: InputInfo, value: list[JsonValue]) -> Problem | None:
-        """Classes that look for a file before anything runs have no name then."""
-        check = FILE_CHECKS.get(self._node.name)
-        if check is None or check.input_name != one.name or not self._node.core:
+        """Classes that look into a text before anything runs have none then."""
+        name = self._node.name
+        check = FILE_CHECKS.get(name)
+        named = check is not None and check.input_name == one.name
+        aspect = name in ASPECT_RATIOS and looks_itself(name, one.name)
+        if not self._node.core or not (named or aspect):
             return None
-        message = "the file's name must be a value: it is looked for before nodes run"
-        return self._values.problem("exception_during_validation", message, one, value)
+        message = "this must be a value, not a link: it is read before any node runs"
+        kind = "exception_during_validation" if named else "custom_validation_failed"
+        return self._values.problem(kind, message, one, value)
 
     def _bad_link(
         self, one: InputInfo, value: list[JsonValue], message: str

@@ -23,6 +23,9 @@ from .replaced_nodes import BUILT_IN, Replacement, replacement_of
 from .server_rules import ServerRules, rules_of
 from .workflow import Workflow
 
+DEEPEST = 950
+"""Nodes one behind the other; 983 were taken, and their number varies a little."""
+
 _ORDER = (Outlook.REFUSED, Outlook.FAILS, Outlook.DOUBTFUL, Outlook.IGNORED)
 
 
@@ -57,6 +60,7 @@ class _Check:
         )
         self._walk(outputs, around)
         self._cycles(around.rules)
+        self._depth()
         self._idle(placed)
         lost = [one for one in outputs if not whole or self._is_lost(one)]
         return Report(self._ordered(), tuple(outputs), tuple(lost))
@@ -124,13 +128,24 @@ class _Check:
 
     def _cycles(self, rules: ServerRules) -> None:
         outlook = Outlook.REFUSED if rules.refuses_circles else Outlook.FAILS
-        for node_id in _entangled(self.links):
+        for node_id in self.links.keys() - set(_sorted(self.links)):
             circle = _circle(node_id, self.links)
             if circle:
                 message = f"its links run in a circle: {' → '.join(circle)}"
                 self._add(
                     node_id, Problem("dependency_cycle", message, outlook=outlook)
                 )
+
+    def _depth(self) -> None:
+        """A chain so long that a server, which follows it by recursion, gives up."""
+        deepest = _longest(self.links)
+        if deepest > DEEPEST:
+            message = (
+                f"a chain of links is {deepest} nodes long; servers take about 980"
+            )
+            self._add(
+                None, Problem("graph_too_deep", message, outlook=Outlook.DOUBTFUL)
+            )
 
     def _idle(self, placed: Mapping[str, Placed]) -> None:
         """Nodes that the server never runs."""
@@ -201,8 +216,8 @@ def _read(node: JsonValue) -> tuple[str | None, Mapping[str, JsonValue] | None]:
     )
 
 
-def _entangled(links: Mapping[str, list[str]]) -> list[str]:
-    """The nodes that remain when those that take from nothing are taken away."""
+def _sorted(links: Mapping[str, list[str]]) -> list[str]:
+    """The nodes that are in no circle and take from none, sources first."""
     takers: dict[str, list[str]] = {node_id: [] for node_id in links}
     needs = dict.fromkeys(links, 0)
     for node_id, sources in links.items():
@@ -210,13 +225,22 @@ def _entangled(links: Mapping[str, list[str]]) -> list[str]:
             if source in takers:
                 takers[source].append(node_id)
                 needs[node_id] += 1
-    free = [node_id for node_id, count in needs.items() if count == 0]
-    while free:
-        for taker in takers[free.pop()]:
+    found = [node_id for node_id, count in needs.items() if count == 0]
+    for node_id in found:  # it grows meanwhile
+        for taker in takers[node_id]:
             needs[taker] -= 1
             if needs[taker] == 0:
-                free.append(taker)
-    return [node_id for node_id, count in needs.items() if count]
+                found.append(taker)
+    return found
+
+
+def _longest(links: Mapping[str, list[str]]) -> int:
+    """How many nodes stand one behind the other, at most."""
+    length: dict[str, int] = {}
+    for node_id in _sorted(links):
+        behind = (length.get(source, 0) for source in links[node_id])
+        length[node_id] = 1 + max(behind, default=0)
+    return max(length.values(), default=0)
 
 
 def _circle(start: str, links: Mapping[str, list[str]]) -> list[str]:

@@ -1,0 +1,1 @@
+"""The check before sending, held against the judgement of real servers."""
