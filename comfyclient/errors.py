@@ -227,7 +227,7 @@ class BadAnswerError(TransportError):
 
 
 class WrongVersionError(TransportError):
-    """The server's ComfyUI is not one that its environment declares; nothing was sent."""
+    """The server's version is not in the range that is declared; nothing was sent."""
 
     retry = Retry.ELSEWHERE
 

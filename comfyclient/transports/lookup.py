@@ -29,7 +29,6 @@ RECENT = 200
 """History entries searched for a mark at first."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """Where a job was seen."""
