@@ -1,4 +1,4 @@
-"""The command line: demo, run, jobs, resume, serve, templates, pins."""
+"""The command line: the commands of their own files, and demo, run, serve."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ import typer
 from pydantic import JsonValue
 
 from . import __version__
+from .cli_config import config as config_commands
 from .cli_jobs import jobs
 from .cli_options import (
     FAILED,
     Config,
+    Confirm,
     Env,
     Json,
     Out,
     Place,
     TokenEnv,
     Url,
+    YesProd,
+    confirmed,
     find_place,
 )
 from .cli_pins import pins
+from .cli_preflight import check, snapshot
 from .cli_resume import resume
 from .cli_running import STOPS, Outcome, exit_code, save_outputs, stoppable
 from .cli_templates import templates
@@ -55,9 +60,12 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(templates, name="templates")
+app.add_typer(config_commands, name="config")
 app.add_typer(jobs, name="jobs")
 app.add_typer(pins, name="pins")
 app.command("resume")(resume)
+app.command("check")(check)
+app.command("snapshot")(snapshot)
 
 
 def run_app() -> None:
@@ -106,6 +114,8 @@ def demo(
     env: Env = None,
     url: Url = None,
     token_env: TokenEnv = None,
+    confirm: Confirm = None,
+    yes_prod: YesProd = False,
 ) -> None:
     """Turn the sample trips into postcards; needs no GPU, no cloud, no key."""
     files = trips if trips else sample_trips()
@@ -115,7 +125,8 @@ def demo(
     place = find_place(config, env, url=url, token_env=token_env)
     try:
         with stoppable(), place.client() as client, board() as shown:
-            running = _submit_all(client, files, shown, seed, failures)
+            word = confirmed(confirm, yes_prod=yes_prod)
+            running = _submit_all(client, files, shown, seed, failures, confirm=word)
             for name, job in running:
                 try:
                     shown.follow(name, job)
@@ -169,6 +180,8 @@ def run(
     env: Env = None,
     url: Url = None,
     token_env: TokenEnv = None,
+    confirm: Confirm = None,
+    yes_prod: YesProd = False,
     as_json: Json = False,
 ) -> None:
     """Run one job: fill the template from the trip, send it, bring the outputs home."""
@@ -188,6 +201,7 @@ def run(
                 idempotency_key=key,
                 timeout=timeout,
                 previews=previews,
+                confirm=confirmed(confirm, yes_prod=yes_prod),
             )
             outcome.bring_home(name, out_dir, shown=shown)
     except ComfyClientError as error:
@@ -239,12 +253,17 @@ def _submit_all(
     shown: Board,
     seed: int,
     failures: list[ComfyClientError],
+    *,
+    confirm: str | None = None,
 ) -> list[tuple[str, Job]]:
     running: list[tuple[str, Job]] = []
     for number, file in enumerate(files):
         shown.add(file.stem)
         try:
-            job = client.submit("trip-postcard", load_trip(file), seed=seed + number)
+            trip = load_trip(file)
+            job = client.submit(
+                "trip-postcard", trip, seed=seed + number, confirm=confirm
+            )
         except ComfyClientError as error:
             shown.failed(file.stem)
             failures.append(error)

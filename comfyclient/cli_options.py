@@ -42,6 +42,13 @@ TokenEnv = Annotated[
     str | None, typer.Option(help="The variable that holds the token for --url.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")]
+Confirm = Annotated[
+    str | None,
+    typer.Option(help="The protected environment's name: it is meant to change."),
+]
+YesProd = Annotated[
+    bool, typer.Option("--yes-prod", help="The same as --confirm prod.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
 
 _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
@@ -91,6 +98,11 @@ class Place:
         except (OSError, ValueError):  # whoever opens it says what is wrong with it
             return False
         return False
+
+
+def confirmed(confirm: str | None, *, yes_prod: bool) -> str | None:
+    """The protected environment that the options name."""
+    return "prod" if yes_prod and confirm is None else confirm
 
 
 def find_place(

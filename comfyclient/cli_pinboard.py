@@ -32,14 +32,6 @@ Templates = Annotated[
     ),
 ]
 Why = Annotated[str, typer.Option(help="Why, for whoever reads the lock.")]
-Confirm = Annotated[
-    str | None,
-    typer.Option(help="The protected environment's name: it is meant to change."),
-]
-YesProd = Annotated[
-    bool, typer.Option("--yes-prod", help="The same as --confirm prod.")
-]
-
 _WHO = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID")
 """Who started the job that a CI system runs."""
 _MAX_WHO, _MAX_WHY = 100, 500

@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from .cli_options import FAILED, Config, Json
+from .cli_options import FAILED, Config, Confirm, Json, YesProd
 from .cli_pinboard import (
-    Confirm,
     LockFile,
     Pinboard,
     Templates,
     Why,
-    YesProd,
     is_confirmed,
     pinboard,
     signature,

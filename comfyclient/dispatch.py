@@ -29,6 +29,7 @@ from .errors import (
     Retry,
     ServerFaultError,
     UnreachableError,
+    WrongVersionError,
 )
 from .ledger_records import Journal
 from .router import Router
@@ -215,7 +216,7 @@ class Dispatcher:
             _log.error("job %s: not recorded as accepted: %s", job_id, error.message)
 
     def _folder(self, course: Course) -> str:
-        """Where a job's files go, under the server's output folder: nobody else's do."""
+        """Where a job's files go in the server's output folder, and no other's."""
         template = (course.workflow.template or "graph").partition("@")[0]
         return f"{self._environment}/{template}/{course.job_id}"
 
@@ -257,9 +258,12 @@ def _more_telling(
 ) -> ComfyClientError:
     """Of the refusals of several instances, the one that promises most.
 
-    A busy instance will take the job later; that one is missing a node class says more
-    than that another is down.
+    A busy instance will take the job later, and one that is down may come back; that
+    one is missing a node class says more than that another is down.
     """
     if before is None or isinstance(now, BusyError):
         return now
-    return now if isinstance(before, UnreachableError) else before
+    if isinstance(now, WrongVersionError) or isinstance(before, BusyError):
+        return before
+    weak = UnreachableError | WrongVersionError
+    return now if isinstance(before, weak) else before

@@ -18,6 +18,7 @@ from .config import (
     Settings,
     default_ledger,
     read_token,
+    secrets_of,
 )
 from .desk import Desk
 from .dispatch import Dispatcher
@@ -124,16 +125,16 @@ def open_ledger(
     from .ledger import Ledger  # SQLAlchemy takes longer to import than all the rest
 
     url = settings.ledger if settings.ledger is not None else default_ledger(name)
-    tokens = [token for one in settings.instances if (token := read_token(one))]
-    ledger = Ledger(url, clock=clock, redact=partial(_without, tokens))
+    secrets = [secret for one in settings.instances for secret in secrets_of(one)]
+    ledger = Ledger(url, clock=clock, redact=partial(_without, secrets))
     ledger.open()
     return ledger
 
 
-def _without(tokens: Sequence[str], text: str) -> str:
-    """The text without these tokens, and without what looks like a secret."""
-    for token in tokens:
-        text = text.replace(token, "…")
+def _without(secrets: Sequence[str], text: str) -> str:
+    """The text without these secrets, and without what looks like one."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
     return redacted(text)
 
 
