@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import timedelta
 
+from .errors import TransportError
 from .findings import Report
 from .preflight import check
 from .snapshot_cache import MAX_AGE, SnapshotCache
@@ -12,6 +14,8 @@ from .snapshots import Snapshot
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Transport
 from .workflow import Workflow
+
+_log = logging.getLogger("comfyclient.checking")
 
 VERSION_AGE_S = 60.0
 """Seconds for which a server's version counts as known."""
@@ -34,6 +38,33 @@ class Checker:
         self._clock = clock
         self._lock = threading.Lock()
         self._versions: dict[str, tuple[float, str | None]] = {}
+
+    def require(
+        self,
+        workflow: Workflow,
+        instance: Transport,
+        *,
+        deadline: Deadline,
+        allow_partial: bool = False,
+    ) -> None:
+        """Let a graph pass that the instance would run, as far as can be known.
+
+        An instance that does not tell what it offers is not asked twice: what it
+        makes of the graph shows when that is sent.
+
+        Raises:
+            ValidationError: it would refuse the graph, or a node fail; names both.
+        """
+        try:
+            report = self.check(workflow, instance, deadline=deadline)
+        except TransportError as error:
+            _log.warning("%s: not checked before sending: %s", instance.name, error)
+            return
+        for issue in report.warnings:
+            _log.info("%s: %s", instance.name, issue)
+        refusal = report.error(allow_partial=allow_partial, instance=instance.name)
+        if refusal is not None:
+            raise refusal
 
     def check(
         self, workflow: Workflow, instance: Transport, *, deadline: Deadline
