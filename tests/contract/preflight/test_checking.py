@@ -140,7 +140,7 @@ def test_an_instance_that_does_not_tell_is_not_in_the_way(
 class Page(BaseHTTPRequestHandler):
     """A server that is no ComfyUI, but for its version."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer anything with the same page."""
         status, body = self.server.page  # type: ignore[attr-defined]
         if self.path == "/system_stats":

@@ -1,0 +1,134 @@
+"""The commands about what servers offer, as a person or a script runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from comfyclient import comfy_nodes
+from comfyclient.cli import app
+from comfyclient.errors import ComfyClientError
+from comfyclient.local.engine import EmbeddedEngine
+
+GRAPH: dict[str, Any] = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64}},
+    "2": {
+        "class_type": "SaveImage",
+        "inputs": {"images": ["1", 0], "filename_prefix": "x"},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command did."""
+
+    code: int
+    out: str
+    error: BaseException | None
+
+    @property
+    def json(self) -> Any:
+        """What it said to a script."""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def urls() -> Iterator[tuple[str, str]]:
+    """Two servers with the package's own nodes."""
+    packs = (comfy_nodes,)
+    with (
+        EmbeddedEngine(None, node_packs=packs) as one,
+        EmbeddedEngine(None, node_packs=packs) as other,
+    ):
+        yield one.url, other.url
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, urls: tuple[str, str]) -> Run:
+    """Run commands in a folder whose configuration has two instances in `test`."""
+    instances = "".join(
+        f'[[environments.test.instances]]\nname = "{name}"\nurl = "{address}"\n'
+        for name, address in zip("ab", urls, strict=True)
+    )
+    config = f'default_environment = "test"\n[environments.test]\n{instances}'
+    (tmp_path / "comfyclient.toml").write_text(config)
+    (tmp_path / "graph.json").write_text(json.dumps(GRAPH))
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> Done:
+        done = CliRunner().invoke(app, arguments)
+        known = isinstance(done.exception, SystemExit | ComfyClientError)
+        if done.exception is not None and not known:
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.exception)
+
+    return command
+
+
+def test_a_snapshot_stands_for_its_server(run: Run, tmp_path: Path) -> None:
+    """Saved once, graphs are checked by it without any server."""
+    taken = run("snapshot", "--instance", "a", "--out", "s.json.gz", "--json")
+    live = run("check", "graph.json", "--instance", "a", "--json")
+    saved = run("check", "graph.json", "--snapshot", "s.json.gz", "--json")
+
+    assert taken.code == 0
+    assert taken.json["comfyui_version"] == "0.33.0"
+    assert len(taken.json["fingerprint"]) == 64
+    (one,), (other,) = live.json["checks"], saved.json["checks"]
+    assert one.pop("taken_at") != other.pop("taken_at")
+    assert one == other
+    assert (live.code, one["ok"]) == (1, False)
+    assert {finding["input"] for finding in one["findings"]} == {"batch_size", "color"}
+
+
+def test_a_template_is_checked_on_every_instance(run: Run) -> None:
+    """Filled from its sample trip, or another."""
+    done = run("check", "trip-postcard", "--env", "test")
+
+    assert done.code == 0
+    assert [line.rpartition(": ")[2] for line in done.out.splitlines()] == ["ok"] * 2
+    assert "on a (ComfyUI 0.33.0)" in done.out
+
+
+def test_what_is_wrong_is_told_with_its_line(run: Run) -> None:
+    """All of it, on the lines where it was written."""
+    done = run("check", "graph.json", "--instance", "b")
+
+    assert done.code == 1
+    assert "graph.json on b (ComfyUI 0.33.0): 2 errors" in done.out
+    assert done.out.count("graph.json line 1]") == 2
+    assert "the input is required and missing" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("check", "graph.json", "--snapshot", "none.json"), "none.json"),
+        (("check", "graph.json", "--snapshot", "graph.json"), "no snapshot"),
+        (("check", "graph.json", "--snapshot", "s", "--env", "test"), "two servers"),
+        (("check", "graph.json", "--instance", "c"), "it has a, b"),
+        (("check", "graph.json", "trip.json"), "takes no trip"),
+        (("check", "trip-postcard", "-p", "x"), "NAME=VALUE"),
+        (("check", "none.json"), "none.json"),
+        (("snapshot", "--out", "none/s.json"), "cannot be written"),
+        (("snapshot", "--env", "nowhere"), "nowhere"),
+    ],
+)
+def test_wrong_use_is_told(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    """With what is wrong, and nothing on stdout."""
+    done = run(*arguments)
+
+    assert done.code != 0
+    assert isinstance(done.error, ComfyClientError)
+    assert words in str(done.error)
+    assert done.out == ""
