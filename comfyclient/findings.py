@@ -112,15 +112,19 @@ class Report:
     ) -> ValidationError | None:
         """What `submit` raises in place of sending; None where the graph may be sent.
 
-        With `allow_partial`, errors that leave some outputs whole let it pass.
+        With `allow_partial`, it may where the server drops some outputs and runs others.
         """
         found = [one for one in self.findings if one.is_error]
-        if not found or (allow_partial and self.partial):
+        drops = all(one.outlook is Outlook.REFUSED for one in found)
+        if not found or (allow_partial and self.partial and drops):
             return None
         kind, hint = _narrowest(found)
         nodes = len({one.issue.node_id for one in found})
+        what = "the server would refuse the graph"
+        if not self.refused:
+            what = "the server would take the graph, and the job fail"
         return kind(
-            f"the server would refuse the graph: {_counted(len(found), 'problem')} in "
+            f"{what}: {_counted(len(found), 'problem')} in "
             f"{_counted(nodes, 'node')}; nothing was sent",
             issues=self.errors,
             hint=hint,
@@ -146,9 +150,7 @@ def _narrowest(found: list[Finding]) -> tuple[type[ValidationError], str | None]
         return MissingModelError, "put the model file there, or choose another server"
     if lacks == {"file"}:
         return ValidationError, "upload the file first, or give it with the workflow"
-    if any(one.outlook is Outlook.REFUSED for one in found):
-        return ValidationError, None
-    return ValidationError, "the server would take it, and the job fail when it runs"
+    return ValidationError, None
 
 
 def _counted(number: int, what: str) -> str:

@@ -43,6 +43,21 @@ def _fits_combo(received: JsonValue, wanted: InputInfo) -> bool:
     return not wanted.listed and isinstance(received, str) and COMBO in _parts(received)
 
 
+def matches(received: JsonValue, wanted: InputInfo) -> bool:
+    """Whether an input that matches others takes such a type; no server looks at it."""
+    types = matching_types(wanted)
+    if types is None:
+        return True
+    return fits(received, InputInfo(wanted.name, types, wanted.required))
+
+
+def matching_types(one: InputInfo) -> str | None:
+    """The types that an input which matches others takes; None for any other input."""
+    template = one.options.get("template")
+    types = template.get("allowed_types") if isinstance(template, dict) else None
+    return types if one.kind == MATCH_TYPE and isinstance(types, str) else None
+
+
 def is_server_side(kind: str | None) -> bool:
     """Whether only a link can give such an input, never a value of the graph."""
     return kind is not None and _parts(kind) <= NEVER_VALUES

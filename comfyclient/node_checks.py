@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
@@ -19,7 +19,7 @@ from .input_values import (
     server_side_value,
     shown,
 )
-from .link_types import fits
+from .link_types import fits, matches, matching_types
 from .object_info import DYNAMIC, InputInfo, NodeInfo
 from .own_checks import (
     ASPECT_RATIOS,
@@ -212,7 +212,9 @@ class NodeCheck:
             return self._bad_link(one, value, "the number of an output is an integer")
         slot = placed.outputs.get(slot, slot)
         if not -len(outputs) <= slot < len(outputs):
-            text = f"{placed.node.name} has {len(outputs)} outputs, counted from 0"
+            text = f"{placed.node.name} has outputs 0 to {len(outputs) - 1}"
+            if not outputs:
+                text = f"{placed.node.name} has no output"
             problem = self._bad_link(one, value, text)
             # a few packs have classes with any number of outputs
             return problem if is_known(placed.node) else doubted(problem)
@@ -225,6 +227,8 @@ class NodeCheck:
         placed: Placed,
         received: JsonValue,
     ) -> Problem | None:
+        if not matches(received, one):
+            return self._unmatched_link(one, value)
         if fits(received, one):
             return self._unusable_link(one, value)
         if self._node.name in LINK_CHECKS and self._node.core:
@@ -239,6 +243,13 @@ class NodeCheck:
             value=shown(one.name, value),
             allowed=f"a link to {one.kind}",
         )
+
+    def _unmatched_link(self, one: InputInfo, value: list[JsonValue]) -> Problem:
+        """A link that servers take, to an input that cannot use it."""
+        message = "the node does not take what is linked; the server accepts that"
+        found = self._values.problem("unmatched_link", message, one, value)
+        types = f"a link to {matching_types(one)}"
+        return replace(found, outlook=self._if_known(Outlook.FAILS), allowed=types)
 
     def _own_link(self, one: InputInfo, value: list[JsonValue]) -> Problem | None:
         """A link of a type that the class, not the server, has to refuse."""

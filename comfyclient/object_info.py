@@ -66,12 +66,9 @@ class NodeInfo:
     """Inputs that the server fills in itself."""
     outputs: tuple[JsonValue, ...]
     """The types; a list of choices in the place of one is a type too."""
-    match_types: tuple[JsonValue, ...]
-    """For each output, the name of the matching inputs whose type it takes on."""
     output_node: bool
     module: str
     """The Python module as the server tells it, such as `custom_nodes.some-pack`."""
-    display_name: str
 
     @property
     def core(self) -> bool:
@@ -166,10 +163,8 @@ def read_node(name: str, entry: JsonValue) -> NodeInfo:
         inputs={one.name: one for one in read_inputs(sections)},
         hidden=frozenset(hidden) if isinstance(hidden, dict) else frozenset(),
         outputs=_items(said.get("output")),
-        match_types=_items(said.get("output_matchtypes")),
         output_node=said.get("output_node") is True,
         module=_text(said.get("python_module")),
-        display_name=_text(said.get("display_name")) or name,
     )
 
 

@@ -389,6 +389,23 @@ def test_links_fit_by_the_servers_rules(source: Any, wanted: Any, fits: bool) ->
     assert judge(graph, **more).ok is fits
 
 
+@pytest.mark.parametrize(
+    ("source", "outlooks"),
+    [("IMAGE", []), ("MASK", []), ("*", []), ("LATENT", ["fails"])],
+)
+def test_an_input_that_matches_others_takes_some_types(
+    source: str, outlooks: list[str]
+) -> None:
+    """Servers do not look at these, so the node would fail."""
+    match = {"template": {"template_id": "t", "allowed_types": "IMAGE,MASK"}}
+    taker = entry([], saves=True, x=["COMFY_MATCHTYPE_V3", match])
+    graph = {"1": node("Source"), "2": node("Taker", x=["1", 0])}
+
+    said = found(graph, Source=entry([source]), Taker=taker)
+
+    assert [outlook for outlook, *_ in said] == outlooks
+
+
 def test_an_output_that_does_not_depend_on_the_error_runs() -> None:
     """With `allow_partial`, the rest may be sent."""
     graph = {**saved(a=EMPTY), "s2": node("Save", images=["n", 0], filename_prefix="")}
@@ -398,6 +415,17 @@ def test_an_output_that_does_not_depend_on_the_error_runs() -> None:
     assert (report.outputs, report.lost) == (("save", "s2"), ("s2",))
     assert report.error(allow_partial=True) is None
     assert isinstance(report.error(), ValidationError)
+
+
+def test_what_fails_only_when_it_runs_takes_the_whole_job() -> None:
+    """The server would drop nothing: `allow_partial` does not help."""
+    graph = {**saved(a=EMPTY), "s2": node("Save", images="no", filename_prefix="")}
+    report = judge(graph)
+
+    assert (report.refused, report.partial) == (False, True)
+    error = report.error(allow_partial=True)
+    assert error is not None
+    assert "take the graph, and the job fail" in error.message
 
 
 def test_a_replaced_class_is_checked_as_its_heir() -> None:
