@@ -112,7 +112,7 @@ class Report:
     ) -> ValidationError | None:
         """What `submit` raises in place of sending; None where the graph may be sent.
 
-        With `allow_partial`, it may where the server drops some outputs and runs others.
+        With `allow_partial`, it may where the server drops outputs and runs others.
         """
         found = [one for one in self.findings if one.is_error]
         drops = all(one.outlook is Outlook.REFUSED for one in found)
