@@ -100,7 +100,10 @@ class TestARestart:
         server.await_that(lambda: server.stage.running is not None)
         server.play(usual)
         server.restart()
-        course = bench.submit(transport, bench.course(clock=clock, **LONG))
+        # its connection died with the server: whether the job arrived may be asked for
+        course = clock.run(
+            lambda: bench.submit(transport, bench.course(clock=clock, **LONG))
+        )
         began = clock.monotonic()
         advance_until(clock, lambda: all(c.status.final for c in lost), step=0.05)
         assert clock.monotonic() - began < 2

@@ -19,7 +19,7 @@ from .crashing.lives import Lives
 from .crashing.quake import Quake
 from .crashing.seeds import seeds
 
-QUICK = 250
+QUICK = 150
 WHOLE = 1000
 
 

@@ -49,6 +49,8 @@ from comfyclient.timing import Deadline
 from comfyclient.transports.base import Follower, Ticket, Verdict
 from comfyclient.workflow import Workflow
 
+ASKED = settings()
+SOAKING = settings.get_current_profile_name() == "soak"
 POLICIES = PolicySettings(resubmit_lost=2, resubmit_interrupted=1)
 
 
@@ -496,4 +498,8 @@ class Pursuing(RuleBasedStateMachine):
 
 
 TestPursuing = Pursuing.TestCase
-TestPursuing.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestPursuing.settings = settings(
+    max_examples=ASKED.max_examples if SOAKING else 25,
+    stateful_step_count=25,
+    deadline=None,
+)

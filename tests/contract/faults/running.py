@@ -20,7 +20,7 @@ from comfyclient.testing import ScriptedServer
 from comfyclient.testing.bench import GRAPH
 from comfyclient.workflow import NamedOutput, Workflow
 
-from .answers import DOWNLOAD
+from .answers import ANSWERS, DOWNLOAD
 from .cases import BadAnswer, Case, Mishap
 from .mishaps import ACTS, MISHAPS, total_s
 from .playing import A_LOOK_S
@@ -29,7 +29,7 @@ from .scene import FOREIGN, LIMIT_S, Scene
 WORKFLOW = Workflow.from_graph(GRAPH, outputs=[NamedOutput("card", "2")])
 T = TypeVar("T")
 
-DOWNLOAD_S = 0.4
+DOWNLOAD_S, STALLED_S = 10.0, 0.4
 """Real seconds that a download may take: it keeps to the machine's clock."""
 
 
@@ -153,13 +153,21 @@ def _collect(scene: Scene, job: Job, observed: Observed) -> None:
     scene.before_download()
     for number in range(_tries(scene.case)):
         try:
-            observed.picture = output.read(timeout=DOWNLOAD_S)
+            observed.picture = output.read(timeout=_patience(scene.case))
         except ComfyClientError as error:
             if number == 0:
                 observed.download = error
                 scene.after_download()
         else:
             return
+
+
+def _patience(case: Case) -> float:
+    """How long a download may take: not long where it is to be given up."""
+    fault = case.fault
+    never = isinstance(fault, BadAnswer) and fault.route == DOWNLOAD
+    given_up = never and (ANSWERS[fault.kind].stalls or fault.kind == "drips")
+    return STALLED_S if given_up else DOWNLOAD_S
 
 
 def _tries(case: Case) -> int:

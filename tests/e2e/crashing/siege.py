@@ -82,10 +82,16 @@ class Siege:
         times: int,
         server: ScriptedServer | None = None,
     ) -> None:
-        """Let lives work on the batch, and kill so many of them."""
+        """Let lives work on the batch, and kill so many of them.
+
+        Once another client has done all that was left, lives may end before their
+        moment comes: after some of those, no more are begun.
+        """
         most, killed = lives.count + 3 * times, 0
         left = len(self.trips)
         while killed < times:
+            if lives.count >= most and not self._left():
+                return
             assert lives.count < most, "lives end before they are killed"
             steps = left * STEPS_OF_A_JOB / (times - killed)
             moment = drawn(self.chance, steps=steps, seen=server is not None)
@@ -132,5 +138,8 @@ class Siege:
         self.steps.update(steps)
         story = " ".join(lives.story)
         self._diary.append(f"{moment} {story}: {', '.join(sorted(steps))}")
-        done = Counter(row.state for row in rows)[JobState.COLLECTED]
-        return len(self.trips) - done
+        return self._left()
+
+    def _left(self) -> int:
+        rows = rows_of(self.ledger)
+        return len(self.trips) - Counter(r.state for r in rows)[JobState.COLLECTED]
