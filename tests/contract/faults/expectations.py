@@ -139,11 +139,14 @@ def _of_mishap(case: Case, mishap: Mishap) -> Outcome:
             ended = count > before_the_end(case.version)
             seen = ended and mishap.tempo == "seen"
             outcome = _while_running(case, bearing, ended=ended, seen=seen)
+            if bearing.mute and ended:
+                # the picture may be asked for before the server speaks again
+                outcome = replace(outcome, download=(None, UnclearAnswerError))
             if count < len(messages(case.version)) or case.mode == "poll_only":
                 return outcome
             # its last message has the client look at once: it may be faster
             quick = _while_running(case, bearing, ended=ended, seen=True)
-            return replace(outcome, either=quick)
+            return replace(outcome, either=replace(quick, download=outcome.download))
 
 
 def _before(case: Case, bearing: Bearing) -> Outcome:

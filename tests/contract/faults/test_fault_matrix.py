@@ -28,7 +28,15 @@ SLACK_S = 1.0
 
 USUAL = tuple(dict.fromkeys(usual_cases()))
 CHOSEN = frozenset(USUAL)
-REST = tuple(case for case in every_case() if case not in CHOSEN)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The rest of the product is made only where it is asked for: it is large."""
+    if "spare" not in metafunc.fixturenames:
+        return
+    asked = metafunc.config.getoption("markexpr") != "not soak"
+    rest = [case for case in every_case() if case not in CHOSEN] if asked else []
+    metafunc.parametrize("spare", rest, ids=str)
 
 
 @pytest.fixture(scope="session")
@@ -47,10 +55,9 @@ def test_case(case: Case, new_ledger: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("case", REST, ids=str)
-def test_spare_case(case: Case, new_ledger: Path, tmp_path: Path) -> None:
+def test_spare_case(spare: Case, new_ledger: Path, tmp_path: Path) -> None:
     """So it is with the rest of the product."""
-    play(case, new_ledger, tmp_path)
+    play(spare, new_ledger, tmp_path)
 
 
 def test_the_page_tells_what_is_so() -> None:
