@@ -22,7 +22,7 @@ demo: $(READY) ## turn the sample trips into postcards on the embedded engine
 	$(BIN)/comfyclient demo --out out/
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -q -n 3
 
 check: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .

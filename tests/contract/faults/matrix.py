@@ -129,7 +129,7 @@ def _has_its_like(fault: Fault, mode: Mode) -> bool:
             unheard = mode == "poll_only" and count not in telling
             return tempo == "seen" or unheard
         case BadAnswer(route=route, first=first, times=times):
-            return route in WATCHING and (times == 4 or first == 2)
+            return route in WATCHING and (times == 4 or first > 1)
         case _:
             return False
 
