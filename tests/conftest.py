@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,11 @@ from hypothesis import HealthCheck, settings
 # a machine that is busy with the other tests draws slowly: that is no fault of a test
 settings.register_profile("usual", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usual")
+
+# a shell starts background jobs with Ctrl-C ignored, and what tests start inherits that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV"}
 
