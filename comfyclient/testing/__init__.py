@@ -10,6 +10,9 @@ from __future__ import annotations
 from .accounts import Accounts, Execution
 from .bench import Bench
 from .clock import FakeClock
+from .eas_frames import QueueFrame
+from .eas_gateway import EasGateway
+from .eas_inference import Produced
 from .fault_proxy import FaultProxy
 from .http_wire import Reply, Request
 from .play import (
@@ -47,6 +50,7 @@ __all__ = [
     "Broadcast",
     "Deafen",
     "DropSockets",
+    "EasGateway",
     "Execution",
     "FakeClock",
     "FaultProxy",
@@ -56,6 +60,8 @@ __all__ = [
     "Interrupt",
     "KillWorker",
     "Play",
+    "Produced",
+    "QueueFrame",
     "Raw",
     "Reply",
     "Request",

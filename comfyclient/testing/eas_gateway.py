@@ -1,0 +1,362 @@
+"""A stand-in for PAI-EAS on loopback: its gateway before a ComfyUI, its queue service.
+
+    with EasGateway(edition="api", token="secret") as gateway:
+        client = …  # transport = "eas-queue", url = gateway.url
+        gateway.answer("POST input", Reply(503, b"no healthy upstream"))
+        gateway.sink.put(b"[]", {"task_id": "somebody's"})
+
+Known of the real one is what `docs/pai-eas.md` lists; where that says unknown, this
+does one plausible thing, and code under test must not lean on it.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Literal, Self
+
+from .eas_frames import encoded_frame
+from .eas_inference import Inference, Workers, run_on
+from .eas_standard import Upstream
+from .eas_store import Consumer, QueueStore
+from .eas_wire import DEFAULT_GROUP, GROUP, USER, answer, tags_of
+from .http_wire import Reply, Request, cut, encoded, read_request
+from .line import Line
+from .websocket_wire import ServerSocket, handshake
+
+ROUTES = tuple(
+    f"{method} {queue}"
+    for queue in ("input", "sink")
+    for method in ("POST", "GET", "PUT", "DELETE", "WATCH")
+)
+"""What can be scripted of the API edition; of the standard one, `ANY comfyui`."""
+STANDARD = "ANY comfyui"
+UNAUTHORISED = b'{"code":"Unauthorized","message":"Invalid token"}'
+_GLANCE = 0.05
+
+
+class EasGateway:
+    """One service of PAI-EAS on 127.0.0.1, in threads of its own; a context manager.
+
+    It fronts the ComfyUI at `comfyui`, or an embedded engine of its own. The API
+    edition runs requests there with so many `workers`, or as `inference` says.
+    """
+
+    def __init__(
+        self,
+        *,
+        edition: Literal["standard", "api"] = "standard",
+        service: str = "comfyui",
+        token: str | None = "stand-in-token",
+        comfyui: str | None = None,
+        inference: Inference | None = None,
+        workers: int = 1,
+        max_payload: int = 8192,
+        max_length: int = 100_000,
+    ) -> None:
+        self.edition = edition
+        self.service = service
+        self.token = token
+        self.input = QueueStore(service, max_length=max_length, max_payload=max_payload)
+        self.sink = QueueStore(
+            f"{service}/sink", max_length=max_length, max_payload=max_payload
+        )
+        self.requests: list[Request] = []
+        """Every request, oldest first."""
+        self.asked: Counter[str] = Counter()
+        """How often each route was asked."""
+        self._comfyui = comfyui
+        self._inference = inference
+        self._worker_count = workers
+        self._stack = ExitStack()
+        self._line = Line(self._serve)
+        self._lock = threading.Lock()
+        self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
+        self._standing: dict[str, Reply] = {}
+        self._watchers: dict[Consumer, ServerSocket] = {}
+        self._workers: Workers | None = None
+        self._folder: Path | None = None
+        self._closed = False
+
+    # -- where it is
+
+    @property
+    def url(self) -> str:
+        """The service behind the shared gateway, a dedicated one, or in a VPC."""
+        return f"{self.host_url}/api/predict/{self.service}"
+
+    @property
+    def debug_url(self) -> str:
+        """The service as the console's online debugging calls it."""
+        return f"{self.host_url}/predict/{self.service}"
+
+    @property
+    def host_url(self) -> str:
+        """The service under a host name of its own, without a path."""
+        return f"http://127.0.0.1:{self._line.port}"
+
+    @property
+    def mount(self) -> Path:
+        """The folder that the service mounts: input/, output/ and temp/.
+
+        It is there with the engine of its own only.
+        """
+        assert self._folder is not None, "the ComfyUI behind it is somebody else's"
+        return self._folder
+
+    @property
+    def workers(self) -> Workers:
+        """The instances of the API edition."""
+        assert self._workers is not None, "the standard edition has no queue"
+        return self._workers
+
+    # -- what a test scripts
+
+    def answer(self, route: str, *replies: Reply) -> None:
+        """Answer the next requests of a route so, then as before."""
+        self._known(route)
+        self._replies[route].extend(replies)
+
+    def always(self, route: str, reply: Reply | None) -> None:
+        """Answer a route so from now on; None gives its own answers again."""
+        self._known(route)
+        if reply is None:
+            self._standing.pop(route, None)
+        else:
+            self._standing[route] = reply
+
+    def cut_watchers(self, *, resets: bool = False) -> int:
+        """End every open watch at once; how many."""
+        with self._lock:
+            ending = list(self._watchers.values())
+        for one in ending:
+            one.cut(resets=resets)
+        return len(ending)
+
+    def await_that(self, ready: Callable[[], object], *, timeout: float = 10) -> None:
+        """Return once something of the queues is so.
+
+        Raises:
+            TimeoutError: it is not after `timeout` seconds.
+        """
+        with self.sink.condition:
+            pause, left = 0.01, timeout
+            while not ready():
+                if left <= 0:
+                    raise TimeoutError("what the test waits for did not happen")
+                self.sink.condition.wait(pause)
+                left -= pause
+
+    def _known(self, route: str) -> None:
+        if route not in {*ROUTES, STANDARD}:
+            raise ValueError(f"no route {route!r}; there are {', '.join(ROUTES)}")
+
+    # -- its life
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            url = self._start_engine(stack)
+            self._upstream = Upstream(url) if url else None
+            if self.edition == "api":
+                inference = run_on(url) if self._inference is None else self._inference
+                self._workers = Workers(self.input, self.sink, inference)
+                stack.callback(self._workers.close)
+                self._workers.start(self._worker_count)
+            self._line.open()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every connection and thread, and the engine of its own."""
+        self._closed = True
+        self.cut_watchers()
+        self.input.close()
+        self.sink.close()
+        self._line.close()
+        self._stack.close()
+
+    def _start_engine(self, stack: ExitStack) -> str:
+        if self._comfyui is not None:
+            return self._comfyui.rstrip("/")
+        if self.edition == "api" and self._inference is not None:
+            return ""
+        from ..local.engine import EmbeddedEngine  # needs the extra `local`
+
+        engine = stack.enter_context(EmbeddedEngine(None))
+        self._folder = engine.base_directory
+        return engine.url
+
+    # -- answering
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            while (request := read_request(stream)) is not None:
+                if not self._line.carries(connection):
+                    return
+                with self._lock:
+                    self.requests.append(request)
+                if not self._reply(request, connection, stream):
+                    return
+
+    def _reply(
+        self, request: Request, connection: socket.socket, stream: BinaryIO
+    ) -> bool:
+        """Answer one request; whether the connection goes on."""
+        target = self._target(request)
+        if target is None:
+            return self._send(Reply(404, b"404 page not found"), Reply(), connection)
+        if self.token is not None and request.headers.get("authorization") not in {
+            self.token,
+            f"Bearer {self.token}",
+        }:
+            return self._send(Reply(401, UNAUTHORISED), Reply(), connection)
+        watches = request.headers.get("upgrade", "").lower() == "websocket"
+        if self.edition == "standard":
+            return self._standard(request, target, connection, stream, watches=watches)
+        queue = self._queue(request, target)
+        if queue is None:
+            body = b'{"detail":"Not Found"}'
+            return self._send(Reply(404, body), Reply(), connection)
+        name = "input" if queue is self.input else "sink"
+        scripted = self._scripted(f"{'WATCH' if watches else request.method} {name}")
+        if watches:
+            self._watch(request, queue, scripted, connection, stream)
+            return False
+        own = answer(queue, request) if scripted.needs_own else Reply(404)
+        return self._send(own, scripted, connection)
+
+    def _target(self, request: Request) -> str | None:
+        """What is asked of the service: path and query; None where it is another."""
+        for prefix in (f"/api/predict/{self.service}", f"/predict/{self.service}"):
+            if request.path == prefix or request.path.startswith(prefix + "/"):
+                rest = request.target[len(prefix) :]
+                return rest if rest.startswith("/") else f"/{rest}"
+        if request.path.startswith(("/api/predict/", "/predict/")):
+            return None
+        return request.target if self.edition == "standard" else None
+
+    def _queue(self, request: Request, target: str) -> QueueStore | None:
+        """The queue that a path leads to; of paths, only `api_prompt` takes work."""
+        match target.partition("?")[0].rstrip("/"):
+            case "/sink":
+                return self.sink
+            case "":
+                return self.input
+            case "/api_prompt" if request.method == "POST":
+                return self.input
+            case _:
+                return None
+
+    def _standard(
+        self,
+        request: Request,
+        target: str,
+        connection: socket.socket,
+        stream: BinaryIO,
+        *,
+        watches: bool,
+    ) -> bool:
+        scripted = self._scripted(STANDARD)
+        assert self._upstream is not None, "the standard edition fronts a ComfyUI"
+        if watches and scripted.needs_own:
+            self._upstream.tunnel(request, target, connection, stream)
+            return False
+        own = Reply(404)
+        if scripted.needs_own:
+            own = self._upstream.ask(request, target)
+        head_only = request.method == "HEAD"
+        return self._send(own, scripted, connection, head_only=head_only)
+
+    def _scripted(self, route: str) -> Reply:
+        with self._lock:
+            self.asked[route] += 1
+            waiting = self._replies[route]
+            reply = waiting.popleft() if waiting else self._standing.get(route, Reply())
+        self._await(reply.gate)
+        return reply
+
+    def _await(self, gate: threading.Event | None) -> None:
+        while gate is not None and not gate.wait(_GLANCE) and not self._closed:
+            pass
+
+    def _send(
+        self,
+        own: Reply,
+        scripted: Reply,
+        connection: socket.socket,
+        *,
+        head_only: bool = False,
+    ) -> bool:
+        self._await(scripted.late)
+        if scripted.raw is not None:
+            connection.sendall(scripted.raw)
+            return False
+        whole = own if scripted.status is None else scripted
+        head, body = encoded(whole, head_only=head_only)
+        if scripted.sends is None:
+            connection.sendall(head + body)
+            return True
+        if scripted.sends >= 0:
+            connection.sendall((head + body)[: scripted.sends])
+        cut(connection, resets=scripted.resets)
+        return False
+
+    # -- watching
+
+    def _watch(
+        self,
+        request: Request,
+        queue: QueueStore,
+        scripted: Reply,
+        connection: socket.socket,
+        stream: BinaryIO,
+    ) -> None:
+        if scripted.status is not None or scripted.raw is not None:
+            self._send(Reply(404), scripted, connection)
+            return
+        query = request.query
+        if query.get("_watch_") != "true":
+            self._send(Reply(400, b"not a watch"), Reply(), connection)
+            return
+        commits = query.get("_auto_commit_") == "true"
+        consumer = queue.join(
+            request.headers.get(GROUP, DEFAULT_GROUP),
+            request.headers.get(USER, "nobody"),
+            window=1_000_000 if commits else int(query.get("_window_", "1")),
+            index=int(query.get("_index_", "0")),
+            tags=tags_of(query),
+        )
+        connection.sendall(handshake(request))
+        wire = ServerSocket(connection, stream, sid=consumer.uid, pongs=lambda: True)
+        with self._lock:
+            self._watchers[consumer] = wire
+        self._line.spawn(self._hand_out, queue, consumer, wire, commits)
+        try:
+            while wire.read() is not None:
+                pass
+        finally:
+            queue.leave(consumer)
+            with self._lock:
+                self._watchers.pop(consumer, None)
+        wire.answer_close()
+
+    def _hand_out(
+        self, queue: QueueStore, consumer: Consumer, wire: ServerSocket, commits: bool
+    ) -> None:
+        while (frame := queue.take(consumer)) is not None:
+            wire.send(encoded_frame(frame))
+            if commits:
+                queue.commit(consumer.group.name, [frame.index])
