@@ -10,6 +10,8 @@ from __future__ import annotations
 from .accounts import Accounts, Execution
 from .bench import Bench
 from .clock import FakeClock
+from .dashscope import DashScopeServer
+from .dashscope_play import Paints, Refuses, Says
 from .eas_frames import QueueFrame
 from .eas_gateway import EasGateway
 from .eas_inference import Produced
@@ -48,6 +50,7 @@ __all__ = [
     "AwaitSocket",
     "Bench",
     "Broadcast",
+    "DashScopeServer",
     "Deafen",
     "DropSockets",
     "EasGateway",
@@ -59,13 +62,16 @@ __all__ = [
     "Hold",
     "Interrupt",
     "KillWorker",
+    "Paints",
     "Play",
     "Produced",
     "QueueFrame",
     "Raw",
+    "Refuses",
     "Reply",
     "Request",
     "Restart",
+    "Says",
     "Script",
     "ScriptedJob",
     "ScriptedServer",

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from http import HTTPStatus
@@ -136,6 +136,41 @@ def encoded(reply: Reply, *, head_only: bool = False) -> tuple[bytes, bytes]:
         lines.append(f"Content-Length: {len(reply.body)}")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
     return head, b"" if head_only else reply.body
+
+
+def send(
+    scripted: Reply,
+    own: Reply,
+    connection: socket.socket,
+    request: Request,
+    *,
+    closed: Callable[[], bool],
+) -> bool:
+    """Send what the script says, or the server's own; whether the connection goes on.
+
+    `closed` tells whether the server ends: then nothing drips any more.
+    """
+    if scripted.raw is not None:
+        connection.sendall(scripted.raw)
+        return False
+    if scripted.sends == -1:
+        cut(connection, resets=scripted.resets)
+        return False
+    whole = own if scripted.status is None else scripted
+    head, body = encoded(whole, head_only=request.method == "HEAD")
+    if scripted.drips is not None:
+        connection.sendall(head)
+        for byte in body:
+            if closed() or scripted.drips.wait(0.01):
+                break
+            connection.sendall(bytes([byte]))
+        return False
+    if scripted.sends is None:
+        connection.sendall(head + body)
+        return True
+    connection.sendall(head + body[: scripted.sends])
+    cut(connection, resets=scripted.resets)
+    return False
 
 
 def cut(connection: socket.socket, *, resets: bool = False) -> None:

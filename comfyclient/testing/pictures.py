@@ -37,12 +37,11 @@ def shown_by(
 
 def png(shade: int = 0) -> bytes:
     """A PNG of one grey pixel."""
-    pixel = zlib.compress(bytes([0, shade % 256]))
-    parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)),
-        (b"IDAT", pixel),
-        (b"IEND", b""),
-    )
+    return _png(struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0), bytes([0, shade % 256]))
+
+
+def _png(header: bytes, rows: bytes) -> bytes:
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
     body = b"".join(
         struct.pack(">I", len(content)) + kind + content + _checked(kind + content)
         for kind, content in parts
@@ -52,3 +51,16 @@ def png(shade: int = 0) -> bytes:
 
 def _checked(content: bytes) -> bytes:
     return struct.pack(">I", zlib.crc32(content))
+
+
+def picture(width: int, height: int, *, seed: int = 0) -> bytes:
+    """A PNG of that size: a sky over a land, in colours of the seed's."""
+    sky, land = (seed * 37 % 160 + 60, seed * 91 % 120 + 110, 210), (96, 128, 84)
+    rows = bytearray()
+    for y in range(height):
+        share = y / max(1, height - 1)
+        colour = sky if share < 0.62 else land
+        shade = 1 - 0.35 * share
+        rows += b"\0" + bytes(int(part * shade) for part in colour) * width
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return _png(header, bytes(rows))

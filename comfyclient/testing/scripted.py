@@ -28,7 +28,7 @@ from pydantic import JsonValue
 from ..timing import SYSTEM_CLOCK, Clock
 from .accounts import Accounts
 from .answers import NOT_FOUND, ROUTES, Answers, match
-from .http_wire import Reply, Request, cut, encoded, read_request
+from .http_wire import Reply, Request, cut, encoded, read_request, send
 from .line import Line
 from .pictures import FileKey
 from .play import Cue, KillWorker, Play, Restart, Silence, Stop, status, usual
@@ -241,33 +241,10 @@ class ScriptedServer:
             if route and scripted.needs_own:
                 own = self._answers.own(route, request, *arguments, *cue)
             self._await(scripted.late)
-            return self._send(scripted, own, connection, request)
+            return send(scripted, own, connection, request, closed=self._is_closed)
         finally:
             for one in cue:
                 one.answered.set()
-
-    def _send(
-        self, scripted: Reply, own: Reply, connection: socket.socket, request: Request
-    ) -> bool:
-        if scripted.raw is not None:
-            connection.sendall(scripted.raw)
-            return False
-        whole = own if scripted.status is None else scripted
-        head, body = encoded(whole, head_only=request.method == "HEAD")
-        if scripted.drips is not None:
-            connection.sendall(head)
-            for byte in body:
-                if self._closed or scripted.drips.wait(0.01):
-                    break
-                connection.sendall(bytes([byte]))
-            return False
-        if scripted.sends is None:
-            connection.sendall(head + body)
-            return True
-        if scripted.sends >= 0:
-            connection.sendall(head + body[: scripted.sends])
-        cut(connection, resets=scripted.resets)
-        return False
 
     def _route(self, request: Request) -> tuple[str, tuple[str, ...]]:
         self._record(request)
@@ -308,6 +285,9 @@ class ScriptedServer:
     def _await(self, gate: threading.Event | None) -> None:
         while gate is not None and not gate.wait(_GLANCE) and not self._closed:
             pass
+
+    def _is_closed(self) -> bool:
+        return self._closed
 
     def _mute(self, route: str, life: int) -> bool:
         """Whether nobody will answer: wait out a silence, look for a restart."""
