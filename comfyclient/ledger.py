@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from .errors import ClosedError, ComfyClientError, LedgerError
+from .ledger_answers import LedgerAnswers
 from .ledger_database import Database
 from .ledger_faults import is_clash
 from .ledger_owner import Owner
@@ -89,6 +90,8 @@ class Ledger(LedgerReader):
         self._lease_s = lease_s
         self._redact = redact
         self._owner: Owner | None = None
+        self.answers = LedgerAnswers(self._database)
+        """What hosted models answered."""
 
     def open(self) -> Self:
         """Connect, and bring an older ledger to this version.

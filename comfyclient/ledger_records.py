@@ -12,6 +12,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from . import errors
+from .answers import Answers
 from .errors import ComfyClientError
 from .outputs import OutputRef, SavedFile
 
@@ -348,6 +349,10 @@ class JobLeases(Protocol):
 
 class Journal(JobWrites, JobReads, JobLeases, Protocol):
     """What the rest of the package needs of a ledger."""
+
+    @property
+    def answers(self) -> Answers:
+        """What hosted models answered."""
 
 
 _SECRETS = (

@@ -33,7 +33,7 @@ from sqlalchemy.types import TypeDecorator
 
 from .errors import LedgerVersionError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SHORT, LONG = 128, 200
 """Characters of an id that a machine made, and of a name that a person chose."""
@@ -188,6 +188,23 @@ change = Table(
     Column("error", JsonText),
 )
 
+answer = Table(
+    "comfyclient_answer",
+    metadata,
+    Column("environment", String(LONG), primary_key=True),
+    Column("digest", String(SHORT), primary_key=True),
+    Column("step", String(SHORT), nullable=False),
+    Column("model", String(LONG), nullable=False),
+    Column("task_id", String(SHORT)),
+    Column("request_id", String(SHORT)),
+    Column("value", JsonText),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+)
+
 Step = Callable[[Connection], None]
 
 
@@ -195,7 +212,11 @@ def _add_told(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE comfyclient_job ADD COLUMN told TEXT"))
 
 
-STEPS: Mapping[int, Step] = {2: _add_told}
+def _add_answers(connection: Connection) -> None:
+    answer.create(connection)
+
+
+STEPS: Mapping[int, Step] = {2: _add_told, 3: _add_answers}
 """From the version before to the one that is the key. Steps only add, so that a
 process that still runs the older code can go on."""
 

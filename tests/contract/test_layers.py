@@ -31,8 +31,10 @@ template
 registry
 locked locktext lockfile pins template_folders
 hostile lint
+answers
 ledger_lease ledger_records ledger_schema ledger_rows ledger_faults
 ledger_statements ledger_database ledger_owner ledger_steps
+ledger_answers
 ledger_reader ledger_unfinished
 ledger
 transports.__init__ transports.profile transports.endpoint transports.wire

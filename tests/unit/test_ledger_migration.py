@@ -86,6 +86,7 @@ def test_work_goes_on(migrated: Ledger) -> None:
     assert migrated.claim("running")
     assert migrated.changed("running", JobState.SUCCEEDED, told={"cached_nodes": ["1"]})
     assert migrated.job("running").told == {"cached_nodes": ["1"]}
+    assert migrated.answers.spent("test") == []
 
 
 def test_older_code_that_runs_goes_on(file: Path) -> None:
