@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from . import __version__
 from .cli_config import config as config_commands
+from .cli_eas import eas
 from .cli_jobs import jobs
 from .cli_options import (
     FAILED,
@@ -63,6 +64,7 @@ app.add_typer(templates, name="templates")
 app.add_typer(config_commands, name="config")
 app.add_typer(jobs, name="jobs")
 app.add_typer(pins, name="pins")
+app.add_typer(eas, name="eas")
 app.command("resume")(resume)
 app.command("check")(check)
 app.command("snapshot")(snapshot)

@@ -7,6 +7,7 @@ ComfyClientError
 │   ├── InputFileError             a file that was read: names it, line and field
 │   │   ├── TripError              a trip
 │   │   ├── LockError              `comfyclient.lock`
+│   │   ├── ServiceFileError       the JSON of a PAI-EAS service
 │   │   └── TemplateError          a template folder
 │   │       ├── TemplateNotFoundError
 │   │       ├── PinError           pins or lock do not let the environment run it
@@ -150,6 +151,10 @@ class TripError(InputFileError):
 
 class LockError(InputFileError):
     """`comfyclient.lock` cannot be read or written, or is not as it was written."""
+
+
+class ServiceFileError(InputFileError):
+    """The JSON of a PAI-EAS service is wrong; names each key and the remedy."""
 
 
 class TemplateError(InputFileError):

@@ -20,7 +20,10 @@ geography graph jsontext sun tomltext tracks privacy
 toml_lines
 config_shapes config_secrets
 config_errors config_models config_sources addresses
-config_overlay isolation protection
+config_overlay isolation protection regions eas_certainty
+eas_gpus eas_service
+eas_notes eas_rules
+eas_reading eas_writing
 outputs config
 workflow
 events
@@ -78,7 +81,7 @@ __init__
 console job_views pin_views
 cli_options
 cli_pinboard cli_scaffolding cli_target
-cli_config cli_running cli_templates cli_pins
+cli_config cli_eas cli_running cli_templates cli_pins
 cli_jobs cli_resume cli_preflight
 cli
 __main__
