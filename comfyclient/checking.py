@@ -6,7 +6,7 @@ import logging
 import threading
 from datetime import timedelta
 
-from .errors import TransportError
+from .errors import TransportError, ValidationError
 from .findings import Report
 from .preflight import check
 from .snapshot_cache import MAX_AGE, SnapshotCache
@@ -17,101 +17,128 @@ from .workflow import Workflow
 
 _log = logging.getLogger("comfyclient.checking")
 
-VERSION_AGE_S = 60.0
-"""Seconds for which a server's version counts as known."""
 FRESH = timedelta(seconds=10)
 """No graph is refused by what is older: a missing file may be there by now."""
+PATIENCE_S = 30.0
+"""Seconds that a job waits for an instance to tell what it offers."""
+NOT_ASKED_FOR_S = 600.0
+"""Seconds that an instance is left alone which did not tell."""
 
 
 class Checker:
     """The check before sending, for the instances of one environment.
 
     What is known of a server may be old, so it can let a graph pass, but never refuse
-    one: before that, the server is asked what it offers now.
+    one: before that, the server is asked what it offers now. Where it does not tell,
+    the graph is sent, and the server's own check decides.
     """
 
     def __init__(
-        self, environment: str, cache: SnapshotCache, *, clock: Clock = SYSTEM_CLOCK
+        self,
+        environment: str,
+        cache: SnapshotCache,
+        *,
+        saved: Snapshot | None = None,
+        warns: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """Make a check.
+
+        Args:
+            environment: whose instances they are.
+            cache: what is known of them.
+            saved: what they offer, as somebody vouches for: none of them is asked.
+            warns: log what would be refused, and let it pass.
+            clock: tells how old an answer is.
+        """
         self._environment = environment
         self._cache = cache
+        self._saved = saved
+        self._warns = warns
         self._clock = clock
         self._lock = threading.Lock()
-        self._versions: dict[str, tuple[float, str | None]] = {}
+        self._left_alone: dict[str, float] = {}
 
-    def require(
+    def refusal(
         self,
         workflow: Workflow,
         instance: Transport,
         *,
         deadline: Deadline,
         allow_partial: bool = False,
-    ) -> None:
-        """Let a graph pass that the instance would run, as far as can be known.
-
-        An instance that does not tell what it offers is not asked twice: what it
-        makes of the graph shows when that is sent.
+    ) -> ValidationError | None:
+        """Why the instance would not run the graph; None where nothing is known.
 
         Raises:
-            ValidationError: it would refuse the graph, or a node fail; names both.
+            TransportError: the instance is not there, or is sent nothing.
         """
-        try:
-            report = self.check(workflow, instance, deadline=deadline)
-        except TransportError as error:
-            _log.warning("%s: not checked before sending: %s", instance.name, error)
-            return
+        version = instance.greet(deadline=deadline)
+        report = self._report(workflow, instance, version, deadline)
+        if report is None:
+            return None
         for issue in report.warnings:
             _log.info("%s: %s", instance.name, issue)
         refusal = report.error(allow_partial=allow_partial, instance=instance.name)
-        if refusal is not None:
-            raise refusal
+        if refusal is None:
+            return None
+        if self._saved is not None:
+            refusal.hint = _by_snapshot(self._saved, refusal.hint)
+        if self._warns:
+            _log.warning("sent all the same: %s", refusal)
+            return None
+        return refusal
 
-    def check(
-        self, workflow: Workflow, instance: Transport, *, deadline: Deadline
-    ) -> Report:
-        """What the instance would make of the graph.
-
-        Raises:
-            TransportError: it cannot be asked.
-        """
-        report = check(workflow, self.snapshot(instance, deadline=deadline).info)
-        if report.ok:
+    def _report(
+        self,
+        workflow: Workflow,
+        instance: Transport,
+        version: str | None,
+        deadline: Deadline,
+    ) -> Report | None:
+        if self._saved is not None:
+            return check(workflow, self._saved.info)
+        known = self._snapshot(instance, version, deadline, MAX_AGE)
+        report = None if known is None else check(workflow, known.info)
+        if report is None or report.ok:
             return report
-        now = self.snapshot(instance, deadline=deadline, max_age=FRESH)
-        return check(workflow, now.info)
+        now = self._snapshot(instance, version, deadline, FRESH)
+        return None if now is None else check(workflow, now.info)
 
-    def snapshot(
+    def _snapshot(
         self,
         instance: Transport,
-        *,
+        version: str | None,
         deadline: Deadline,
-        max_age: timedelta = MAX_AGE,
-    ) -> Snapshot:
-        """What the instance offers, as it said at most `max_age` ago.
-
-        Raises:
-            TransportError: it cannot be asked.
-        """
+        max_age: timedelta,
+    ) -> Snapshot | None:
+        """What the instance offers, as it said at most `max_age` ago."""
+        patience = deadline.within(PATIENCE_S)
 
         def fetch() -> Snapshot:
-            return take(instance, deadline=deadline, clock=self._clock)
+            if self._is_left_alone(instance.name):
+                raise TransportError("it did not tell what it offers")
+            return take(instance, deadline=patience, clock=self._clock)
 
         place = f"{self._environment}/{instance.name}"
-        version = self._version(instance, deadline)
-        return self._cache.snapshot(
-            place, version, fetch=fetch, max_age=max_age, deadline=deadline
-        )
+        try:
+            return self._cache.snapshot(
+                place, version, fetch=fetch, max_age=max_age, deadline=patience
+            )
+        except TransportError as error:
+            self._leave_alone(instance.name, error)
+            return None
 
-    def _version(self, instance: Transport, deadline: Deadline) -> str | None:
-        now = self._clock.monotonic()
+    def _is_left_alone(self, name: str) -> bool:
         with self._lock:
-            at, version = self._versions.get(instance.name, (-VERSION_AGE_S, None))
-        if now - at < VERSION_AGE_S:
-            return version
-        version = instance.probe(deadline=deadline).version
+            until = self._left_alone.get(name)
+        return until is not None and self._clock.monotonic() < until
+
+    def _leave_alone(self, name: str, error: TransportError) -> None:
+        if self._is_left_alone(name):
+            return
         with self._lock:
-            self._versions[instance.name] = (now, version)
-        return version
+            self._left_alone[name] = self._clock.monotonic() + NOT_ASKED_FOR_S
+        _log.warning("%s: graphs are not checked before sending: %s", name, error)
 
 
 def take(
@@ -124,3 +151,9 @@ def take(
     """
     info = instance.object_info(deadline=deadline)
     return Snapshot(info, instance.name, clock.now())
+
+
+def _by_snapshot(saved: Snapshot, hint: str | None) -> str:
+    of = f"by the snapshot of {saved.taken_at:%Y-%m-%d %H:%M}"
+    anew = "`comfyclient snapshot` takes a new one"
+    return f"{of}; {anew}" if hint is None else f"{hint} ({of}; {anew})"

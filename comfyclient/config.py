@@ -30,10 +30,10 @@ from .config_errors import (
 from .config_models import DeadlineSettings as DeadlineSettings
 from .config_models import EngineSettings as EngineSettings
 from .config_models import EnvironmentSettings as EnvironmentSettings
+from .config_models import FilePath, SettingsModel
 from .config_models import InstanceSettings as InstanceSettings
 from .config_models import PolicySettings as PolicySettings
 from .config_models import PrivacySettings as PrivacySettings
-from .config_models import SettingsModel
 from .config_models import StorageSettings as StorageSettings
 from .config_models import TlsSettings as TlsSettings
 from .config_overlay import add_arguments, add_variables, variable_of
@@ -79,6 +79,8 @@ class Settings(SettingsModel):
     """The environment of whoever names none."""
     lock: Path | None = None
     """The lock file; `comfyclient.lock` beside the configuration where None."""
+    cache: FilePath | None = None
+    """The folder for what servers offer; one of the user's where None."""
     environments: dict[str, EnvironmentSettings] = Field(default_factory=_local_only)
     privacy: PrivacySettings = PrivacySettings()
 

@@ -270,6 +270,10 @@ class EnvironmentSettings(SettingsModel):
     """Environments whose instances or storage it also reads, and why; it only reads."""
     pins: dict[str, VersionRange] = Field(default_factory=dict)
     """The versions of templates that it runs."""
+    preflight: Literal["refuse", "warn", "off"] = "refuse"
+    """What becomes of a graph that its servers would not run."""
+    snapshot: FilePath | None = None
+    """What its servers offer, saved: graphs are checked by it, and none is asked."""
     deadlines: DeadlineSettings = DeadlineSettings()
     policies: PolicySettings = PolicySettings()
 

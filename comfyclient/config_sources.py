@@ -22,6 +22,7 @@ VARIABLE = "COMFYCLIENT_CONFIG"
 
 _PATHS = {
     "lock", "token_file", "ca_file", "cert_file", "key_file", "base_directory", "root",
+    "cache", "snapshot",
 }  # fmt: skip
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)((?![/:]|file:)[^?\n]+(?:\?[^\n]*)?)")
 

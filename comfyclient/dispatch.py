@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from tenacity import (
 )
 from tenacity.wait import wait_random_exponential
 
+from .checking import Checker
 from .course import Course
 from .errors import (
     BadAnswerError,
@@ -28,13 +30,14 @@ from .errors import (
     LedgerError,
     Retry,
     ServerFaultError,
+    TransportError,
     UnreachableError,
-    WrongVersionError,
 )
 from .ledger_records import Journal
 from .router import Router
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Attempt, Follower, Ticket, Transport
+from .unplaced import UnfitError, more_telling
 
 _log = logging.getLogger("comfyclient.dispatch")
 
@@ -76,11 +79,13 @@ class Dispatcher:
         journal: Journal,
         *,
         environment: str,
+        checker: Checker | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._router = router
         self._journal = journal
         self._environment = environment
+        self._checker = checker
         self._clock = clock
         self._pause = threading.Condition()
         self._closed = False
@@ -142,13 +147,16 @@ class Dispatcher:
             self._check(course)
             try:
                 return self._try(transport, course, options, follower)
+            except UnfitError as unfit:
+                unfit.refusal.attach(job_id=course.job_id)
+                refusal = more_telling(refusal, unfit.refusal, patient=options.patient)
             except ComfyClientError as error:
                 error.attach(job_id=course.job_id, instance=transport.name)
                 if error.retry is not Retry.ELSEWHERE:
                     raise
                 if isinstance(error, UnreachableError):
                     self._router.down(transport)
-                refusal = _more_telling(refusal, error)
+                refusal = more_telling(refusal, error, patient=options.patient)
                 _log.info("job %s: %s", course.job_id, error.message)
         assert refusal is not None, "an order holds at least one instance"
         raise refusal
@@ -161,6 +169,7 @@ class Dispatcher:
         follower: Follower,
     ) -> Placed:
         with self._router.trying(transport):
+            self._require_fit(transport, course, options)
             workflow = course.workflow.filed_under(self._folder(course))
             names = {
                 file.name: transport.upload(file, deadline=course.deadline)
@@ -176,6 +185,31 @@ class Dispatcher:
             ticket = self._submit(transport, course, attempt, follower)
         return Placed(transport, ticket)
 
+    def _require_fit(
+        self, transport: Transport, course: Course, options: Options
+    ) -> None:
+        """Check what can be checked before anything is sent.
+
+        Raises:
+            UnfitError: the instance would not run the graph.
+            TransportError: it is not there.
+        """
+        if self._checker is None:
+            return
+        try:
+            refusal = self._checker.refusal(
+                course.workflow,
+                transport,
+                deadline=course.deadline,
+                allow_partial=options.allow_partial,
+            )
+        except TransportError:
+            with self._noted(transport, course, str(uuid4())):
+                raise
+        if refusal is not None:
+            raise UnfitError(refusal)
+        self._check(course)  # the instance may have been asked for long
+
     def _submit(
         self,
         transport: Transport,
@@ -183,21 +217,30 @@ class Dispatcher:
         attempt: Attempt,
         follower: Follower,
     ) -> Ticket:
-        job_id, attempt_id = course.job_id, attempt.attempt_id
+        with self._noted(transport, course, attempt.attempt_id):
+            ticket = transport.submit(attempt, follower, deadline=course.deadline)
+        self.accepted(course.job_id, ticket)
+        return ticket
+
+    @contextmanager
+    def _noted(
+        self, transport: Transport, course: Course, attempt_id: str
+    ) -> Iterator[None]:
+        """Write an attempt down before it is made, and where it came to nothing."""
         self._journal.attempt(
-            job_id,
+            course.job_id,
             attempt_id=attempt_id,
             instance=transport.name,
             client_id=transport.client_id,
         )
         try:
-            ticket = transport.submit(attempt, follower, deadline=course.deadline)
+            yield
         except ComfyClientError as error:
             if error.retry is Retry.ELSEWHERE:
-                self._journal.attempt_ended(job_id, attempt_id=attempt_id, error=error)
+                self._journal.attempt_ended(
+                    course.job_id, attempt_id=attempt_id, error=error
+                )
             raise
-        self.accepted(job_id, ticket)
-        return ticket
 
     def accepted(self, job_id: str, ticket: Ticket) -> None:
         """Write down that a server has the job.
@@ -251,19 +294,3 @@ def _enough(state: RetryCallState, deadline: Deadline, options: Options) -> bool
     error = None if state.outcome is None else state.outcome.exception()
     rounds = ROUNDS_BUSY if isinstance(error, BusyError) else ROUNDS_UNREACHABLE
     return stop_after_attempt(rounds)(state)
-
-
-def _more_telling(
-    before: ComfyClientError | None, now: ComfyClientError
-) -> ComfyClientError:
-    """Of the refusals of several instances, the one that promises most.
-
-    A busy instance will take the job later, and one that is down may come back; that
-    one is missing a node class says more than that another is down.
-    """
-    if before is None or isinstance(now, BusyError):
-        return now
-    if isinstance(now, WrongVersionError) or isinstance(before, BusyError):
-        return before
-    weak = UnreachableError | WrongVersionError
-    return now if isinstance(before, weak) else before

@@ -37,6 +37,8 @@ class NodeIssue:
     allowed: str | None = None
     """What the input takes, as short text."""
     place: TemplatePlace | None = None
+    instances: tuple[str, ...] = ()
+    """The instances where it is wrong, where several were asked."""
 
     def __str__(self) -> str:
         node = "graph" if self.node_id is None else f"node {self.node_id}"
@@ -49,7 +51,9 @@ class NodeIssue:
             text += f"; got {self.value}"
         if self.allowed is not None:
             text += f"; allowed: {self.allowed}"
-        return text if self.place is None else f"{text} [{self.place}]"
+        if self.place is not None:
+            text += f" [{self.place}]"
+        return f"{text} (on {', '.join(self.instances)})" if self.instances else text
 
 
 def _titled(title: str | None, class_type: str) -> str:

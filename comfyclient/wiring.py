@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from .checking import Checker
 from .config import (
     EngineSettings,
     EnvironmentSettings,
@@ -29,6 +30,8 @@ from .preparing import Preparation
 from .registry import Registry
 from .roster import Roster
 from .router import Router
+from .snapshot_cache import SnapshotCache
+from .snapshots import Snapshot
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
@@ -71,7 +74,13 @@ def wire(name: str, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Wired
         instances = _instances(name, environment, stack, clock)
         read_only = _read_only(name, settings)
         router = Router(instances, read_only=read_only, clock=clock)
-        dispatcher = Dispatcher(router, journal, environment=name, clock=clock)
+        dispatcher = Dispatcher(
+            router,
+            journal,
+            environment=name,
+            checker=_checker(name, settings, clock),
+            clock=clock,
+        )
         stack.callback(dispatcher.close)
         desk = Desk(
             environment=name,
@@ -90,6 +99,25 @@ def wire(name: str, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Wired
             stack=stack.pop_all(),
         )
     raise AssertionError("an ExitStack swallows nothing")
+
+
+def _checker(name: str, settings: Settings, clock: Clock) -> Checker | None:
+    """The check before sending; None where it is switched off.
+
+    Raises:
+        InputFileError: the snapshot that is configured cannot be used.
+    """
+    environment = settings.environment(name)[1]
+    if environment.preflight == "off":
+        return None
+    saved = environment.snapshot
+    return Checker(
+        name,
+        SnapshotCache(settings.cache, clock=clock),
+        saved=None if saved is None else Snapshot.read(saved),
+        warns=environment.preflight == "warn",
+        clock=clock,
+    )
 
 
 def _refuse_unsupported(name: str, settings: EnvironmentSettings) -> None:

@@ -17,6 +17,7 @@ from .eas_gateway import EasGateway
 from .eas_inference import Produced
 from .fault_proxy import FaultProxy
 from .http_wire import Reply, Request
+from .offers import offered
 from .play import (
     AwaitLooks,
     AwaitSocket,
@@ -82,5 +83,6 @@ __all__ = [
     "Store",
     "ending",
     "failing",
+    "offered",
     "usual",
 ]

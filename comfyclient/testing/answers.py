@@ -168,6 +168,13 @@ class Answers:
         self._stage.files[folder, subfolder, str(name)] = content
         return Reply.of_json({"name": name, "subfolder": subfolder, "type": folder})
 
+    def _object_info(self, _request: Request) -> Reply:
+        offers = self._stage.offers
+        return NOT_FOUND if offers is None else Reply.of_json({**offers})
+
+    def _node_replacements(self, _request: Request) -> Reply:
+        return NOT_FOUND if self._stage.offers is None else Reply.of_json({})
+
     def _no_socket(self, _request: Request) -> Reply:
         return Reply(400, b"No WebSocket UPGRADE hdr")
 
@@ -223,6 +230,8 @@ ROUTES = _table(
     ("GET /view", Answers._view),
     ("HEAD /view", Answers._view),
     ("POST /upload/image", Answers._upload),
+    ("GET /object_info", Answers._object_info),
+    ("GET /node_replacements", Answers._node_replacements),
     ("GET /ws", Answers._no_socket),
 )
 

@@ -30,6 +30,7 @@ from .scripted import ScriptedServer
 from .threads import ours, stacks
 
 _ENVIRONMENT = "test"
+_CACHE = "comfyclient-cache"
 _FAREWELL_S = 2.0
 """Real seconds that a thread has to end in, once everything was closed."""
 
@@ -141,7 +142,9 @@ def comfy_client(comfy_stack: ExitStack, tmp_path: Path) -> ClientFactory:
             deadlines=DeadlineSettings() if deadlines is None else deadlines,
         )
         settings = Settings(
-            default_environment=_ENVIRONMENT, environments={_ENVIRONMENT: environment}
+            default_environment=_ENVIRONMENT,
+            cache=tmp_path / _CACHE,
+            environments={_ENVIRONMENT: environment},
         )
         return comfy_stack.enter_context(Client(settings, clock=clock))
 
@@ -159,6 +162,7 @@ def comfy_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ConfigFacto
     def make(*urls: str, poll_only: bool = False) -> Path:
         lines = [
             f'default_environment = "{_ENVIRONMENT}"',
+            f'cache = "{_CACHE}"',
             f"[environments.{_ENVIRONMENT}]",
             f"ledger = {json.dumps(_ledger(tmp_path))}",
         ]

@@ -55,11 +55,13 @@ class ScriptedServer:
         play: Play = usual,
         prefix: str = "",
         script: Script | Iterable[Script] | None = None,
+        offers: Mapping[str, JsonValue] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._line = Line(self._serve)
         self._threads = self._line.threads
         self.stage = Stage(Version(version), play, line=self._line, clock=clock)
+        self.stage.offers = offers
         self._worker = Worker(self.stage)
         self._answers = Answers(self.stage)
         self._script = Script.usual() if script is None else Script.of(script)
@@ -188,6 +190,14 @@ class ScriptedServer:
     def _known(self, route: str) -> None:
         if route not in ROUTES:
             raise ValueError(f"no route {route!r}; there are {', '.join(ROUTES)}")
+
+    def offer(self, classes: Mapping[str, JsonValue] | None) -> None:
+        """What `GET /object_info` tells from now on; None: nothing is told, by 404.
+
+        It takes any graph all the same: what is refused is for the client to find out
+        before it sends, or for `answer`.
+        """
+        self.stage.offers = classes
 
     # -- its life
 

@@ -61,6 +61,8 @@ class Stage:
         self.looks: Counter[str] = Counter()
         self.freed: list[Mapping[str, JsonValue]] = []
         """What was asked of `/free`."""
+        self.offers: Mapping[str, JsonValue] | None = None
+        """What `/object_info` tells; None: it is not told there."""
         self.life = 0
         """Counts the restarts."""
         self.worker_dead = False

@@ -119,6 +119,15 @@ class Transport(Protocol):
     def client_id(self) -> str:
         """The name under which this process listens to the instance."""
 
+    def greet(self, *, deadline: Deadline) -> str | None:
+        """Its version, asked for only where that is not known; jobs may be sent then.
+
+        Raises:
+            UnreachableError: there is nobody.
+            WrongVersionError: it is sent nothing: its version is not in the range.
+            TransportError: any other trouble that a submit would have too.
+        """
+
     def submit(
         self, attempt: Attempt, follower: Follower, *, deadline: Deadline
     ) -> Ticket:

@@ -112,6 +112,11 @@ class ComfyUITransport:
         """This transport's name on the server's websocket; never shared."""
         return self._client_id
 
+    def greet(self, *, deadline: Deadline) -> str | None:
+        """The server's version, once it is known that jobs may be sent to it."""
+        self._admit(deadline)
+        return self._dialect.version
+
     def submit(
         self, attempt: Attempt, follower: Follower, *, deadline: Deadline
     ) -> Ticket:

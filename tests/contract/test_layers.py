@@ -69,7 +69,7 @@ transports.rounds
 transports.following
 transports.comfyui
 checking
-progress router result course errands budget revival
+progress router result course errands budget revival unplaced
 job dispatch collecting settling
 attempt desk
 pursuit

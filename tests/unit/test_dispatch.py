@@ -83,6 +83,19 @@ class Stub:
 OK = object()
 
 
+class Check:
+    """A check before sending that lets these instances pass, from a moment on."""
+
+    def __init__(self, **refused_for: int) -> None:
+        self.refused_for = refused_for
+
+    def refusal(self, workflow, instance, *, deadline, allow_partial):
+        """Refuse so many times."""
+        left = self.refused_for.get(instance.name, 0)
+        self.refused_for[instance.name] = left - 1
+        return ValidationError("unfit", instance=instance.name) if left > 0 else None
+
+
 @pytest.fixture
 def journal() -> Journal:
     """An empty journal."""
@@ -94,6 +107,7 @@ def send(
     *stubs: Stub,
     workflow: Workflow | None = None,
     options: Options | None = None,
+    checker: Check | None = None,
     **limits,
 ):
     """Send a job, with time passing quickly."""
@@ -102,7 +116,9 @@ def send(
     settings = {"total_s": 300, "queue_s": 300, "silence_s": 100, **limits}
     course = Course("j", workflow, clock=clock, **settings)
     router = Router([(stub, 1.0) for stub in stubs], clock=clock)
-    dispatcher = Dispatcher(router, journal, environment="e", clock=clock)
+    dispatcher = Dispatcher(
+        router, journal, environment="e", checker=checker, clock=clock
+    )
     with ThreadPoolExecutor(1) as pool:
         options = Options() if options is None else options
         sending = pool.submit(dispatcher.send, course, options, follower=course)
@@ -267,6 +283,40 @@ def test_the_more_telling_refusal_is_told(journal: Journal) -> None:
         send(journal, down, Stub("b", journal, MissingNodeError("x")))
     with pytest.raises(MissingNodeError):
         send(journal, Stub("b", journal, MissingNodeError("x")), down)
+
+
+def test_an_unfit_instance_is_passed_over(journal: Journal) -> None:
+    """Whatever is wrong there; nothing is written down of it, as nothing was sent."""
+    unfit, fit = Stub("a", journal, OK), Stub("b", journal, OK)
+    placed, _ = send(journal, unfit, fit, checker=Check(a=1))
+    assert placed.transport is fit
+    assert unfit.attempts == []
+    assert [step[:2] for step in journal.steps if step[0] == "attempt"] == [
+        ("attempt", "b")
+    ]
+
+
+def test_where_all_are_unfit_the_job_fails_at_once(journal: Journal) -> None:
+    """What is wrong with the graph does not pass with time."""
+    stub = Stub("a", journal, OK)
+    with pytest.raises(ValidationError, match="unfit") as caught:
+        send(journal, stub, checker=Check(a=2))
+    assert caught.value.job_id == "j"
+    assert journal.steps == []
+
+
+def test_a_patient_sender_waits_for_the_fit_one(journal: Journal) -> None:
+    """One that is down may come back, and run what the others would not."""
+    fit = Stub("a", journal, *[UnreachableError("x")] * 5, OK)
+    unfit = Stub("b", journal, OK)
+    placed, _ = send(
+        journal,
+        fit,
+        unfit,
+        checker=Check(b=1000),
+        options=Options(patient=True),
+    )
+    assert placed.transport is fit
 
 
 def test_the_graph_names_files_as_they_are_stored(journal: Journal) -> None:

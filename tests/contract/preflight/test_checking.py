@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from comfyclient import comfy_nodes
-from comfyclient.checking import Checker
+from comfyclient.checking import NOT_ASKED_FOR_S, Checker, take
 from comfyclient.errors import (
     BadAnswerError,
     MissingNodeError,
@@ -24,6 +25,8 @@ from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.snapshot_cache import SnapshotCache
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.clock import FakeClock
+from comfyclient.testing.offers import offered
+from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import Deadline
 from comfyclient.transports.comfyui import ComfyUITransport
 from comfyclient.workflow import Workflow
@@ -54,9 +57,9 @@ def transport(bench: Bench, engine: EmbeddedEngine) -> ComfyUITransport:
     return bench.transport(engine.url)
 
 
-def checker(folder: Path) -> Checker:
+def checker(folder: Path, **options: Any) -> Checker:
     """A new process's check."""
-    return Checker("test", SnapshotCache(folder))
+    return Checker("test", SnapshotCache(folder), **options)
 
 
 def graph(class_type: str) -> Workflow:
@@ -68,6 +71,17 @@ def graph(class_type: str) -> Workflow:
             "2": {"class_type": "SaveImage", "inputs": save},
         }
     )
+
+
+def refusal(
+    known: Checker,
+    workflow: Workflow,
+    instance: ComfyUITransport,
+    *,
+    seconds: float = 10,
+) -> ValidationError | None:
+    """Why the instance would not run the graph."""
+    return known.refusal(workflow, instance, deadline=Deadline(seconds))
 
 
 @pytest.mark.parametrize("version", ["0.3.12", "0.3.64", "0.33.0"])
@@ -82,59 +96,114 @@ def test_an_instance_tells_what_it_offers(bench: Bench, version: str) -> None:
 
 def test_a_sound_graph_passes(tmp_path: Path, transport: ComfyUITransport) -> None:
     """And its node classes are kept for the next process."""
-    bench_graph = Bench().workflow
+    sound = Bench().workflow
 
-    checker(tmp_path).require(bench_graph, transport, deadline=Deadline(10))
-
+    assert refusal(checker(tmp_path), sound, transport) is None
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_what_the_instance_would_refuse_is_not_sent(
+def test_what_the_instance_would_refuse_is_told(
     tmp_path: Path, transport: ComfyUITransport
 ) -> None:
     """The error is the one that the server's refusal would be."""
-    with pytest.raises(MissingNodeError) as caught:
-        checker(tmp_path).require(graph("Nope"), transport, deadline=Deadline(10))
+    error = refusal(checker(tmp_path), graph("Nope"), transport)
 
-    assert caught.value.instance == "bench"
-    assert caught.value.issues[0].node_id == "1"
-    assert isinstance(caught.value, ValidationError)
+    assert isinstance(error, MissingNodeError)
+    assert error.instance == "bench"
+    assert error.issues[0].node_id == "1"
+
+
+def test_it_may_be_logged_alone(
+    tmp_path: Path, transport: ComfyUITransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever only wants to be warned has the graph sent."""
+    warned = refusal(checker(tmp_path, warns=True), graph("Nope"), transport)
+
+    assert warned is None
+    assert "sent all the same" in caplog.text
+    assert "no node class Nope" in caplog.text
 
 
 def test_no_graph_is_refused_by_old_news(tmp_path: Path, bench: Bench) -> None:
     """A pack that was installed meanwhile is seen, before anything is refused."""
     clock = FakeClock()
-    known = Checker("test", SnapshotCache(tmp_path, clock=clock), clock=clock)
+    cache = SnapshotCache(tmp_path, clock=clock)
+    known = Checker("test", cache, clock=clock)
     pack = ModuleType("pack")
     pack.NODE_CLASS_MAPPINGS = {"Source": Source}  # type: ignore[attr-defined]
     with EmbeddedEngine(None) as engine:
-        known.snapshot(bench.transport(engine.url), deadline=Deadline(10))
+        before = refusal(known, graph("Source"), bench.transport(engine.url))
     clock.advance(11)
 
     with EmbeddedEngine(None, node_packs=(pack,)) as engine:
-        transport = bench.transport(engine.url)
-        before = known.snapshot(transport, deadline=Deadline(10)).info
-        known.require(graph("Source"), transport, deadline=Deadline(10))
-        after = known.snapshot(transport, deadline=Deadline(10)).info
+        after = refusal(known, graph("Source"), bench.transport(engine.url))
 
-    assert "Source" not in before
-    assert "Source" in after
+    assert before is not None
+    assert after is None
 
 
-def test_an_instance_that_does_not_tell_is_not_in_the_way(
-    tmp_path: Path, bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What it makes of the graph shows when that is sent."""
-    gone = bench.transport("http://127.0.0.1:9", connect_timeout=0.5)
+def test_a_saved_snapshot_stands_for_the_servers(tmp_path: Path, bench: Bench) -> None:
+    """Nobody is asked; the error says by which snapshot."""
+    with EmbeddedEngine(None) as engine:
+        saved = take(bench.transport(engine.url), deadline=Deadline(10))
+    with ScriptedServer() as server:
+        transport = bench.transport(server.url)
+        by_file = checker(tmp_path, saved=saved)
+        sound = refusal(by_file, Bench().workflow, transport)
+        error = refusal(by_file, graph("Nope"), transport)
+        assert server.asked["GET /object_info"] == 0
 
-    with caplog.at_level(logging.WARNING):
-        checker(tmp_path).require(graph("Nope"), gone, deadline=Deadline(2))
+    assert sound is None
+    assert error is not None
+    assert f"by the snapshot of {saved.taken_at:%Y-%m-%d %H:%M}" in str(error)
 
-    assert "not checked before sending" in caplog.text
-    with pytest.raises(UnreachableError):
-        checker(tmp_path).check(graph("Nope"), gone, deadline=Deadline(2))
-    with pytest.raises(UnreachableError):
-        gone.object_info(deadline=Deadline(2))
+
+class TestAnInstanceThatDoesNotTell:
+    """What it makes of a graph shows when that is sent."""
+
+    def test_it_is_left_alone(
+        self, tmp_path: Path, bench: Bench, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is asked once, said once, and asked again after ten minutes."""
+        clock = FakeClock()
+        known = Checker("test", SnapshotCache(tmp_path, clock=clock), clock=clock)
+        with ScriptedServer() as server:
+            transport = bench.transport(server.url)
+            for _ in range(3):
+                assert refusal(known, graph("Nope"), transport) is None
+            assert server.asked["GET /object_info"] == 1
+            assert caplog.text.count("not checked before sending") == 1
+
+            server.offer(offered("SaveImage"))
+            clock.advance(NOT_ASKED_FOR_S + 1)
+            assert refusal(known, graph("Nope"), transport) is not None
+
+    def test_a_slow_one_costs_its_patience_alone(
+        self, tmp_path: Path, bench: Bench
+    ) -> None:
+        """Many jobs wait for it once together, not one after the other."""
+        known = Checker("test", SnapshotCache(tmp_path))
+        with ScriptedServer() as server:
+            server.fall_silent("GET /object_info")
+            transport = bench.transport(server.url)
+            started = time.monotonic()
+            with ThreadPoolExecutor(6) as pool:
+                asked = [
+                    pool.submit(refusal, known, graph("Nope"), transport, seconds=0.3)
+                    for _ in range(6)
+                ]
+                assert [one.result(10) for one in asked] == [None] * 6
+
+        assert time.monotonic() - started < 6 * 0.3
+
+    def test_one_that_is_not_there(self, tmp_path: Path, bench: Bench) -> None:
+        """That is told at once: the next instance is tried."""
+        gone = bench.transport("http://127.0.0.1:9", connect_timeout=0.5)
+
+        with pytest.raises(UnreachableError):
+            refusal(checker(tmp_path), graph("Nope"), gone)
+        with pytest.raises(UnreachableError):
+            gone.object_info(deadline=Deadline(2))
 
 
 class Page(BaseHTTPRequestHandler):
