@@ -31,6 +31,7 @@ from .cli_options import (
 )
 from .cli_pins import pins
 from .cli_preflight import check, snapshot
+from .cli_report import report
 from .cli_resume import resume
 from .cli_running import STOPS, Outcome, exit_code, save_outputs, stoppable
 from .cli_templates import templates
@@ -66,6 +67,7 @@ app.add_typer(jobs, name="jobs")
 app.add_typer(pins, name="pins")
 app.add_typer(eas, name="eas")
 app.command("resume")(resume)
+app.command("report")(report)
 app.command("check")(check)
 app.command("snapshot")(snapshot)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -28,6 +28,7 @@ from .events import (
     Resubmitted,
     Started,
 )
+from .node_times import NodeTimes
 from .progress import ProgressMeter
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Verdict
@@ -82,6 +83,7 @@ class Course:
         self._condition = threading.Condition()
         self._novelty = Novelty()
         self._meter = ProgressMeter(workflow)
+        self._times = NodeTimes()
         self._log: list[Event | None] = []
         self._steps: deque[int] = deque()
         self._preview: int | None = None
@@ -115,6 +117,7 @@ class Course:
                 return
             self._note(event)
             self._append(event)
+            self._times.apply(event, self._clock.monotonic())
             progress = self._meter.apply(event)
             if progress is not None:
                 self._append(progress)
@@ -130,6 +133,7 @@ class Course:
             self.position = None
             self._novelty = Novelty()
             self._meter.restart()
+            self._times.restart()
             self._shown.clear()
             self._queue = Deadline(self._queue.seconds, clock=self._clock)
             self._silence = Deadline(self._silence_s, clock=self._clock)
@@ -196,6 +200,12 @@ class Course:
     def progress(self) -> float:
         """What is done, 0..1."""
         return self._meter.fraction
+
+    @property
+    def node_seconds(self) -> Mapping[str, float]:
+        """How long each node of the present attempt has been at work, where heard."""
+        with self._condition:
+            return self._times.until(self._clock.monotonic())
 
     def event_after(self, index: int, deadline: Deadline) -> tuple[int, Event] | None:
         """The next event from this place in the log on; None at its end.

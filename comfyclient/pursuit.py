@@ -361,6 +361,7 @@ class Pursuit:
                 policies=self._desk.policies,
                 untaken_key=self._keyed and placed is None,
                 promised=self._promised,
+                node_seconds=self._course.node_seconds,
             )
         finally:
             self._release()

@@ -110,7 +110,9 @@ def workflow_of(row: JobRow, graph: JsonValue) -> Workflow:
     return workflow
 
 
-def told_of(verdict: Verdict) -> dict[str, JsonValue]:
+def told_of(
+    verdict: Verdict, *, node_seconds: Mapping[str, float] | None = None
+) -> dict[str, JsonValue]:
     """What a server told of a job's end, beside files and failure."""
     values: dict[str, JsonValue] = {
         node_id: dict(output.values)
@@ -122,6 +124,7 @@ def told_of(verdict: Verdict) -> dict[str, JsonValue]:
         "cached_nodes": [*verdict.cached_nodes],
         "started_at": _text(verdict.started_at),
         "ended_at": _text(verdict.ended_at),
+        "node_seconds": dict(node_seconds or {}),
     }
     return {name: value for name, value in told.items() if value}
 

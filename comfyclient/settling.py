@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from .config import PolicySettings
 from .errors import (
@@ -31,6 +32,7 @@ def settle(
     policies: PolicySettings,
     untaken_key: bool = False,
     promised: bool = False,
+    node_seconds: Mapping[str, float] | None = None,
 ) -> None:
     """Write down how a job ended; where that fails, the end stands all the same.
 
@@ -48,7 +50,7 @@ def settle(
             state_of(verdict.error),
             error=verdict.error,
             outputs=refs,
-            told=told_of(verdict),
+            told=told_of(verdict, node_seconds=node_seconds),
         )
     except (LedgerError, ClosedError) as error:
         # whoever resumes the job finds its end again, where its server still has it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -262,3 +262,19 @@ def _endpoint(instance: InstanceSettings) -> Endpoint:
         tls=Tls(**instance.tls.model_dump()),
         websocket=not instance.poll_only,
     )
+
+
+def thumbnailer() -> Callable[[Path], str | None]:
+    """What makes small pictures for a page.
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+    """
+    try:
+        from .thumbnails import thumbnail
+    except ImportError as error:
+        raise MissingExtraError(
+            f"small pictures need {error.name}, which is not installed",
+            hint="pip install 'comfyclient[local]'",
+        ) from error
+    return thumbnail

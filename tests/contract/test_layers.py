@@ -69,20 +69,26 @@ transports.rounds
 transports.following
 transports.comfyui
 checking
+node_times
 progress router result course errands budget revival unplaced
 job dispatch collecting settling
 attempt desk
 pursuit
 holding
 roster preparing
+thumbnails
 wiring
 client
 __init__
-console job_views pin_views
+console job_views pin_views timeline
+report_jobs
+lanes
+report
+report_page
 cli_options
 cli_pinboard cli_scaffolding cli_target
 cli_config cli_eas cli_running cli_templates cli_pins
-cli_jobs cli_resume cli_preflight
+cli_jobs cli_report cli_resume cli_preflight
 cli
 __main__
 """
