@@ -135,6 +135,11 @@ def _fields(value: object, names: Sequence[str]) -> dict[str, object]:
     return {name: fields[name] for name in names}
 
 
+def _where(values: Iterable[object], name: str, wanted: object) -> list[object]:
+    """Those whose field has that value."""
+    return [value for value in values if _fields(value, [name])[name] == wanted]
+
+
 def _grouped(value: float, digits: int = 0) -> str:
     """A number for people: `1,284` or `1,284.5`."""
     return f"{value:,.{digits}f}"
@@ -219,6 +224,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "trim": lambda value: _text(value).strip(),
     "upload": _upload,
     "upper": lambda value: _text(value).upper(),
+    "where": _where,
 }
 """By the name a template uses; there are no others."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from .copywriter import TripCopy
-from .published import PublishedTrip
+from .published import PublishedTrip, with_sources
 
 HOSTILE_TEXTS: tuple[str, ...] = (
     '"',
@@ -44,7 +44,8 @@ def with_texts(trip: PublishedTrip, text: str) -> PublishedTrip:
     fields = trip.model_dump(mode="json")
     fields["title"] = text
     fields["vehicle"] |= dict.fromkeys(("brand", "model", "colour"), text)
-    return PublishedTrip.model_validate(_replaced(fields, text, key=""))
+    changed = PublishedTrip.model_validate(_replaced(fields, text, key=""))
+    return with_sources(changed, of=trip)
 
 
 def bare(trip: PublishedTrip) -> PublishedTrip:

@@ -88,7 +88,12 @@ FILE_CHECKS: Mapping[str, FileCheck] = {
 }
 """Core classes that look whether a file is there."""
 
-OUR_PACK = frozenset({"TripBackdrop", "TripPaper", "TripRouteMap", "TripTextPanel"})
+OUR_PACK = frozenset(
+    {
+        "TripBackdrop", "TripPage", "TripPaper", "TripPhoto", "TripPlace",
+        "TripRouteMap", "TripTextPanel", "TripTimeline",
+    }
+)  # fmt: skip
 """Classes of our own node pack: they look at texts alone, and into these."""
 
 

@@ -176,6 +176,14 @@ def with_source(photo: PublishedPhoto, source: str) -> PublishedPhoto:
     return photo
 
 
+def with_sources(trip: PublishedTrip, of: PublishedTrip) -> PublishedTrip:
+    """The trip, its photos knowing the files that the other's have."""
+    files = {photo.number: photo_source(photo) for photo in of.photos}
+    for photo in trip.photos:
+        with_source(photo, files.get(photo.number, ""))
+    return trip
+
+
 def simplified_segments(
     segments: Sequence[Segment], *, max_points: int
 ) -> tuple[Segment, ...]:

@@ -20,8 +20,8 @@ def mark(
 ) -> None:
     """The mark of a stop: a disc with the sign of its kind."""
     ring, fill = palette.colour("map_ink"), palette.colour("map_halo")
-    _disc(layer, fill, x=x, y=y, radius=radius + 2.2, opacity=0.9)
-    _disc(layer, ring, x=x, y=y, radius=radius)
+    disc(layer, fill, x=x, y=y, radius=radius + 2.2, opacity=0.9)
+    disc(layer, ring, x=x, y=y, radius=radius)
     glyph = glyph_of(kind)
     size = radius * 0.6
     box = (x - radius, y - radius, x + radius, y + radius)
@@ -33,7 +33,7 @@ def mark(
     layer.stamp(box, fill, draw=draw, scale=6)
 
 
-def _disc(
+def disc(
     layer: Layer,
     colour: Floats,
     *,
@@ -42,6 +42,7 @@ def _disc(
     radius: float,
     opacity: float = 1.0,
 ) -> None:
+    """A filled circle."""
     box = (x - radius - 1, y - radius - 1, x + radius + 1, y + radius + 1)
     left, top = math.floor(box[0]), math.floor(box[1])
 
@@ -58,9 +59,9 @@ def cap(
     """The start (a ring) or the end (a filled disc) of the route."""
     casing, ink = palette.colour("map_halo"), palette.colour("map_ink")
     fill = palette.route[-1] if end else palette.route[0]
-    _disc(layer, ink, x=x, y=y, radius=radius + 3.2)
-    _disc(layer, casing, x=x, y=y, radius=radius + 0.4)
-    _disc(layer, fill, x=x, y=y, radius=radius * (0.66 if end else 0.62))
+    disc(layer, ink, x=x, y=y, radius=radius + 3.2)
+    disc(layer, casing, x=x, y=y, radius=radius + 0.4)
+    disc(layer, fill, x=x, y=y, radius=radius * (0.66 if end else 0.62))
 
 
 def scale_bar(
@@ -166,7 +167,7 @@ def north(layer: Layer, palette: Palette, *, x: float, y: float, font: Font) -> 
         return draw
 
     box = (left, top, x + r + 3, y + r + 3)
-    _disc(layer, halo, x=x, y=y, radius=r, opacity=0.4)
+    disc(layer, halo, x=x, y=y, radius=r, opacity=0.4)
     layer.stamp(box, ink, draw=ring, opacity=0.85)
     layer.stamp(box, ink, draw=needle(-1), opacity=0.95)
     layer.stamp(box, ink, draw=needle(1), opacity=0.5)

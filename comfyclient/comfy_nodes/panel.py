@@ -75,7 +75,7 @@ class Panel:
 
     def _footer(self, words: Words, *, floor: float) -> float:
         if not words.footer and not words.footer_right:
-            return floor
+            return floor - self._px(7)  # room below the lowest baseline
         size, spaced = self._px(21), 0.6 * self._unit
         font, gauge = self._face(size, 400), self._gauge(size, 400, tracking=spaced)
         y = floor - font.getmetrics()[1] * 0.8

@@ -11,6 +11,9 @@ from .host import Steps, image_out
 from .palette import PALETTE_INPUT, THEMES, read_palette
 from .reading import choice, number, whole
 
+TALLEST = 16384
+"""What ComfyUI's own nodes take; a story may be long."""
+
 
 class TripPaper:
     """Makes a sheet of fine-grained paper in the palette's colour."""
@@ -29,7 +32,7 @@ class TripPaper:
         return {
             "required": {
                 "width": ("INT", {"default": 1080, "min": 64, "max": 4096}),
-                "height": ("INT", {"default": 1440, "min": 64, "max": 4096}),
+                "height": ("INT", {"default": 1440, "min": 64, "max": TALLEST}),
                 "style": (
                     THEMES,
                     {"default": "light", "tooltip": "The colour, where no palette is."},
@@ -61,7 +64,7 @@ class TripPaper:
             ValueError: an input is impossible; the message names it.
         """
         wide = whole("width", width, low=64, high=4096)
-        tall = whole("height", height, low=64, high=4096)
+        tall = whole("height", height, low=64, high=TALLEST)
         theme = choice("style", style, among=THEMES)
         colours = read_palette("palette", palette, theme=theme)
         pixels = np.empty((tall, wide, 3), np.float32)

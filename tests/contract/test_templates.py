@@ -14,7 +14,7 @@ from comfyclient.comfy_nodes import NODE_CLASS_MAPPINGS
 from comfyclient.copywriter import TripCopy
 from comfyclient.graph import canonical, links
 from comfyclient.lint import lint, structure
-from comfyclient.published import PublishedTrip
+from comfyclient.published import PublishedTrip, with_sources
 from comfyclient.registry import Registry
 from comfyclient.template import Template
 from comfyclient.trips import load_trip
@@ -62,7 +62,7 @@ def _filled(trip: PublishedTrip, texts: dict[str, Any]) -> PublishedTrip:
     for stop in fields["stops"]:
         stop |= {"name": texts["stop"], "place": texts["place"]}
     fields["highest"] |= {"near": texts["near"]}
-    return PublishedTrip.model_validate(fields)
+    return with_sources(PublishedTrip.model_validate(fields), of=trip)
 
 
 def _copy(texts: list[str]) -> TripCopy:
@@ -86,7 +86,7 @@ HARMLESS: dict[str, Any] = {
 
 
 @each_template
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts=_texts(), own_copy=st.booleans())
 def test_no_text_changes_the_graph(
     template: Template, texts: dict[str, Any], own_copy: bool

@@ -55,6 +55,8 @@ from comfyclient.slots import SlotTemplate
         ("' a ' | trim", "a"),
         ("'aB' | upper", "AB"),
         ("{'k': 1} | items", [["k", 1]]),
+        ("[{'k': 1, 'v': 2}, {'k': none}] | where('k', 1)", [{"k": 1, "v": 2}]),
+        ("[{'k': 1}, {'k': none}] | where('k', none)", [{"k": None}]),
     ],
 )
 def test_each_filter_gives_what_the_docs_say(expression: str, expected: Any) -> None:
