@@ -26,6 +26,10 @@ class Usage:
         )
 
 
+NOTHING = Usage()
+"""Of what cost nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """One request to a model, known by its digest, and what came of it."""
@@ -42,7 +46,7 @@ class StoredAnswer:
     request_id: str | None = None
     value: JsonValue = field(default=None, repr=False)
     """What the step made of the answer; None while there is none."""
-    usage: Usage = Usage()
+    usage: Usage = NOTHING
     ended_at: datetime | None = None
 
     @property

@@ -26,7 +26,7 @@ Set = Annotated[
     typer.Option("--set", help="A value in its place, as KEY=VALUE; repeatable."),
 ]
 
-_URLS = {"url", "ledger", "endpoint"}
+_URLS = {"url", "ledger", "endpoint", "base_address"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,8 @@ def _leaves(
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _leaves(inner, (*at, name), (*key, name))
+    elif isinstance(value, tuple) and any(isinstance(one, str) for one in value):
+        yield at, key, ", ".join(map(str, value))
     elif isinstance(value, tuple):
         for index, inner in enumerate(value):
             yield from _leaves(inner, (*at, index), (*key, inner.name))
@@ -134,7 +136,8 @@ def _masked(location: Location, value: object) -> JsonValue:
         return masked_url(text)
     if "headers" in location and (names_credential(str(key)) or looks_secret(text)):
         return MASK
-    return MASK if key == "token_env" and looks_secret(text) else text
+    misplaced = key in {"token_env", "key_env"} and looks_secret(text)
+    return MASK if misplaced else text
 
 
 def _text(value: JsonValue) -> str:

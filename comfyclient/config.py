@@ -27,6 +27,7 @@ from .config_errors import (
     error_of,
     mistakes_of,
 )
+from .config_models import DashScopeSettings as DashScopeSettings
 from .config_models import DeadlineSettings as DeadlineSettings
 from .config_models import EngineSettings as EngineSettings
 from .config_models import EnvironmentSettings as EnvironmentSettings
@@ -83,6 +84,8 @@ class Settings(SettingsModel):
     """The folder for what servers offer; one of the user's where None."""
     environments: dict[str, EnvironmentSettings] = Field(default_factory=_local_only)
     privacy: PrivacySettings = PrivacySettings()
+    dashscope: DashScopeSettings | None = None
+    """The hosted models of every environment; one may differ in its own table."""
 
     @model_validator(mode="before")
     @classmethod
@@ -317,17 +320,22 @@ def _warnings(settings: Settings, sources: Sources) -> Iterator[str]:
     for at, what in _secrets(settings):
         if sources.origin(at).kind == "file":
             better = f"put it into the variable {variable_of(at, sources.data)}"
-            if at[-1] == "token":
+            if at[-1] in {"token", "key"}:
                 better = (
-                    "name a variable in token_env, or a file in token_file, instead"
+                    f"name a variable in {at[-1]}_env, or a file in {at[-1]}_file, "
+                    "instead"
                 )
             yield f"{sources.place(at)}: {dotted(at)} holds {what}; {better}"
 
 
 def _secrets(settings: Settings) -> Iterator[tuple[Location, str]]:
     """Where a secret stands in the configuration itself, and what it looks like."""
+    if settings.dashscope is not None and settings.dashscope.key is not None:
+        yield ("dashscope", "key"), "the key itself"
     for name, environment in settings.environments.items():
         above: Location = ("environments", name)
+        if environment.dashscope is not None and environment.dashscope.key is not None:
+            yield (*above, "dashscope", "key"), "the key itself"
         if environment.ledger is not None and password_of_url(environment.ledger):
             yield (*above, "ledger"), "a password"
         for index, instance in enumerate(environment.instances):

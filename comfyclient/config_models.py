@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -125,11 +126,19 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _listed(value: object) -> object:
+    """One text of a variable or argument is several, with commas between."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
 VersionRange = Annotated[str, AfterValidator(_range)]
 FilePath = Annotated[Path, AfterValidator(_file)]
 FileName = Annotated[str, AfterValidator(_file_name)]
 Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_plain)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
 Times = Annotated[int, Field(ge=0, le=1000)]
 
 
@@ -248,6 +257,60 @@ class PolicySettings(SettingsModel):
     """Whether a job whose time is over is stopped on its server, or may be resumed."""
 
 
+class ModelLimitSettings(SettingsModel):
+    """How often one model may be asked, in place of the documented figures."""
+
+    per_s: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
+    """Requests a second."""
+    at_once: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Requests, or tasks, at a time."""
+
+
+class DashScopeSettings(SettingsModel):
+    """The hosted models that words and pictures come from, and how they are reached."""
+
+    key: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """The API key itself: for code that has it from a vault; never for a file."""
+    key_env: Annotated[str, AfterValidator(_variable_name)] | None = None
+    """The environment variable that holds the key."""
+    key_file: FilePath | None = None
+    """The file that holds the key."""
+    region: Annotated[str, AfterValidator(_region)] | None = None
+    """The site of key and models, such as `cn-beijing`."""
+    workspace: Annotated[Text, Field(max_length=64)] | None = None
+    """The workspace of the key, where it is not the account's own."""
+    base_address: Annotated[str, AfterValidator(_http_url)] | None = None
+    """The API's address, in place of the region's."""
+    text: Text | None = None
+    """The model that writes words; without one the offline copywriter does."""
+    vision: Text | None = None
+    """The model that looks at photos."""
+    picture: Text | None = None
+    """The model that paints."""
+    aliases: dict[str, Text] = Field(default_factory=dict)
+    """Names of your own for models."""
+    limits: dict[str, ModelLimitSettings] = Field(default_factory=dict)
+    """Per model, how often it may be asked."""
+    on_failure: Literal["offline", "error"] = "offline"
+    """Whether the offline copywriter steps in where the text model fails."""
+    request_s: Seconds = 60
+    """Seconds for one answer of a text or vision model, or one look at a task."""
+    task_s: Seconds = 300
+    """Seconds for a picture, from the request to the file."""
+    forbidden: Texts = ()
+    """Words that no text of a model may have in it."""
+    result_hosts: Texts = ("dashscope-result-*.oss-*.aliyuncs.com",)
+    """The hosts that results are fetched from; `*` stands for a part of a name."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        sources = {"key": self.key, "key_env": self.key_env, "key_file": self.key_file}
+        given = [name for name, value in sources.items() if value is not None]
+        if len(given) > 1:
+            raise _wrong(f"{' and '.join(given)} both say where the key is: keep one")
+        return self
+
+
 class EnvironmentSettings(SettingsModel):
     """One environment: instances, storage, pins."""
 
@@ -276,6 +339,8 @@ class EnvironmentSettings(SettingsModel):
     """What its servers offer, saved: graphs are checked by it, and none is asked."""
     deadlines: DeadlineSettings = DeadlineSettings()
     policies: PolicySettings = PolicySettings()
+    dashscope: DashScopeSettings | None = None
+    """What differs here from the whole's `dashscope`."""
 
 
 class PrivacySettings(SettingsModel):

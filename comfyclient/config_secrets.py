@@ -10,7 +10,9 @@ from .toml_lines import Location
 
 MASK = "…"
 
-_SECRET_KEYS = {"token", "token_env", "url", "ledger"}
+_SECRET_KEYS = {"token", "token_env", "url", "ledger"} | {
+    *("key", "key_env", "base_address"),
+}
 """Keys whose value is not quoted when it is wrong: it may be a secret, misplaced."""
 _CREDENTIAL = re.compile(
     r"auth|token|secret|passw|pwd|credential|cookie|session|jwt|sign"

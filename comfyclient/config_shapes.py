@@ -62,7 +62,8 @@ def shape_of(annotation: Any) -> Shape:
     if kind is dict:
         return Named(shape_of(arguments[1]))
     if kind is tuple:
-        return Listed(shape_of(arguments[0]))
+        item = shape_of(arguments[0])
+        return Listed(item) if isinstance(item, Table) else Value(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return Table(annotation)
     return Value(annotation)

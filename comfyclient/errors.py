@@ -43,7 +43,19 @@ ComfyClientError
 ├── OutputError                    a result file
 │   ├── OutputMissingError         not there (any more)
 │   ├── OutputDamagedError         wrong size, or the stream broke
-│   └── UnsafePathError            its name would leave the target folder
+│   ├── UnsafePathError            its name would leave the target folder
+│   └── RelayError                 a hosted model's result is not one that is fetched
+├── ModelError                     a hosted model did not give what was asked of it
+│   ├── ModelAccessError           the key is wrong, or not allowed this model
+│   ├── ModelQuotaError            the quota is used up
+│   ├── ModelArrearsError          the account is not paid
+│   ├── ModelThrottledError        too many requests: come back later
+│   ├── ModelInspectionError       the content was refused by the service's inspection
+│   ├── ModelGoneError             retired, or there is none of that name
+│   ├── ModelRequestError          the service finds the request wrong
+│   ├── ModelFaultError            the service failed on it
+│   ├── ModelTaskError             a task ended without a picture, or is not known
+│   └── ModelAnswerError           answered, but not with what can be used
 ├── LedgerError                    the journal of jobs cannot be read or written
 │   ├── LedgerBusyError            locked by another process for too long
 │   ├── LedgerVersionError         written by a newer comfyclient
@@ -396,6 +408,88 @@ class OutputDamagedError(OutputError):
 
 class UnsafePathError(OutputError):
     """The file's name would leave the target folder."""
+
+
+class RelayError(OutputError):
+    """The address or the content of a hosted model's result is not to be trusted."""
+
+
+class ModelError(ComfyClientError):
+    """A hosted model did not give what was asked of it; says code and request id."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+        hint: str | None = None,
+        job_id: str | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, job_id=job_id, instance=instance)
+        self.model = model
+        self.code = code
+        """The service's own word, such as `Throttling.RateQuota`."""
+        self.request_id = request_id
+        """What the service's support asks for."""
+        self.status = status
+        self.retry_after = retry_after
+        """Seconds that the service asked to wait, where it said so."""
+
+    def __str__(self) -> str:
+        known = (("model", self.model), ("request", self.request_id))
+        told = ", ".join(f"{name} {value}" for name, value in known if value)
+        text = super().__str__()
+        head, newline, rest = text.partition("\n")
+        return f"{head} ({told}){newline}{rest}" if told else text
+
+
+class ModelAccessError(ModelError):
+    """The key is wrong or of another region, or may not use this model."""
+
+
+class ModelQuotaError(ModelError):
+    """The quota of the account or of the free tier is used up."""
+
+
+class ModelArrearsError(ModelError):
+    """The account is not paid, or its prepaid plan has ended."""
+
+
+class ModelThrottledError(ModelError):
+    """Too many requests or tasks at a time: the same one may pass later."""
+
+    retry = Retry.HERE
+
+
+class ModelInspectionError(ModelError):
+    """The service's inspection refused what was sent or what the model made."""
+
+
+class ModelGoneError(ModelError):
+    """The model was retired, or there is none of that name; names what to use."""
+
+
+class ModelRequestError(ModelError):
+    """The service finds the request wrong: the same one is refused again."""
+
+
+class ModelFaultError(ModelError):
+    """The service failed on the request; the same one may pass later."""
+
+    retry = Retry.HERE
+
+
+class ModelTaskError(ModelError):
+    """A task ended without a picture, was canceled, or is not known (any more)."""
+
+
+class ModelAnswerError(ModelError):
+    """The model answered, but not with what may be used."""
 
 
 class LedgerError(ComfyClientError):

@@ -203,8 +203,8 @@ class DashScopeServer:
         own = _NOT_FOUND
         if scripted.needs_own:
             own = self._answers.answer(route, request, *ids)
-        if own.raw is not None or own.sends is not None or own.late is not None:
-            scripted = own  # a turn that says how the answer travels, too
+        if any(way is not None for way in (own.raw, own.sends, own.late, own.drips)):
+            scripted = own  # a turn that says how its answer travels
         self._await(scripted.late)
         return send(scripted, own, connection, request, closed=self._is_closed)
 

@@ -6,7 +6,7 @@ import math
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -126,11 +126,21 @@ class DashScopeAnswers:
             return turn
         if isinstance(turn, Refuses):
             return turn.reply(request_id)
+        own = self._served(turn, name, call, route, request_id)
+        if not isinstance(turn, Reply):
+            return own
+        return replace(turn, status=own.status, body=own.body, headers=own.headers)
+
+    def _served(
+        self, turn: Turn | None, name: str, call: Call, route: str, request_id: str
+    ) -> Reply:
+        model = MODELS[name]
         self._bill.by_model[name] += 1
         if model.kind == "picture":
             course = turn if isinstance(turn, Paints) else Paints()
             order = _order(name, model, call, route)
-            return self._pictures(order, course, request_id, asynchronous=asynchronous)
+            tasks = route != "multimodal"
+            return self._pictures(order, course, request_id, asynchronous=tasks)
         says = turn if isinstance(turn, Says) else usual_words(call)
         return self._say(says, model, call, request_id)
 

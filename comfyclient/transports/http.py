@@ -119,9 +119,18 @@ class ComfyHttp:
         *,
         deadline: Deadline,
         params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        returned: tuple[int, ...] = (),
     ) -> Answer:
-        """GET; any status below 400 or of 404 comes back, the others raise."""
-        return self._request("GET", path, deadline=deadline, params=params)
+        """GET; statuses below 400, 404 and those in `returned` come back as answers."""
+        return self._request(
+            "GET",
+            path,
+            deadline=deadline,
+            returned=returned,
+            params=params,
+            headers=headers,
+        )
 
     def post(
         self,
@@ -131,10 +140,11 @@ class ComfyHttp:
         json: bytes | None = None,
         form: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, BinaryIO]] | None = None,
+        headers: Mapping[str, str] | None = None,
         returned: tuple[int, ...] = (),
     ) -> Answer:
         """POST of JSON or a form; statuses in `returned` come back as answers too."""
-        headers = {} if json is None else {"Content-Type": "application/json"}
+        kind = {} if json is None else {"Content-Type": "application/json"}
         return self._request(
             "POST",
             path,
@@ -142,7 +152,7 @@ class ComfyHttp:
             returned=returned,
             data=form if json is None else json,
             files=files,
-            headers=headers,
+            headers=kind if headers is None else {**kind, **headers},
         )
 
     def head(

@@ -25,6 +25,7 @@ eas_gpus eas_service
 eas_notes eas_rules
 eas_reading eas_writing
 outputs config
+config_dashscope
 workflow
 events
 gpx trip_files trip_records trip_facts published recorded totals publishing trips
@@ -35,7 +36,9 @@ registry
 locked locktext lockfile pins template_folders
 hostile lint
 answers
-ledger_lease ledger_records ledger_schema ledger_rows ledger_faults
+ledger_lease ledger_records
+dashscope_errors dashscope_models
+ledger_schema ledger_rows ledger_faults
 ledger_statements ledger_database ledger_owner ledger_steps
 ledger_answers
 ledger_reader ledger_unfinished
@@ -62,6 +65,9 @@ transports.hearsay transports.workers
 transports.watchdog
 transports.connections transports.http_errors
 transports.session transports.http transports.listener
+dashscope_calls
+dashscope_answers
+dashscope_sdk
 transports.lookup transports.verdicts transports.probing transports.version_range
 transports.arrival transports.cancelling transports.catalogue transports.files
 transports.followed

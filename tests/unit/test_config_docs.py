@@ -17,6 +17,12 @@ from comfyclient.errors import ConfigError
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 
 
+REPEATED = (
+    "environments.<name>.dashscope",
+    "environments.<name>.dashscope.limits.<name>",
+)
+
+
 def documented() -> dict[tuple[str, str], str]:
     """The default of each key of the page, by its table."""
     found: dict[tuple[str, str], str] = {}
@@ -31,7 +37,9 @@ def documented() -> dict[tuple[str, str], str]:
 
 def existing() -> dict[tuple[str, str], str]:
     """The default of each key that there is, by its table."""
-    return dict(keys_of(Settings, "Thewhole"))
+    keys = dict(keys_of(Settings, "Thewhole"))
+    # an environment's own table has the keys of the whole's
+    return {at: v for at, v in keys.items() if at[0] not in REPEATED}
 
 
 def keys_of(
@@ -58,8 +66,10 @@ def keys_of(
 
 def written(default: Any) -> str:
     """A default as the page writes it."""
-    if default in (None, {}):
+    if default in (None, {}, ()):
         return ""
+    if isinstance(default, tuple):
+        return ", ".join(default)
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 

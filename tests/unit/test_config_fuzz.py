@@ -172,7 +172,12 @@ def rows(loaded: Loaded) -> Iterator[Row]:
 def in_a_path(loaded: Loaded) -> str:
     """What stands where any text may stand."""
     free = ("root", "_file", "base_directory", "bucket", "prefix", "shared_with.prod")
-    return "\n".join(f"{row.value}" for row in rows(loaded) if row.key.endswith(free))
+    free += ("workspace", "text", "vision", "picture", "forbidden", "result_hosts")
+    return "\n".join(
+        f"{row.value}"
+        for row in rows(loaded)
+        if row.key.endswith(free) or "aliases" in row.key
+    )
 
 
 def check(file: Path, given: dict[str, str]) -> bool:
