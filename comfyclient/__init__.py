@@ -1,7 +1,8 @@
 """Typed, headless Python SDK that turns trip data into pictures through ComfyUI.
 
-What this module lists, and `comfyclient.errors`, `comfyclient.events` and
-`comfyclient.testing`, is the public API; other modules may change between versions.
+What this module lists, and `comfyclient.errors`, `comfyclient.events`,
+`comfyclient.hooks`, `comfyclient.telemetry` and `comfyclient.testing`, is the public
+API; other modules may change between versions.
 """
 
 from .client import Client

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
 from .config import Settings, load_settings
 from .errors import ClosedError, UnknownJobError, UsageError
+from .hooks import Hook
 from .job import Job
 from .ledger_records import JobIntent
 from .result import Result
 from .revival import Terms, extra_of
-from .timing import SYSTEM_CLOCK, Clock
+from .timing import SYSTEM_CLOCK, Clock, Span
 from .trips import Trip
 from .wiring import Wired, wire
 from .workflow import Workflow
@@ -34,8 +35,10 @@ class Client:
         settings: Settings | None = None,
         *,
         environment: str | None = None,
+        hooks: Sequence[Hook] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._hooks = hooks
         self._settings = settings if settings is not None else Settings()
         self._name, self._environment = self._settings.environment(environment)
         self._clock = clock
@@ -50,6 +53,7 @@ class Client:
         *,
         environment: str | None = None,
         overrides: Mapping[str, object] | None = None,
+        hooks: Sequence[Hook] = (),
     ) -> Client:
         """A client of a configured environment; with nothing configured, `local`.
 
@@ -57,12 +61,13 @@ class Client:
             path: the configuration file; found by itself where None.
             environment: the environment; the default one where None.
             overrides: values by dotted key, such as `deadlines.total_s`.
+            hooks: what is told of every job; see `comfyclient.hooks`.
 
         Raises:
             ConfigError: the configuration is wrong; names file, line, key and remedy.
         """
         settings = load_settings(path, environment=environment, overrides=overrides)
-        return cls(settings, environment=environment)
+        return cls(settings, environment=environment, hooks=hooks)
 
     @property
     def environment(self) -> str:
@@ -119,6 +124,7 @@ class Client:
             previews=previews,
         )
         wired = self._connect()
+        begun = self._clock.now()
         if seed is None and idempotency_key is not None and isinstance(what, str):
             seed = _seed_of(idempotency_key)
         workflow = wired.preparation.workflow(
@@ -129,7 +135,8 @@ class Client:
             confirm=confirm,
         )
         intent = self._intent(workflow, idempotency_key, terms)
-        return wired.roster.begin(intent, workflow, terms)
+        rendered = Span(begun, self._clock.now())
+        return wired.roster.begin(intent, workflow, terms, rendered=rendered)
 
     def run(
         self,
@@ -211,7 +218,9 @@ class Client:
             if self._closed:
                 raise ClosedError("the client was closed")
             if self._wired is None:
-                self._wired = wire(self._name, self._settings, clock=self._clock)
+                self._wired = wire(
+                    self._name, self._settings, hooks=self._hooks, clock=self._clock
+                )
             return self._wired
 
     def _intent(

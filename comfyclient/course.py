@@ -59,7 +59,8 @@ class Course:
     """Takes a job's events in (a `Follower`), and keeps them for whoever waits.
 
     Its methods are called from a transport's threads and return at once; what waits on
-    it is woken, never called, except for the short callbacks of `subscribe`.
+    it is woken, never called, except for the short callbacks of `subscribe` and
+    `on_event`.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Course:
         silence_s: float,
         clock: Clock = SYSTEM_CLOCK,
         created_at: datetime | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.job_id = job_id
         self.workflow = workflow
@@ -89,6 +91,7 @@ class Course:
         self._preview: int | None = None
         self._shown: set[str] = set()
         self._wakers: list[Callable[[], None]] = []
+        self._on_event = on_event
         self.status = JobStatus.INTENDED
         self.position: int | None = None
         self.cancel_asked = False
@@ -310,6 +313,8 @@ class Course:
     def _append(self, event: Event) -> None:
         index = len(self._log)
         self._log.append(event)
+        if self._on_event is not None:
+            self._on_event(event)
         if isinstance(event, Preview):
             # only the latest picture matters, and they are large
             if self._preview is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .config import PolicySettings
 from .dispatch import Dispatcher
 from .errands import Errands
+from .hooking import Hooks
 from .ledger_records import Journal
 from .router import Router
 from .timing import SYSTEM_CLOCK, Clock
@@ -26,3 +27,4 @@ class Desk:
     keeper: Errands
     """For short steps in the ledger: they must not wait behind a server."""
     clock: Clock = SYSTEM_CLOCK
+    hooks: Hooks = field(default_factory=lambda: Hooks(()))

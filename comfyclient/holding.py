@@ -13,12 +13,14 @@ from .desk import Desk
 from .dispatch import Options
 from .errors import ComfyClientError, LeaseError, OutputMissingError
 from .events import Queued, Started
+from .hooking import Witness
+from .hooks import JobFacts
 from .job import Job
 from .ledger_records import JobRow, JobState
 from .outputs import Download, OutputRef
 from .pursuit import Pursuit
 from .revival import Terms, verdict_of_row
-from .timing import Deadline
+from .timing import Deadline, Span
 from .workflow import Workflow
 
 _log = logging.getLogger("comfyclient.holding")
@@ -45,6 +47,19 @@ class Hold:
         self._desk = desk
         self._on_end = on_end
         self._ours = True
+        self._witness = Witness(
+            JobFacts(
+                job_id=row.job_id,
+                environment=desk.environment,
+                template=workflow.template,
+                trip_id=workflow.trip_id,
+                created_at=row.created_at,
+            ),
+            workflow,
+            desk.hooks,
+            instance=self._instance,
+            clock=desk.clock,
+        )
         self.course = Course(
             row.job_id,
             workflow,
@@ -53,6 +68,7 @@ class Hold:
             silence_s=terms.silence_s,
             clock=desk.clock,
             created_at=row.created_at,
+            on_event=self._witness.saw,
         )
         self._pursuit = Pursuit(
             self.course,
@@ -79,17 +95,28 @@ class Hold:
         """Whether this process works on it."""
         return self._ours
 
-    def submit(self) -> None:
-        """Send a job that no server has.
+    def submit(self, rendered: Span | None = None) -> None:
+        """Send a job that no server has; `rendered` is when its graph was made.
 
         Raises:
             ComfyClientError: nobody took it.
         """
-        self._pursuit.submit()
+        self._witness.began()
+        if rendered is not None:
+            self._witness.step("render", rendered.begin, until=rendered.end)
+        begun, failed = self._desk.clock.now(), None
+        try:
+            self._pursuit.submit()
+        except ComfyClientError as error:
+            failed = error
+            raise
+        finally:
+            self._witness.step("submit", begun, error=failed)
 
     def adopt(self, row: JobRow) -> None:
         """Go on with it: it belongs to us by now."""
         self._row, self._ours = row, True
+        self._witness.began()
         if row.state is JobState.SUCCEEDED and row.outputs:
             self._desk.errands.do(self._check_outputs)
         elif row.state.terminal:
@@ -100,6 +127,7 @@ class Hold:
     def watch(self, row: JobRow) -> None:
         """Tell how it stands, and look again from time to time, until it has ended."""
         self._row, self._ours = row, False
+        self._witness.began()
         if row.state.terminal:
             self._show_end()
         else:

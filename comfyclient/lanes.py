@@ -9,7 +9,8 @@ from datetime import datetime
 
 from .ledger_records import AttemptRow
 from .report_jobs import ReportJob, ran
-from .timeline import Axis, Span, covered_seconds
+from .timeline import Axis, covered_seconds
+from .timing import Span
 
 
 @dataclass(frozen=True, slots=True)

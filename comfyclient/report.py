@@ -13,7 +13,8 @@ from pydantic import JsonValue
 from .lanes import Lane, bars_of, lanes_of
 from .ledger_records import StoredError
 from .report_jobs import ReportJob
-from .timeline import Axis, Span
+from .timeline import Axis
+from .timing import Span
 
 BINS = 60
 """Stretches of the axis that throughput is counted in."""

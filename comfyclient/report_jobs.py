@@ -12,7 +12,7 @@ from .graph import Graph
 from .graphdiff import model_inputs
 from .ledger_records import JobRow, JobState
 from .outputs import SavedFile
-from .timeline import Span
+from .timing import Span
 
 NO_TEMPLATE = "graphs without a template"
 

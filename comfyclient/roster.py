@@ -15,6 +15,7 @@ from .holding import Hold
 from .job import Job
 from .ledger_records import JobIntent, JobRow, JobState
 from .revival import Terms, terms_of, workflow_of
+from .timing import Span
 from .workflow import Workflow
 
 _log = logging.getLogger("comfyclient.roster")
@@ -37,7 +38,14 @@ class Roster:
         self._known: WeakValueDictionary[str, Hold] = WeakValueDictionary()
         self._beating = False
 
-    def begin(self, intent: JobIntent, workflow: Workflow, terms: Terms) -> Job:
+    def begin(
+        self,
+        intent: JobIntent,
+        workflow: Workflow,
+        terms: Terms,
+        *,
+        rendered: Span | None = None,
+    ) -> Job:
         """Write a job down and send it; returns once a server took it.
 
         A job of the same idempotency key is attached to instead; see `attach`.
@@ -54,7 +62,7 @@ class Roster:
             else:
                 hold, unsent = self._attached(row, terms)
         if unsent:
-            hold.submit()
+            hold.submit(rendered)
         return hold.job
 
     def find(self, job_id: str) -> Job | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from .timing import Span
+
 BREAK = 0.02
 """The share of the axis that a skipped pause takes."""
 _SHORTEST_PAUSE = timedelta(seconds=60)
@@ -17,19 +19,6 @@ _STEPS_S = (
     3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
 )  # fmt: skip
 _TICKS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of time."""
-
-    begin: datetime
-    end: datetime
-
-    @property
-    def seconds(self) -> float:
-        """How long it is."""
-        return max(0.0, (self.end - self.begin).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from .desk import Desk
 from .dispatch import Dispatcher
 from .errands import Errands
 from .errors import ConfigError, MissingExtraError
+from .hooking import Hooks
+from .hooks import Hook
 from .ledger_records import Journal, redacted
 from .preparing import Preparation
 from .registry import Registry
@@ -51,7 +53,13 @@ class Wired:
     stack: ExitStack
 
 
-def wire(name: str, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Wired:
+def wire(
+    name: str,
+    settings: Settings,
+    *,
+    hooks: Sequence[Hook] = (),
+    clock: Clock = SYSTEM_CLOCK,
+) -> Wired:
     """Build an environment; what was begun is taken down again when it fails.
 
     Raises:
@@ -65,6 +73,8 @@ def wire(name: str, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Wired
     with ExitStack() as stack:
         journal = open_ledger(name, environment, clock=clock)
         stack.callback(journal.close)
+        told = Hooks(hooks, clock=clock)
+        stack.callback(told.close)
         # taken down from the last one up: what waits in errands ends with the
         # connections, and can still write that down
         errands = Errands("errands", workers=ERRANDS_AT_ONCE, clock=clock)
@@ -91,6 +101,7 @@ def wire(name: str, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Wired
             errands=errands,
             keeper=keeper,
             clock=clock,
+            hooks=told,
         )
         return Wired(
             preparation=Preparation(name, settings, Registry()),

@@ -75,14 +75,15 @@ transports.rounds
 transports.following
 transports.comfyui
 checking
-node_times
+node_times hooks
 progress router result course errands budget revival unplaced
+hooking
 job dispatch collecting settling
 attempt desk
 pursuit
 holding
 roster preparing
-thumbnails
+thumbnails telemetry
 wiring
 client
 __init__

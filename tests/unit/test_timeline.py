@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyclient.timeline import Axis, Span, covered_seconds
+from comfyclient.timeline import Axis, covered_seconds
+from comfyclient.timing import Span
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
