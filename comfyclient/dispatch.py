@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -21,6 +21,7 @@ from tenacity.wait import wait_random_exponential
 
 from .checking import Checker
 from .course import Course
+from .demands import Demand
 from .errors import (
     BadAnswerError,
     BusyError,
@@ -34,7 +35,7 @@ from .errors import (
     UnreachableError,
 )
 from .ledger_records import Journal
-from .router import Router
+from .router import Place, Router
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Attempt, Follower, Ticket, Transport
 from .unplaced import UnfitError, more_telling
@@ -60,14 +61,23 @@ class Options:
     """Nobody waits for it to be taken: it may be tried until its time is over."""
     last: Transport | None = None
     """The instance to try last: the job came to nothing there."""
+    lane: Hashable = None
+    """Whose job it is: callers take turns where places are scarce."""
+    priority: int = 0
+    """Jobs of a higher one are placed first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """Where a job went."""
 
-    transport: Transport
+    place: Place
     ticket: Ticket
+
+    @property
+    def transport(self) -> Transport:
+        """The instance that has it."""
+        return self.place.transport
 
 
 class Dispatcher:
@@ -90,11 +100,23 @@ class Dispatcher:
         self._pause = threading.Condition()
         self._closed = False
 
-    def send(self, course: Course, options: Options, *, follower: Follower) -> Placed:
-        """Send a job; the instance that took it and its receipt.
+    def send(
+        self,
+        course: Course,
+        demand: Demand,
+        options: Options,
+        *,
+        follower: Follower,
+        place: Place | None = None,
+    ) -> Placed:
+        """Send a job; the place it has at an instance, and that one's receipt.
+
+        It waits for a place, where it was given none, as long as its time in the queue
+        allows.
 
         Raises:
             ComfyClientError: nobody took it; the last reason.
+            BusyError: likewise; or no instance had room in time.
             JobCancelledError: it was cancelled before anybody took it.
         """
         passing = _PASSING_BEHIND_A_RESTART if options.patient else _PASSING
@@ -105,7 +127,8 @@ class Dispatcher:
             sleep=lambda seconds: self.pause(course, seconds),
             reraise=True,
         )
-        return rounds(self._round, course, options, follower)
+        given = [] if place is None else [place]
+        return rounds(self._round, course, demand, options, follower, given)
 
     def pause(self, course: Course, seconds: float) -> None:
         """Wait before a job is tried again.
@@ -124,6 +147,7 @@ class Dispatcher:
         """Have every pause look again whether its job is still wanted."""
         with self._pause:
             self._pause.notify_all()
+        self._router.wake()
 
     def close(self) -> None:
         """End every pause; nothing is sent any more."""
@@ -140,50 +164,99 @@ class Dispatcher:
                 "the job was cancelled before it was sent", job_id=course.job_id
             )
 
-    def _round(self, course: Course, options: Options, follower: Follower) -> Placed:
-        """Try each instance once, the best first."""
+    def _round(
+        self,
+        course: Course,
+        demand: Demand,
+        options: Options,
+        follower: Follower,
+        given: list[Place],
+    ) -> Placed:
+        """Try each instance once, the best first; a place that was given is the first.
+
+        Where one has no room, it is waited for, unless it is down.
+        """
         refusal: ComfyClientError | None = None
-        for transport in self._router.in_order(last=options.last):
-            self._check(course)
+        refused: set[str] = set()
+        while True:
+            place = (
+                given.pop() if given else self._place(course, demand, options, refused)
+            )
+            if place is None:
+                assert refusal is not None, "somebody is left until all have refused"
+                raise refusal
+            name = place.transport.name
             try:
-                return self._try(transport, course, options, follower)
+                return self._try(place, course, options, follower)
             except UnfitError as unfit:
                 unfit.refusal.attach(job_id=course.job_id)
+                refused.add(name)
                 refusal = more_telling(refusal, unfit.refusal, patient=options.patient)
             except ComfyClientError as error:
-                error.attach(job_id=course.job_id, instance=transport.name)
+                error.attach(job_id=course.job_id, instance=name)
                 if error.retry is not Retry.ELSEWHERE:
                     raise
-                if isinstance(error, UnreachableError):
-                    self._router.down(transport)
+                refused.add(name)
                 refusal = more_telling(refusal, error, patient=options.patient)
                 _log.info("job %s: %s", course.job_id, error.message)
-        assert refusal is not None, "an order holds at least one instance"
-        raise refusal
+
+    def _place(
+        self,
+        course: Course,
+        demand: Demand,
+        options: Options,
+        refused: Collection[str],
+    ) -> Place | None:
+        return self._router.find(
+            demand,
+            deadline=course.deadline,
+            check=lambda: self._check(course),
+            avoid=refused,
+            last=options.last,
+            lane=options.lane,
+            priority=options.priority,
+        )
 
     def _try(
+        self, place: Place, course: Course, options: Options, follower: Follower
+    ) -> Placed:
+        """Send the job where it has a place; if that fails, the place is free again."""
+        try:
+            self._check(course)
+            ticket = self._sent(place.transport, course, options, follower)
+        except UnfitError as unfit:
+            place.refused(unfit.refusal)
+            raise
+        except ComfyClientError as error:
+            place.refused(error)
+            raise
+        except BaseException:
+            place.free()
+            raise
+        place.taken()
+        return Placed(place, ticket)
+
+    def _sent(
         self,
         transport: Transport,
         course: Course,
         options: Options,
         follower: Follower,
-    ) -> Placed:
-        with self._router.trying(transport):
-            self._require_fit(transport, course, options)
-            workflow = course.workflow.filed_under(self._folder(course))
-            names = {
-                file.name: transport.upload(file, deadline=course.deadline)
-                for file in workflow.files
-            }
-            attempt = Attempt(
-                attempt_id=str(uuid4()),
-                workflow=workflow.renamed(names) if names else workflow,
-                provenance=self._provenance(course, transport),
-                allow_partial=options.allow_partial,
-                previews=options.previews,
-            )
-            ticket = self._submit(transport, course, attempt, follower)
-        return Placed(transport, ticket)
+    ) -> Ticket:
+        self._require_fit(transport, course, options)
+        workflow = course.workflow.filed_under(self._folder(course))
+        names = {
+            file.name: transport.upload(file, deadline=course.deadline)
+            for file in workflow.files
+        }
+        attempt = Attempt(
+            attempt_id=str(uuid4()),
+            workflow=workflow.renamed(names) if names else workflow,
+            provenance=self._provenance(course, transport),
+            allow_partial=options.allow_partial,
+            previews=options.previews,
+        )
+        return self._submit(transport, course, attempt, follower)
 
     def _require_fit(
         self, transport: Transport, course: Course, options: Options

@@ -10,6 +10,7 @@ from functools import partial
 from .attempt import Attempt
 from .budget import Budget
 from .course import Course, JobStatus
+from .demands import demand_of
 from .desk import Desk
 from .dispatch import Options, Placed
 from .errors import (
@@ -32,14 +33,14 @@ from .errors import (
 )
 from .events import Event, Resubmitted
 from .ledger_records import AttemptRow, JobRow, JobState
+from .parting import relieve, stop
+from .router import Place
 from .settling import settle
 from .timing import Deadline
 from .transports.base import Ticket, Transport, Verdict
 
 _log = logging.getLogger("comfyclient.pursuit")
 
-PARTING_S = 5.0
-"""Seconds to tell a server that a job's time is over, or to free its memory."""
 DEAD_FOR_S = 300.0
 """Seconds that an instance whose worker died is asked last."""
 RUNNING_NOTED_AFTER_S = 0.5
@@ -73,7 +74,8 @@ class Pursuit:
         self._budget = Budget(desk.policies)
         self._condition = threading.Condition()
         self._ended = False
-        self._seated: Transport | None = None
+        self._place: Place | None = None
+        self._demand = demand_of(course.workflow)
         self._promised = False
         self._running_noted = False
         self._attempts = 0
@@ -85,15 +87,17 @@ class Pursuit:
         present = self._present
         return None if present is None else present.placed
 
-    def submit(self) -> None:
+    def submit(self, place: Place | None = None) -> None:
         """Send the job for the first time, while the caller waits.
+
+        To `place`, where it was given one.
 
         Raises:
             ComfyClientError: nobody took it; the job has ended with that, or stays
                 open in the ledger where a server may have it.
         """
         try:
-            self._send(self._options)
+            self._send(self._options, place)
         except ComfyClientError as error:
             self._finish(Verdict(error))
             raise error.attach(job_id=self._id) from error.__cause__
@@ -151,6 +155,8 @@ class Pursuit:
         if attempt is not self._present:
             return
         self._course.heard(event)
+        if self._course.status is JobStatus.RUNNING and self._place is not None:
+            self._place.started()
         if self._running_noted or self._course.status is not JobStatus.RUNNING:
             return
         self._running_noted = True
@@ -181,21 +187,23 @@ class Pursuit:
         self._finish(Verdict(self._course.overdue_error(trouble)))
         placed = attempt.placed
         if placed is not None and self._desk.policies.on_timeout == "cancel":
-            self._desk.errands.do(partial(self._stop, placed))
+            self._desk.errands.do(partial(stop, self._desk, placed, job_id=self._id))
 
     # -- sending and following
 
-    def _send(self, options: Options) -> None:
+    def _send(self, options: Options, place: Place | None = None) -> None:
         attempt = Attempt(self, job_deadline=lambda: self._course.deadline)
         self._present = attempt
         self._attempts += 1
         self._running_noted = False
-        placed = self._desk.dispatcher.send(self._course, options, follower=attempt)
+        placed = self._desk.dispatcher.send(
+            self._course, self._demand, options, follower=attempt, place=place
+        )
         self._put(attempt, placed)
 
     def _put(self, attempt: Attempt, placed: Placed) -> None:
         with self._condition:
-            self._seated = placed.transport
+            self._place = placed.place
         attempt.put(placed)
         with self._condition:
             self._condition.notify_all()
@@ -213,7 +221,7 @@ class Pursuit:
         if isinstance(reason, DeadWorkerError):
             self._desk.router.down(placed.transport, seconds=DEAD_FOR_S)
         if isinstance(reason, OutOfMemoryError):
-            self._relieve(placed.transport)
+            relieve(placed.transport, self._desk.clock)
         self._go_on(last=placed.transport)
 
     def _go_on(self, *, last: Transport | None = None) -> None:
@@ -223,6 +231,8 @@ class Pursuit:
             previews=self._options.previews,
             patient=True,
             last=last,
+            lane=self._options.lane,
+            priority=self._options.priority,
         )
         while True:
             unclear = self._desk.journal.job(self._id).unclear
@@ -279,8 +289,8 @@ class Pursuit:
     def _take_up(self, transport: Transport, ticket: Ticket) -> None:
         attempt = Attempt(self, job_deadline=lambda: self._course.deadline)
         self._present = attempt
-        self._desk.router.took(transport)
-        self._put(attempt, Placed(transport, ticket))
+        place = self._desk.router.took(transport, self._demand)
+        self._put(attempt, Placed(place, ticket))
         transport.follow(ticket, self._course.workflow, attempt)
 
     def _transport(self, row: AttemptRow) -> Transport:
@@ -302,20 +312,6 @@ class Pursuit:
             instance=row.instance,
             hint="resume it once that instance answers again",
         )
-
-    def _relieve(self, transport: Transport) -> None:
-        try:
-            transport.relieve(deadline=Deadline(PARTING_S, clock=self._desk.clock))
-        except ComfyClientError as error:
-            _log.info("%s: memory not freed: %s", transport.name, error.message)
-
-    def _stop(self, placed: Placed) -> None:
-        deadline = Deadline(PARTING_S, clock=self._desk.clock)
-        try:
-            self._desk.router.require_writable(placed.transport)
-            placed.transport.cancel(placed.ticket, deadline=deadline)
-        except ComfyClientError as error:
-            _log.warning("job %s may run on: %s", self._id, error.message)
 
     def _go_on_in_background(self, step: Callable[[], None]) -> None:
         self._desk.errands.do(partial(self._carry_out, step))
@@ -364,18 +360,18 @@ class Pursuit:
                 node_seconds=self._course.node_seconds,
             )
         finally:
-            self._release()
+            self._release(_worked_s(verdict, len(self._course.workflow.graph)))
             self._course.ended(verdict)
             self._on_end()
             with self._condition:
                 self._condition.notify_all()
 
-    def _release(self) -> None:
-        """Give the instance's place back, once."""
+    def _release(self, seconds: float | None = None) -> None:
+        """Give the instance's place back, once; and how long the job needed it."""
         with self._condition:
-            seated, self._seated = self._seated, None
-        if seated is not None:
-            self._desk.router.done(seated)
+            place, self._place = self._place, None
+        if place is not None:
+            place.free(seconds)
 
     def _note_running(self, attempt: int) -> None:
         if self._ended or attempt != self._attempts:
@@ -393,3 +389,12 @@ class Pursuit:
                     return None
                 self._desk.clock.wait(self._condition, left)
             return self.placed
+
+
+def _worked_s(verdict: Verdict, nodes: int) -> float | None:
+    """How long its server worked on a job; None where that says nothing of the next."""
+    started, ended = verdict.started_at, verdict.ended_at
+    cached = len(verdict.cached_nodes) >= nodes
+    if verdict.error is not None or started is None or ended is None or cached:
+        return None
+    return max(0.0, (ended - started).total_seconds())

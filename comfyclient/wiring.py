@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from .berths import Berth
 from .checking import Checker
 from .config import (
     EngineSettings,
@@ -83,7 +84,12 @@ def wire(
         stack.callback(errands.close)
         instances = _instances(name, environment, stack, clock)
         read_only = _read_only(name, settings)
-        router = Router(instances, read_only=read_only, clock=clock)
+        router = Router(
+            instances,
+            read_only=read_only,
+            clock=clock,
+            later=lambda step, seconds: keeper.do(step, after=seconds),
+        )
         dispatcher = Dispatcher(
             router,
             journal,
@@ -193,17 +199,17 @@ def open_instances(
         EngineError: the embedded engine could not start.
     """
     _refuse_unsupported(name, settings)
-    return [transport for transport, _ in _instances(name, settings, stack, clock)]
+    return [berth.transport for berth in _instances(name, settings, stack, clock)]
 
 
 def _instances(
     name: str, settings: EnvironmentSettings, stack: ExitStack, clock: Clock
-) -> list[tuple[Transport, float]]:
+) -> list[Berth]:
     configured = settings.instances
     if settings.transport == "embedded":
         url = start_engine(settings.engine, stack).url
         configured = (InstanceSettings(name=f"{name}-engine", url=url),)
-    instances: list[tuple[Transport, float]] = []
+    berths: list[Berth] = []
     for instance in configured:
         transport = ComfyUITransport(
             _endpoint(instance),
@@ -212,8 +218,8 @@ def _instances(
             version_range=settings.comfyui_version,
         )
         stack.callback(transport.close)
-        instances.append((transport, instance.weight))
-    return instances
+        berths.append(Berth(transport, instance.weight, instance.window))
+    return berths
 
 
 class RunningEngine(Protocol):

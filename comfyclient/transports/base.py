@@ -119,6 +119,13 @@ class Transport(Protocol):
     def client_id(self) -> str:
         """The name under which this process listens to the instance."""
 
+    @property
+    def backlog(self) -> int | None:
+        """Jobs waiting and running there, of all clients, as it told last.
+
+        None where it has not told of late. Asking costs nothing: no request is made.
+        """
+
     def greet(self, *, deadline: Deadline) -> str | None:
         """Its version, asked for only where that is not known; jobs may be sent then.
 

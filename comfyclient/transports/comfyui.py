@@ -37,7 +37,7 @@ from .following import Following
 from .http import ComfyHttp
 from .listener import Listener
 from .lookup import Lookup
-from .messages import Signal
+from .messages import ServerStatus, Signal
 from .observing import shown_by
 from .probing import Prober, nothing_sent
 from .profile import TAKES_IDS
@@ -87,6 +87,7 @@ class ComfyUITransport:
         self._files = Files(self._http)
         self._catalogue = Catalogue(self._http, self._prober)
         self._counter = Counter()
+        self._backlog: int | None = None
         self._arrivals = Arrivals(
             endpoint.name, self._lookup, clock=clock, grace_s=grace_s
         )
@@ -111,6 +112,13 @@ class ComfyUITransport:
     def client_id(self) -> str:
         """This transport's name on the server's websocket; never shared."""
         return self._client_id
+
+    @property
+    def backlog(self) -> int | None:
+        """Jobs in its queue, as the websocket told, or the last look at it."""
+        if self._listener.registered:
+            return self._backlog
+        return self._following.backlog
 
     def greet(self, *, deadline: Deadline) -> str | None:
         """The server's version, once it is known that jobs may be sent to it."""
@@ -215,6 +223,8 @@ class ComfyUITransport:
     # -- what the server shows of itself
 
     def _hear(self, signal: Signal) -> None:
+        if isinstance(signal, ServerStatus):
+            self._backlog = signal.queue_remaining
         shown = shown_by(signal)
         if shown is not None:
             self._dialect.saw(shown[0], able=shown[1])

@@ -88,6 +88,11 @@ class Following:
         """How often the websocket broke or came back; to be noted before a POST."""
         return self._links
 
+    @property
+    def backlog(self) -> int | None:
+        """Jobs in the server's queue at the last look, where that is not long ago."""
+        return self._rounds.backlog
+
     def expect(self) -> None:
         """A POST is on its way: keep signals of prompts that are not known yet."""
         with self._register.condition:

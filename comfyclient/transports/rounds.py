@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -31,6 +32,8 @@ LINGER = 0.5
 """Seconds that the websocket may still speak of a job that the server has ended."""
 AGAIN = 0.1
 """Seconds until the history is asked once more for a job whose end was told."""
+BACKLOG_COUNTS = 5.0
+"""Seconds that the length of the queue is believed."""
 MISSES_UNTIL_LOST, BETWEEN_MISSES = 3, 0.25
 
 
@@ -61,6 +64,14 @@ class Rounds:
         self._hears = hears
         self._clock = clock
         self.worker = WorkerWatch()
+        self._backlog = 0
+        self._looked_at = -math.inf
+
+    @property
+    def backlog(self) -> int | None:
+        """Jobs in the server's queue at the last look, where that is not long ago."""
+        late = self._clock.monotonic() - self._looked_at > BACKLOG_COUNTS
+        return None if late else self._backlog
 
     def make(self, batch: Sequence[Followed]) -> ComfyClientError | None:
         """Look for these jobs; what was wrong with the answer for one of them."""
@@ -79,6 +90,8 @@ class Rounds:
             else:
                 trouble = sighting
         if look.queue is not None:
+            self._backlog = len(look.queue.pending) + len(look.queue.running)
+            self._looked_at = self._clock.monotonic()
             self._judge_worker(look.queue, deadline)
         return trouble
 

@@ -76,10 +76,14 @@ transports.following
 transports.comfyui
 checking
 node_times hooks
+demands breaker estimates
+routing waiting
+berths
 progress router result course errands budget revival unplaced
 hooking
 job dispatch collecting settling
 attempt desk
+parting
 pursuit
 holding
 roster preparing

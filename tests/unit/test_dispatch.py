@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from comfyclient.berths import Berth
 from comfyclient.course import Course
+from comfyclient.demands import Demand
 from comfyclient.dispatch import Dispatcher, Options
 from comfyclient.errors import (
     AccessDeniedError,
@@ -59,6 +61,7 @@ class Stub:
     """A transport that answers as the test says."""
 
     client_id = "me"
+    backlog = None
 
     def __init__(self, name: str, journal: Journal, *answers: object) -> None:
         self.name = name
@@ -81,6 +84,7 @@ class Stub:
 
 
 OK = object()
+DEMAND = Demand("trip-postcard@1.0.0")
 
 
 class Check:
@@ -115,13 +119,13 @@ def send(
     workflow = Workflow.from_graph(GRAPH) if workflow is None else workflow
     settings = {"total_s": 300, "queue_s": 300, "silence_s": 100, **limits}
     course = Course("j", workflow, clock=clock, **settings)
-    router = Router([(stub, 1.0) for stub in stubs], clock=clock)
+    router = Router([Berth(stub) for stub in stubs], clock=clock)
     dispatcher = Dispatcher(
         router, journal, environment="e", checker=checker, clock=clock
     )
     with ThreadPoolExecutor(1) as pool:
         options = Options() if options is None else options
-        sending = pool.submit(dispatcher.send, course, options, follower=course)
+        sending = pool.submit(dispatcher.send, course, DEMAND, options, follower=course)
         while not sending.done():
             clock.advance(1)
             threading.Event().wait(0.001)
@@ -244,10 +248,12 @@ class TestPausing:
             "j", workflow, clock=clock, total_s=300, queue_s=300, silence_s=100
         )
         stub = Stub("a", journal, BusyError("x", retry_after=100), OK)
-        router = Router([(stub, 1.0)], clock=clock)
+        router = Router([Berth(stub)], clock=clock)
         dispatcher = Dispatcher(router, journal, environment="e", clock=clock)
         with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(dispatcher.send, course, Options(), follower=course)
+            future = pool.submit(
+                dispatcher.send, course, DEMAND, Options(), follower=course
+            )
             clock.await_sleepers(1)
             yield course, dispatcher, future
         assert len(stub.attempts) == 1

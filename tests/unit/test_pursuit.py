@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from comfyclient.berths import Berth
 from comfyclient.config import PolicySettings
 from comfyclient.course import Course, JobStatus
 from comfyclient.desk import Desk
@@ -78,6 +79,7 @@ class Server:
     """A transport and its server: it has attempts, and answers as it is told to."""
 
     client_id = "me"
+    backlog = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -139,7 +141,7 @@ class Bench:
         )
         assert row.job_id == "j"
         self.servers = [Server("a"), Server("b")]
-        self.router = Router([(s, 1.0) for s in self.servers], clock=self.clock)
+        self.router = Router([Berth(s) for s in self.servers], clock=self.clock)
         dispatcher = Dispatcher(
             self.router, self.ledger, environment="e", clock=self.clock
         )
@@ -165,7 +167,7 @@ class Bench:
     @property
     def free(self) -> bool:
         """Whether no instance counts the job as its load."""
-        return all(seat.load == 0 for seat in self.router._seats)
+        return all(state.jobs == 0 for state in self.router.states())
 
     @property
     def executions(self) -> int:
