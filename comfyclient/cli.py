@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from . import __version__
 from .cli_config import config as config_commands
+from .cli_doctor import doctor
 from .cli_eas import eas
 from .cli_jobs import jobs
 from .cli_options import (
@@ -68,6 +69,7 @@ app.add_typer(pins, name="pins")
 app.add_typer(eas, name="eas")
 app.command("resume")(resume)
 app.command("report")(report)
+app.command("doctor")(doctor)
 app.command("check")(check)
 app.command("snapshot")(snapshot)
 

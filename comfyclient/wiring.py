@@ -176,6 +176,24 @@ def open_ledger(
     return ledger
 
 
+class LedgerSight(Protocol):
+    """What can be seen of a ledger without changing it."""
+
+    def version(self) -> int | None:
+        """The version of its tables; None where there is no file yet."""
+
+    def file(self) -> Path | None:
+        """The file that it is in; None for a database server."""
+
+
+def see_ledger(name: str, settings: EnvironmentSettings) -> LedgerSight:
+    """The ledger of an environment, to be looked at: nothing is made or migrated."""
+    from .ledger_look import Sight  # SQLAlchemy again
+
+    url = settings.ledger if settings.ledger is not None else default_ledger(name)
+    return Sight(url)
+
+
 def _without(secrets: Sequence[str], text: str) -> str:
     """The text without these secrets, and without what looks like one."""
     for secret in secrets:
@@ -212,7 +230,7 @@ def _instances(
     berths: list[Berth] = []
     for instance in configured:
         transport = ComfyUITransport(
-            _endpoint(instance),
+            endpoint_of(instance),
             clock=clock,
             grace_s=settings.deadlines.grace_s,
             version_range=settings.comfyui_version,
@@ -268,7 +286,12 @@ def start_engine(
     return stack.enter_context(engine)
 
 
-def _endpoint(instance: InstanceSettings) -> Endpoint:
+def endpoint_of(instance: InstanceSettings) -> Endpoint:
+    """Where an instance is, with its token.
+
+    Raises:
+        ConfigError: the token cannot be read.
+    """
     token = read_token(instance)
     return Endpoint(
         name=instance.name,

@@ -41,7 +41,7 @@ dashscope_errors dashscope_models
 ledger_schema ledger_rows ledger_faults
 ledger_statements ledger_database ledger_owner ledger_steps
 ledger_answers
-ledger_reader ledger_unfinished
+ledger_reader ledger_unfinished ledger_look
 ledger
 transports.__init__ transports.profile transports.endpoint transports.wire
 transports.dialect
@@ -89,6 +89,12 @@ holding
 roster preparing
 thumbnails telemetry
 wiring
+pinned
+checks.__init__ checks.base checks.kinds
+checks.network
+checks.gateway checks.machine checks.models checks.places checks.servers
+checks.plan
+doctor
 client
 __init__
 console job_views pin_views timeline
@@ -98,7 +104,7 @@ report
 report_page
 cli_options
 cli_pinboard cli_scaffolding cli_target
-cli_config cli_eas cli_running cli_templates cli_pins
+cli_config cli_doctor cli_eas cli_running cli_templates cli_pins
 cli_jobs cli_report cli_resume cli_preflight
 cli
 __main__

@@ -1,0 +1,184 @@
+"""Which checks an environment asks for, in the order of the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ..config import EnvironmentSettings, InstanceSettings, Settings
+from ..errors import ComfyClientError
+from ..graph import canonical
+from ..pinned import PinnedTemplates, pinned_templates
+from ..registry import Registry
+from ..timing import SYSTEM_CLOCK, Clock
+from ..transports.base import Transport
+from ..wiring import LedgerSight, endpoint_of, open_instances, see_ledger, start_engine
+from . import machine, places
+from .base import Check
+from .gateway import Visit
+from .network import Network, SystemNetwork, Way, host_at
+from .servers import Kitchen
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """What the checks look at the world with; tests put in their own."""
+
+    network: Network = field(default_factory=SystemNetwork)
+    usage: machine.DiskUsage = machine.system_usage
+    clock: Clock = SYSTEM_CLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """The environment that is examined."""
+
+    name: str
+    settings: Settings
+    environment: EnvironmentSettings
+    """With the address of the embedded engine, where that is what it runs on."""
+    pinned: PinnedTemplates | ComfyClientError
+
+    @property
+    def templates(self) -> PinnedTemplates:
+        """Its templates; none where they cannot be told."""
+        if isinstance(self.pinned, PinnedTemplates):
+            return self.pinned
+        return PinnedTemplates("unknown", (), is_locked=False)
+
+
+def patient_of(
+    name: str, settings: Settings, stack: ExitStack, *, registry: Registry
+) -> Patient:
+    """An environment, ready to be examined; its engine runs until the stack ends.
+
+    Raises:
+        ConfigError: there is no such environment.
+        EngineError: the embedded engine could not start.
+    """
+    environment = settings.environment(name)[1]
+    if environment.transport == "embedded":
+        engine = start_engine(environment.engine, stack)
+        instance = InstanceSettings(name=f"{name}-engine", url=engine.url)
+        environment = environment.model_copy(update={"instances": (instance,)})
+    pinned: PinnedTemplates | ComfyClientError
+    try:
+        pinned = pinned_templates(name, settings, registry)
+    except ComfyClientError as error:
+        pinned = error
+    return Patient(name, settings, environment, pinned)
+
+
+def plan(patient: Patient, stack: ExitStack, senses: Senses) -> Iterator[Check]:
+    """Its checks; what they open is closed by the stack."""
+    yield from _of_machine(patient, senses)
+    for instance in patient.environment.instances:
+        yield from _of_instance(patient, instance, stack, senses)
+
+
+def _of_machine(patient: Patient, senses: Senses) -> Iterator[Check]:
+    name, environment = patient.name, patient.environment
+    configured = patient.settings.environment(name)[1].instances
+    sight = see_ledger(name, environment)
+    yield Check("tokens", name, lambda _: machine.tokens(configured))
+    yield Check(
+        "templates", name, lambda _: machine.templates(patient.pinned, name=name)
+    )
+    yield Check("ledger", name, lambda _: machine.ledger(sight))
+    folders = partial(_folders, sight)
+    yield Check("disk", name, lambda _: machine.disk(folders(), senses.usage))
+
+
+def _folders(sight: LedgerSight) -> list[Path]:
+    try:
+        return machine.working_folders(sight.file())
+    except ComfyClientError:  # its own check tells
+        return machine.working_folders(None)
+
+
+def _of_instance(
+    patient: Patient, instance: InstanceSettings, stack: ExitStack, senses: Senses
+) -> Iterator[Check]:
+    name, environment = instance.name, patient.environment
+    yield Check(
+        "region",
+        name,
+        lambda _: places.of_instance(instance, patient.name, environment),
+    )
+    try:
+        endpoint = endpoint_of(instance)
+    except ComfyClientError:
+        return  # without its token nothing can be asked: `tokens` has told
+    host = host_at(endpoint.url)
+    way = Way(host, tls=endpoint.tls, network=senses.network, clock=senses.clock)
+    steps = way.checks(name)
+    yield from steps
+    visit = Visit(endpoint, transport=environment.transport, clock=senses.clock)
+    stack.callback(visit.close)
+    yield from _of_service(patient, instance, visit, steps[-1].key, senses)
+
+
+def _of_service(
+    patient: Patient,
+    instance: InstanceSettings,
+    visit: Visit,
+    needed: str,
+    senses: Senses,
+) -> Iterator[Check]:
+    name, templates = instance.name, patient.templates
+    kitchen = Kitchen(
+        _opener(patient, instance, senses), templates.workflows, clock=senses.clock
+    )
+    sizes = {
+        ref: len(canonical(workflow.graph))
+        for ref, workflow in templates.workflows.items()
+    }
+    wanted = _wanted_versions(patient.environment.comfyui_version, templates)
+    token, edition = f"token:{name}", f"edition:{name}"
+    yield Check("token", name, visit.token, needs=(needed,))
+    yield Check("clock", name, visit.clock, needs=(token,))
+    yield Check("edition", name, visit.edition, needs=(token,))
+    after = (edition,)
+    yield Check("version", name, partial(visit.version, wanted=wanted), needs=after)
+    yield Check("websocket", name, visit.websocket, needs=after)
+    yield Check("queue", name, visit.queue, needs=after)
+    yield Check("payload", name, partial(visit.payload, sizes=sizes), needs=after)
+    yield Check(
+        "nodes",
+        name,
+        lambda deadline: kitchen.nodes(deadline, is_queue=visit.is_queue),
+        needs=after,
+    )
+    yield Check("egress", name, kitchen.egress)
+
+
+def _opener(
+    patient: Patient, instance: InstanceSettings, senses: Senses
+) -> Callable[[], AbstractContextManager[Transport]]:
+    environment = patient.environment.model_copy(
+        update={"transport": "comfyui", "instances": (instance,)}
+    )
+
+    @contextmanager
+    def opened() -> Iterator[Transport]:
+        with ExitStack() as stack:
+            (found,) = open_instances(
+                patient.name, environment, stack, clock=senses.clock
+            )
+            yield found
+
+    return opened
+
+
+def _wanted_versions(
+    configured: str | None, templates: PinnedTemplates
+) -> Mapping[str, str]:
+    """Who wants which range of ComfyUI versions."""
+    wanted = {} if configured is None else {"comfyui_version": configured}
+    for one in templates.pinned:
+        if one.template is not None:
+            wanted[one.template.ref] = one.template.manifest.requirements.comfyui
+    return wanted

@@ -1,0 +1,110 @@
+"""What the servers would make of the pinned templates, and what these call out to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+
+from ..checking import take
+from ..findings import Finding
+from ..object_info import ObjectInfo
+from ..preflight import check
+from ..timing import Clock, Deadline
+from ..transports.base import Transport
+from ..workflow import Workflow
+from .base import Diagnosis, fail, ok, skipped, warn
+
+_CALLS_OUT = re.compile(
+    r"dash.?scope|bailian|tongyi|qwen.*api|wanx?.*api|from.?url|url.*load|load.*url"
+    r"|api(node)?$|open.?ai|gemini|kling",
+    re.IGNORECASE,
+)
+"""Classes that fetch or ask something from the internet, by the names packs use."""
+
+
+class Kitchen:
+    """One instance's node classes, and the graphs that it is to run."""
+
+    def __init__(
+        self,
+        opened: Callable[[], AbstractContextManager[Transport]],
+        workflows: Mapping[str, Workflow],
+        *,
+        clock: Clock,
+    ) -> None:
+        self._opened = opened
+        self._workflows = workflows
+        self._clock = clock
+        self._info: ObjectInfo | None = None
+
+    def nodes(self, deadline: Deadline, *, is_queue: bool) -> Diagnosis:
+        """Whether the server would run every graph."""
+        if is_queue:
+            return skipped(
+                "the API edition does not tell its node classes",
+                "comfyclient eas layout --check tells which files are there",
+            )
+        with self._opened() as instance:
+            self._info = take(instance, deadline=deadline, clock=self._clock).info
+        troubles = list(self._troubles(self._info))
+        if troubles:
+            more = f", and {len(troubles) - 3} more" if len(troubles) > 3 else ""
+            return fail("; ".join(troubles[:3]) + more, _remedy(troubles))
+        return ok(
+            f"{len(self._info)} node classes; it would run "
+            f"{', '.join(self._workflows) or 'nothing, for nothing is pinned'}"
+        )
+
+    def _troubles(self, info: ObjectInfo) -> Iterator[str]:
+        for ref, workflow in self._workflows.items():
+            seen: set[str] = set()
+            for finding in check(workflow, info).findings:
+                words = _words(finding)
+                if finding.is_error and words not in seen:
+                    seen.add(words)
+                    yield f"{ref}: {words}"
+
+    def egress(self, deadline: Deadline) -> Diagnosis:
+        """Whether a graph has nodes that need the internet from inside the service."""
+        calling = {
+            f"{class_type} of {ref}"
+            for ref, workflow in self._workflows.items()
+            for class_type in _classes(workflow)
+            if _CALLS_OUT.search(class_type) or self._is_api_node(class_type)
+        }
+        if not calling:
+            return ok("no node of a pinned template calls out of its service")
+        return warn(
+            f"{', '.join(sorted(calling)[:4])}: whether the service reaches the "
+            "internet cannot be seen from here",
+            "the service needs cloud.networking (`eas spec --vpc`), and the VPC an "
+            "internet NAT gateway with an EIP and an SNAT entry for the vSwitch",
+        )
+
+    def _is_api_node(self, class_type: str) -> bool:
+        entry = {} if self._info is None else self._info.entries.get(class_type)
+        return isinstance(entry, dict) and entry.get("api_node") is True
+
+
+def _classes(workflow: Workflow) -> Iterator[str]:
+    for node_id in workflow.graph:
+        class_type = workflow.class_type(node_id)
+        if class_type is not None:
+            yield class_type
+
+
+def _words(finding: Finding) -> str:
+    issue = finding.issue
+    return f"{issue.class_type or issue.node_id}: {issue.message}"
+
+
+def _remedy(troubles: list[str]) -> str:
+    if any("model" in one or "not in" in one or "list" in one for one in troubles):
+        return (
+            "comfyclient eas layout --check says which files are missing; after an "
+            "upload the service must be restarted"
+        )
+    return (
+        "comfyclient eas layout --push uploads our own pack; restart the service then"
+    )
