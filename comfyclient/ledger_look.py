@@ -33,8 +33,7 @@ class Sight:
         if file is not None:
             if not file.exists():
                 return None
-            name, query = f"file:{quote(str(file))}", {"mode": "ro", "uri": "true"}
-            url = URL.create("sqlite", database=name, query=query)
+            url = _read_only(file)
         try:
             with create_engine(url, poolclass=NullPool).connect() as connection:
                 found = version_of(connection)
@@ -59,3 +58,14 @@ class Sight:
         if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
             return None
         return None if name.startswith("file:") else Path(name).absolute()
+
+
+def _read_only(file: Path) -> URL:
+    """A SQLite file, opened so that nothing is made beside it.
+
+    Where nobody has it open there is no `-wal`, and SQLite would leave an empty one.
+    """
+    query = {"mode": "ro", "uri": "true"}
+    if not file.with_name(f"{file.name}-wal").exists():
+        query["immutable"] = "1"
+    return URL.create("sqlite", database=f"file:{quote(str(file))}", query=query)
