@@ -50,7 +50,6 @@ from .console import (
 )
 from .errors import ComfyClientError, ParameterError, UsageError
 from .job import Job
-from .registry import Registry
 from .trips import load_trip
 from .wiring import start_engine
 from .workflow import Workflow
@@ -197,7 +196,7 @@ def run(
     try:
         place = find_place(config, env, url=url, token_env=token_env)
         with stoppable(), place.client() as client, board() as shown:
-            source, given = _source(what, trip), _params(what, param or [])
+            source, given = _source(what, trip), _params(place, what, param or [])
             shown.add(name)
             outcome.job = client.submit(
                 source,
@@ -286,7 +285,7 @@ def _source(what: str, trip: Path | None) -> str | Workflow:
     return Workflow.from_file(what)
 
 
-def _params(what: str, given: list[str]) -> dict[str, JsonValue]:
+def _params(place: Place, what: str, given: list[str]) -> dict[str, JsonValue]:
     """Parameters given as texts, read as the template's types."""
     texts: dict[str, str] = {}
     for one in given:
@@ -296,7 +295,7 @@ def _params(what: str, given: list[str]) -> dict[str, JsonValue]:
                 f"--param takes NAME=VALUE, got {one!r}", template=what
             )
         texts[name] = value
-    return Registry().find(what).manifest.read(texts) if texts else {}
+    return place.registry.find(what).manifest.read(texts) if texts else {}
 
 
 def _tell(outcome: Outcome, place: Place | None, *, as_json: bool) -> None:

@@ -117,9 +117,7 @@ def _leaves(
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _leaves(inner, (*at, name), (*key, name))
-    elif isinstance(value, tuple) and any(isinstance(one, str) for one in value):
-        yield at, key, ", ".join(map(str, value))
-    elif isinstance(value, tuple):
+    elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
         for index, inner in enumerate(value):
             yield from _leaves(inner, (*at, index), (*key, inner.name))
     else:
@@ -129,6 +127,8 @@ def _leaves(
 def _masked(location: Location, value: object) -> JsonValue:
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, tuple):
+        return [str(one) for one in value]
     key, text = location[-1], str(value)
     if isinstance(value, SecretStr):
         return MASK
@@ -141,8 +141,10 @@ def _masked(location: Location, value: object) -> JsonValue:
 
 
 def _text(value: JsonValue) -> str:
-    if value is None:
+    if value is None or value == []:
         return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

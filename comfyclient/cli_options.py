@@ -23,6 +23,7 @@ from .config import (
 )
 from .errors import UsageError
 from .ledger_records import JobReads, redacted
+from .registry import Registry, registry_of
 from .transports.endpoint import Endpoint
 from .wiring import open_ledger
 
@@ -40,6 +41,12 @@ Url = Annotated[
 ]
 TokenEnv = Annotated[
     str | None, typer.Option(help="The variable that holds the token for --url.")
+]
+Templates = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--templates", help="A folder of templates, before all others; repeatable."
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")]
 Confirm = Annotated[
@@ -63,6 +70,11 @@ class Place:
     environment: EnvironmentSettings = field(repr=False)
     options: tuple[str, ...] = ()
     """What names it on the command line."""
+
+    @property
+    def registry(self) -> Registry:
+        """The templates that it finds."""
+        return registry_of(self.settings.templates)
 
     def client(self) -> Client:
         """A client of it."""
@@ -123,10 +135,12 @@ def find_place(
             f"--url {_shown(url)} and --env {env} name two environments",
             hint="give one of them",
         )
-    settings = load_settings(config) if url is None else _at(url, token_env)
+    settings = load_settings(config)
+    if url is not None:
+        settings = _at(settings, url, token_env)
     name, environment = settings.environment(env if url is None else "url")
     given = {
-        "--config": None if config is None or url is not None else str(config),
+        "--config": None if config is None else str(config),
         "--env": env,
         "--url": None if url is None else _shown(url),
         "--token-env": token_env,
@@ -135,15 +149,18 @@ def find_place(
     return Place(name, settings, environment, tuple(options))
 
 
-def _at(url: str, token_env: str | None) -> Settings:
-    """One ComfyUI by its URL; each has a ledger of its own, so none gets another's."""
+def _at(settings: Settings, url: str, token_env: str | None) -> Settings:
+    """One ComfyUI by its URL; each has a ledger of its own, so none gets another's.
+
+    What is not about environments, such as privacy, is as it is configured.
+    """
     address = Endpoint(name="url", url=url).shown
     mark = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     environment = EnvironmentSettings(
         instances=(InstanceSettings(name="url", url=url, token_env=token_env),),
         ledger=default_ledger(f"url-{mark}"),
     )
-    return Settings(environments={"url": environment})
+    return settings.model_copy(update={"environments": {"url": environment}})
 
 
 def _shown(url: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -18,18 +17,12 @@ from .locked import Lock
 from .lockfile import read_lock
 from .locking import Signature
 from .pins import Pins, Standing, standing
-from .registry import Registry, shipped_templates
+from .registry import Registry, registry_of
 from .timing import SYSTEM_CLOCK
 
 LockFile = Annotated[
     Path | None,
     typer.Option("--lock", help="The lock; comfyclient.lock beside the configuration."),
-]
-Templates = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--templates", help="A folder of templates, before the shipped; repeatable."
-    ),
 ]
 Why = Annotated[str, typer.Option(help="Why, for whoever reads the lock.")]
 _WHO = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID")
@@ -90,7 +83,9 @@ class Pinboard:
 
 
 def pinboard(
-    config: Path | None, lock_file: Path | None, templates: list[Path] | None
+    config: Path | None,
+    lock_file: Path | None = None,
+    templates: list[Path] | None = None,
 ) -> Pinboard:
     """The pinboard that a command's options name.
 
@@ -100,12 +95,9 @@ def pinboard(
     settings = load_settings(config)
     path = settings.lock if lock_file is None else lock_file
     assert path is not None, "settings that were loaded name a lock"
-    return Pinboard(settings, path, registry_of(templates))
-
-
-def registry_of(templates: Sequence[Path] | None) -> Registry:
-    """The templates of these folders, and those that come with the package."""
-    return Registry([*templates, shipped_templates()] if templates else None)
+    return Pinboard(
+        settings, path, registry_of([*(templates or ()), *settings.templates])
+    )
 
 
 def is_confirmed(environment: str, confirm: str | None, *, yes_prod: bool) -> bool:

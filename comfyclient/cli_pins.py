@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from .cli_options import FAILED, Config, Confirm, Json, YesProd
+from .cli_options import FAILED, Config, Confirm, Json, Templates, YesProd
 from .cli_pinboard import (
     LockFile,
     Pinboard,
-    Templates,
     Why,
     is_confirmed,
     pinboard,

@@ -11,12 +11,12 @@ from pydantic import JsonValue
 
 from .checking import take
 from .cli_options import FAILED, Config, Env, Json, Place, TokenEnv, Url, find_place
+from .compatibility import judge
 from .console import out, printable, show_json
 from .errors import ParameterError, UsageError
 from .findings import Finding, Report
-from .preflight import check as check_graph
-from .registry import Registry
 from .snapshots import Snapshot
+from .template import Template
 from .timing import Deadline
 from .transports.base import Transport
 from .trips import load_trip
@@ -90,15 +90,15 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check whether a server would run a graph; sends nothing."""
-    workflow = _workflow(what, trip, param or [])
+    place = find_place(config, env, url=url, token_env=token_env)
+    template, workflow = _filled(place, what, trip, param or [])
     if saved is not None:
         _refuse_two(env, url, instance)
         snapshots = [Snapshot.read(saved)]
     else:
-        place = find_place(config, env, url=url, token_env=token_env)
         with ExitStack() as stack:
             snapshots = [_take(one) for one in _chosen(place, instance, stack)]
-    reports = [(one, check_graph(workflow, one.info)) for one in snapshots]
+    reports = [(one, judge(template, workflow, one)) for one in snapshots]
     if as_json:
         show_json(_all_described(what, reports))
     for taken, report in () if as_json else reports:
@@ -134,19 +134,22 @@ def _refuse_two(env: str | None, url: str | None, instance: str | None) -> None:
         )
 
 
-def _workflow(what: str, trip: Path | None, given: list[str]) -> Workflow:
+def _filled(
+    place: Place, what: str, trip: Path | None, given: list[str]
+) -> tuple[Template | None, Workflow]:
     """The graph of a file, or of a template filled as `run` fills it."""
     if what.endswith(".json"):
         if trip is not None or given:
             raise UsageError("a graph file takes no trip and no parameters")
-        return Workflow.from_file(what)
-    template = Registry().find(what)
+        return None, Workflow.from_file(what)
+    template = place.registry.find(what)
     texts = dict(_pair(what, one) for one in given)
     source = template.sample_trip if trip is None else trip
     published = None
     if trip is not None or template.manifest.trip is not None:
         published = load_trip(source).for_publishing()
-    return template.render(published, template.manifest.read(texts), seed=1)
+    filled = template.render(published, template.manifest.read(texts), seed=1)
+    return template, filled
 
 
 def _pair(what: str, given: str) -> tuple[str, str]:

@@ -10,12 +10,13 @@ import typer
 from packaging.version import Version
 from pydantic import JsonValue
 
-from .cli_options import FAILED, Json
+from .cli_options import FAILED, Config, Json
+from .config import load_settings
 from .console import out, printable, show_json
 from .errors import TemplateError, UsageError
 from .lint import LintReport, lint
 from .proposals import Proposal, chosen, photo, propose
-from .registry import Registry, shipped_templates
+from .registry import registry_of
 from .scaffolding import MINIMAL, Scaffold, scaffold
 from .template import Template
 from .template_folders import (
@@ -84,6 +85,7 @@ def bump(
         str | None, typer.Option(help="The very version, such as 2.0.0rc1.")
     ] = None,
     root: Root = Path("templates"),
+    config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Copy a template's newest version to the next one, to be changed there."""
@@ -91,8 +93,8 @@ def bump(
     steps = [step for step, wanted in given.items() if wanted]
     if len(steps) + (to is not None) > 1:
         raise UsageError("give one of --major, --minor, --patch and --to")
-    roots = [root, shipped_templates()] if root.exists() else None
-    registry = Registry(roots)
+    own = [root] if root.exists() else []
+    registry = registry_of([*own, *load_settings(config).templates])
     found = registry.versions(name)
     newest = max(found)
     step = steps[0] if steps else "patch"

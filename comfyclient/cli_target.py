@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 from .checking import take
 from .comparing import from_sample
+from .compatibility import judge
 from .config import EnvironmentSettings
-from .preflight import check
 from .template import Template
 from .timing import Deadline
 from .wiring import open_instances
@@ -44,7 +44,7 @@ class Target:
                 self._fingerprints.add(offered.fingerprint)
                 problems += [
                     f"{instance.name}: {finding.issue}"
-                    for finding in check(workflow, offered.info).findings
+                    for finding in judge(template, workflow, offered).findings
                     if finding.is_error
                 ]
         return problems

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from pydantic import JsonValue
 
-from .cli_options import FAILED, Json
+from .cli_compatibility import lines_of, show_lines
+from .cli_options import FAILED, Config, Json, Templates
+from .cli_pinboard import LockFile, pinboard
 from .cli_scaffolding import bump, new
 from .console import out, show_json, show_table
-from .lint import lint
+from .lint import LintReport, lint
 from .parameters import Parameter
-from .registry import Registry
 from .template import Template
 
 templates = typer.Typer(help="Workflow templates.", no_args_is_help=True)
@@ -21,9 +23,11 @@ templates.command("bump")(bump)
 
 
 @templates.command("list")
-def list_templates(*, as_json: Json = False) -> None:
+def list_templates(
+    *, config: Config = None, templates: Templates = None, as_json: Json = False
+) -> None:
     """List the templates and their versions."""
-    found = Registry().templates()
+    found = pinboard(config, templates=templates).registry.templates()
     if as_json:
         show_json([_summary(template) for template in found])
         return
@@ -36,10 +40,12 @@ def list_templates(*, as_json: Json = False) -> None:
 def show_template(
     name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION")],
     *,
+    config: Config = None,
+    templates: Templates = None,
     as_json: Json = False,
 ) -> None:
     """Show a template: parameters, outputs, what it needs."""
-    template = Registry().find(name)
+    template = pinboard(config, templates=templates).registry.find(name)
     manifest = template.manifest
     if as_json:
         show_json(manifest.model_dump(mode="json", exclude_none=True))
@@ -73,22 +79,50 @@ def lint_templates(
         list[str] | None, typer.Argument(help="NAME or NAME@VERSION; all if none.")
     ] = None,
     *,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(help="Also ask whether it would run there; repeatable."),
+    ] = None,
+    snapshot: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The same by a saved snapshot, as FILE or NAME=FILE; repeatable."
+        ),
+    ] = None,
+    config: Config = None,
+    lock_file: LockFile = None,
+    templates: Templates = None,
     as_json: Json = False,
 ) -> None:
     """Render templates with their sample and hostile trips, and check the graphs."""
-    registry = Registry()
+    board = pinboard(config, lock_file, templates)
+    registry = board.registry
     found = [registry.find(n) for n in names] if names else registry.templates()
-    reports = [lint(template) for template in found]
-    if as_json:
-        show_json([report.as_json() for report in reports])
-    for template, report in zip(found, reports, strict=True):
+    reports = [(template, lint(template)) for template in found]
+    if env or snapshot:
+        lines = lines_of(board, reports, env or [], snapshot or [])
         if as_json:
-            continue
+            show_json([line.as_json() for line in lines])
+        else:
+            show_lines(lines)
+        sound = all(line.ok for line in lines)
+    else:
+        sound = _lint_alone(reports, as_json=as_json)
+    if not sound:
+        raise typer.Exit(FAILED)
+
+
+def _lint_alone(
+    reports: Sequence[tuple[Template, LintReport]], *, as_json: bool
+) -> bool:
+    """Show what was found; whether the templates may be used."""
+    if as_json:
+        show_json([report.as_json() for _, report in reports])
+    for template, report in () if as_json else reports:
         out.print(f"{template.ref}: {report.verdict}", markup=False)
         for finding in report.findings:
             out.print(f"  {finding}", markup=False)
-    if any(report.has_errors for report in reports):
-        raise typer.Exit(FAILED)
+    return not any(report.has_errors for _, report in reports)
 
 
 def _summary(template: Template) -> JsonValue:

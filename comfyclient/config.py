@@ -31,7 +31,7 @@ from .config_models import DashScopeSettings as DashScopeSettings
 from .config_models import DeadlineSettings as DeadlineSettings
 from .config_models import EngineSettings as EngineSettings
 from .config_models import EnvironmentSettings as EnvironmentSettings
-from .config_models import FilePath, SettingsModel
+from .config_models import FilePath, Folders, SettingsModel
 from .config_models import InstanceSettings as InstanceSettings
 from .config_models import PolicySettings as PolicySettings
 from .config_models import PrivacySettings as PrivacySettings
@@ -80,6 +80,8 @@ class Settings(SettingsModel):
     """The environment of whoever names none."""
     lock: Path | None = None
     """The lock file; `comfyclient.lock` beside the configuration where None."""
+    templates: Folders = ()
+    """Folders of templates of one's own, searched before those of the package."""
     cache: FilePath | None = None
     """The folder for what servers offer; one of the user's where None."""
     environments: dict[str, EnvironmentSettings] = Field(default_factory=_local_only)

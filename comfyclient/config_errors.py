@@ -76,7 +76,8 @@ def _remedy(found: Mapping[str, Any]) -> str:
     if found["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         return "Input should be a table"
     if found["type"] == "tuple_type":
-        return "Input should be an array of tables"
+        tables = found["loc"][-1] == "instances"
+        return f"Input should be an array{' of tables' if tables else ''}"
     return str(found["msg"])
 
 

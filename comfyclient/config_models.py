@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -114,6 +115,11 @@ def _file(path: Path) -> Path:
     return path
 
 
+def _several(given: object) -> object:
+    """A variable names several folders as `PATH` does."""
+    return given.split(os.pathsep) if isinstance(given, str) else given
+
+
 def _file_name(text: str) -> str:
     if "\0" in text or "://" in text:
         raise _wrong("this is no path of a file")
@@ -137,6 +143,7 @@ Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
 VersionRange = Annotated[str, AfterValidator(_range)]
 FilePath = Annotated[Path, AfterValidator(_file)]
 FileName = Annotated[str, AfterValidator(_file_name)]
+Folders = Annotated[tuple[FilePath, ...], BeforeValidator(_several)]
 Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_plain)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
 Times = Annotated[int, Field(ge=0, le=1000)]

@@ -26,11 +26,17 @@ def add_variables(sources: Sources, root: Table, variables: Mapping[str, str]) -
         words = name.removeprefix(PREFIX).split("__")
         if name == DEFAULT_ENVIRONMENT:
             _set(sources, root, ["default_environment"], value, origin)
-        elif len(words) > 1:
+        elif len(words) > 1 or _is_key(words[0], root):
             _set(sources, root, words, value, origin)
         elif name not in _KNOWN and (hint := _misspelt(words[0])) is not None:
             words_ = f"there is no variable {name}"
             sources.mistakes.append(Mistake(words_, hint=hint, place="environment"))
+
+
+def _is_key(word: str, root: Table) -> bool:
+    """Whether a variable's only word is a key of the whole, such as `LOCK`."""
+    key = word.lower()
+    return key in root.keys and isinstance(root.shape_of(key), Value)
 
 
 def _misspelt(word: str) -> str | None:

@@ -44,7 +44,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A single value."""
+    """A single value, or a list of them."""
 
     type: Any
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import platformdirs
 
 from .config_errors import Mistake
-from .config_shapes import Listed, Named, Shape, Table
+from .config_shapes import Listed, Named, Shape, Table, Value
 from .errors import ConfigError
 from .toml_lines import Location, line_of_each_key
 
@@ -22,7 +22,7 @@ VARIABLE = "COMFYCLIENT_CONFIG"
 
 _PATHS = {
     "lock", "token_file", "ca_file", "cert_file", "key_file", "base_directory", "root",
-    "cache", "snapshot",
+    "cache", "snapshot", "templates",
 }  # fmt: skip
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)((?![/:]|file:)[^?\n]+(?:\?[^\n]*)?)")
 
@@ -139,22 +139,33 @@ def anchor_paths(sources: Sources, root: Table) -> None:
     folder = sources.file.absolute().parent
     for table, key in _values(root, sources.data):
         value = table[key]
-        if key == "ledger" and (found := _SQLITE.fullmatch(value)) is not None:
-            table[key] = f"{found[1]}{folder / found[2]}"
-        elif key in _PATHS and value and "://" not in value and "\0" not in value:
-            # pathlib's own raises where there is no such user
-            table[key] = str(folder / os.path.expanduser(value))  # noqa: PTH111
+        if key == "ledger" and isinstance(value, str):
+            if (found := _SQLITE.fullmatch(value)) is not None:
+                table[key] = f"{found[1]}{folder / found[2]}"
+        elif key in _PATHS:
+            table[key] = _anchored(value, folder)
+
+
+def _anchored(value: Any, folder: Path) -> Any:
+    """A path, or several, from a folder; what is no path stays, to be told of."""
+    if isinstance(value, list):
+        return [_anchored(one, folder) for one in value]
+    if not isinstance(value, str) or not value or "://" in value or "\0" in value:
+        return value
+    # pathlib's own raises where there is no such user
+    return str(folder / os.path.expanduser(value))  # noqa: PTH111
 
 
 def _values(shape: Shape, data: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each text under a fixed key, with the table that it is in."""
+    """Each text, or list, under a fixed key, with the table that it is in."""
     match shape:
         case Table() if isinstance(data, dict):
             for key in shape.keys:
-                if isinstance(data.get(key), str):
+                inner = shape.shape_of(key)
+                if isinstance(inner, Value) and isinstance(data.get(key), str | list):
                     yield data, key
                 else:
-                    yield from _values(shape.shape_of(key), data.get(key))
+                    yield from _values(inner, data.get(key))
         case Named(item) if isinstance(data, dict):
             for inner in data.values():
                 yield from _values(item, inner)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +131,11 @@ def parse_ref(ref: str) -> tuple[str, SpecifierSet]:
             f"{ref!r}: {text!r} is neither a version like 1.0.0 nor a range like ~=1.0"
         ) from error
     return match["name"], wanted
+
+
+def registry_of(folders: Iterable[Path]) -> Registry:
+    """The templates of these folders, and those that come with this package."""
+    return Registry([*folders, shipped_templates()])
 
 
 def shipped_templates() -> Path:

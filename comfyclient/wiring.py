@@ -30,7 +30,7 @@ from .hooking import Hooks
 from .hooks import Hook
 from .ledger_records import Journal, redacted
 from .preparing import Preparation
-from .registry import Registry
+from .registry import registry_of
 from .roster import Roster
 from .router import Router
 from .snapshot_cache import SnapshotCache
@@ -110,7 +110,7 @@ def wire(
             hooks=told,
         )
         return Wired(
-            preparation=Preparation(name, settings, Registry()),
+            preparation=Preparation(name, settings, registry_of(settings.templates)),
             roster=Roster(desk),
             journal=journal,
             stack=stack.pop_all(),

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from comfyclient.cli import app
 from comfyclient.client import Client
 from comfyclient.config import Settings, load_settings
 from comfyclient.errors import ConfigError, PinError, UnknownJobError, UsageError
+from comfyclient.job import Job
 from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobState
 from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.locked import Lock, LockedVersion
 from comfyclient.lockfile import update_lock
 from comfyclient.registry import Registry
+from comfyclient.template_folders import bump_template
 from comfyclient.testing.bench import GRAPH
+from comfyclient.testing.script import Script
 from comfyclient.testing.scripted import ScriptedServer
+from comfyclient.trips import load_trip
 from comfyclient.workflow import Workflow
 
 ENVIRONMENTS = {"test": "0.33.0", "prod": "0.3.40"}
@@ -123,30 +129,39 @@ class TestNothingCrosses:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
+def servers() -> Iterator[dict[str, ScriptedServer]]:
+    """One for each environment."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(ScriptedServer(version=version))
+            for name, version in ENVIRONMENTS.items()
+        }
+
+
+@pytest.fixture
+def place(tmp_path: Path, servers: dict[str, ScriptedServer]) -> Path:
     """A configuration of a test and a protected prod, with a template of its own."""
     source = Registry().find("trip-postcard").folder
     folder = tmp_path / "templates" / "trip-postcard"
     shutil.copytree(source, folder / "1.0.0")
-    with ScriptedServer() as test, ScriptedServer(version="0.3.40") as prod:
-        (tmp_path / "comfyclient.toml").write_text(
-            f"""
+    (tmp_path / "comfyclient.toml").write_text(
+        f"""
 default_environment = "test"
 [environments.test]
 ledger = "sqlite:///{tmp_path}/jobs.db"
 [[environments.test.instances]]
 name = "a"
-url = "{test.url}"
+url = "{servers["test"].url}"
 [environments.prod]
 protected = true
 ledger = "sqlite:///{tmp_path}/jobs.db"
 [[environments.prod.instances]]
 name = "b"
-url = "{prod.url}"
+url = "{servers["prod"].url}"
 """,
-            encoding="utf-8",
-        )
-        yield tmp_path
+        encoding="utf-8",
+    )
+    return tmp_path
 
 
 class TestProtected:
@@ -224,6 +239,115 @@ def _locked(lock: Lock, **entry: str) -> Lock:
     who = {"who": "a test", "when": NOW, "why": "to see"}
     name = entry.pop("name")
     return lock.with_entry("prod", name, LockedVersion(**who, **entry))
+
+
+class TestOwnTemplates:
+    """A folder beside the configuration, whose templates are locked like any other."""
+
+    def own(self, place: Path) -> Path:
+        """Name the folder, with a newer version that only it has."""
+        file = place / "comfyclient.toml"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(f'templates = ["templates"]\n{text}', encoding="utf-8")
+        source = Registry([place / "templates"]).find("trip-postcard")
+        bump_template(source, root=place / "templates", version="1.9.0")
+        return file
+
+    def test_they_run_where_they_are_locked(
+        self, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Wherever the program stands; once their bytes change, no more."""
+        file = self.own(place)
+        monkeypatch.chdir("/")
+        template = Registry([place / "templates"]).find("trip-postcard")
+        entry = {"name": template.name, "version": "1.9.0", "digest": template.digest}
+        update_lock(place / "comfyclient.lock", lambda lock: _locked(lock, **entry))
+        with Client.from_config(file, environment="prod") as client:
+            job = client.submit("trip-postcard", load_trip(template.sample_trip))
+            assert job.workflow.template == "trip-postcard@1.9.0"
+            source = template.folder / "workflow.json.j2"
+            source.write_text(source.read_text(encoding="utf-8") + " ")
+            with pytest.raises(PinError, match="are not those that"):
+                client.submit("trip-postcard", load_trip(template.sample_trip))
+
+    def test_a_folder_that_is_not_there(self, place: Path) -> None:
+        """It is named, with the folder."""
+        file = self.own(place)
+        shutil.rmtree(place / "templates")
+        with (
+            Client.from_config(file) as client,
+            pytest.raises(ConfigError, match=r"templates cannot be read"),
+        ):
+            client.submit("trip-postcard")
+
+
+Leave = Callable[..., Job]
+
+
+class TestAnothersJob:
+    """With one ledger and the id at hand, no way leads to another environment's job."""
+
+    @pytest.fixture
+    def prod(self, place: Path) -> Iterator[Client]:
+        """A client of prod, whose instance has the name of test's."""
+        file = place / "comfyclient.toml"
+        text = file.read_text(encoding="utf-8").replace('name = "b"', 'name = "a"')
+        file.write_text(text, encoding="utf-8")
+        with Client.from_config(file, environment="prod") as client:
+            yield client
+
+    @pytest.fixture
+    def leave(self, place: Path, servers: dict[str, ScriptedServer]) -> Leave:
+        """Submits a job to test, and ends with its client."""
+
+        def leave(script: Script, key: str | None = None) -> Job:
+            servers["test"].follow_script(script)
+            file = place / "comfyclient.toml"
+            with Client.from_config(file, environment="test") as client:
+                return client.submit(Workflow.from_graph(GRAPH), idempotency_key=key)
+
+        return leave
+
+    def test_it_is_not_found(self, prod: Client, leave: Leave) -> None:
+        """So it cannot be followed, collected or cancelled: there is no handle."""
+        for play in (Script.never_finishes(), Script.usual()):
+            job = leave(play)
+            with pytest.raises(UnknownJobError, match="belongs to environment 'test'"):
+                prod.job(job.id)
+
+    def test_it_is_not_resumed(self, place: Path, prod: Client, leave: Leave) -> None:
+        """Its own environment does that, and it alone."""
+        job = leave(Script.never_finishes())
+        assert prod.resume() == []
+        file = place / "comfyclient.toml"
+        with Client.from_config(file, environment="test") as client:
+            assert [one.id for one in client.resume()] == [job.id]
+
+    def test_its_key_is_not_met(self, prod: Client, leave: Leave) -> None:
+        """The same key means another job in each environment."""
+        job = leave(Script.usual(), "trip-7")
+        graph = Workflow.from_graph(GRAPH)
+        mine = prod.submit(graph, idempotency_key="trip-7", confirm="prod")
+        assert mine.id != job.id
+        assert mine.result().provenance.environment == "prod"
+
+    def test_no_command_reaches_it(
+        self,
+        place: Path,
+        prod: Client,
+        leave: Leave,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Neither shown, nor listed, nor resumed."""
+        job = leave(Script.never_finishes())
+        monkeypatch.chdir(place)
+        shown = CliRunner().invoke(app, ["jobs", "show", job.id, "--env", "prod"])
+        listed = CliRunner().invoke(app, ["jobs", "--env", "prod", "--json"])
+        resumed = CliRunner().invoke(app, ["resume", "--env", "prod", "--json"])
+        assert isinstance(shown.exception, UnknownJobError)
+        assert job.id not in listed.stdout + resumed.stdout
+        with Ledger(place / "jobs.db").open() as ledger:
+            assert not ledger.job(job.id).state.terminal
 
 
 class TestReadOnly:

@@ -74,7 +74,7 @@ transports.followed
 transports.rounds
 transports.following
 transports.comfyui
-checking
+checking compatibility
 node_times hooks
 demands breaker estimates
 routing waiting
@@ -104,6 +104,7 @@ report
 report_page
 cli_options
 cli_pinboard cli_scaffolding cli_target
+cli_compatibility
 cli_config cli_doctor cli_eas cli_running cli_templates cli_pins
 cli_jobs cli_report cli_resume cli_preflight
 cli

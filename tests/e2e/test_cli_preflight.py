@@ -132,3 +132,117 @@ def test_wrong_use_is_told(run: Run, arguments: tuple[str, ...], words: str) -> 
     assert isinstance(done.error, ComfyClientError)
     assert words in str(done.error)
     assert done.out == ""
+
+
+CARD = """\
+[environments.old]
+[[environments.old.instances]]
+name = "c"
+url = "{old}"
+[environments.gone]
+[[environments.gone.instances]]
+name = "d"
+url = "http://127.0.0.1:9"
+"""
+
+
+class TestTheTable:
+    """Templates against environments, and against saved snapshots."""
+
+    @pytest.fixture
+    def shop(self, run: Run, tmp_path: Path) -> Iterator[Path]:
+        """A card beside the shipped templates, and an old server without our nodes."""
+        config = tmp_path / "comfyclient.toml"
+        assert run("templates", "new", "card", "--out", "ours").code == 0
+        with EmbeddedEngine(None, version="0.3.12") as old:
+            text = config.read_text() + CARD.format(old=old.url)
+            config.write_text(f'templates = ["ours"]\n{text}')
+            yield tmp_path
+
+    def test_each_template_in_each_environment(self, run: Run, shop: Path) -> None:
+        """What runs where, and below it what is in the way."""
+        names = ("card", "trip-postcard")
+        done = run("templates", "lint", *names, "--env", "test", "--env", "old")
+
+        heads, card, postcard = [line.split("  ") for line in done.out.split("\n")[:3]]
+        assert [one.strip() for one in heads if one] == [
+            "template", "lint", "test", "old"
+        ]  # fmt: skip
+        assert [one.strip() for one in card if one] == [
+            "card@1.0.0", "ok", "ok (runs)", "ok (runs)"
+        ]  # fmt: skip
+        assert "errors (runs)" in postcard[-1]
+        assert "in old, c: error: node " in done.out
+        assert "the server has no node class TripRouteMap" in done.out
+        assert done.code == 1
+
+    def test_a_script_reads_the_same(self, run: Run, shop: Path) -> None:
+        """By template and environment, with every finding."""
+        run("snapshot", "--instance", "a", "--out", "a.json.gz")
+        files = ("--snapshot", "saved=a.json.gz", "--env", "old")
+        done = run("templates", "lint", "card", "trip-postcard", *files, "--json")
+
+        card, postcard = done.json
+        assert card["ok"]
+        assert (postcard["ok"], postcard["lint"]["ok"]) == (False, True)
+        saved, old = (postcard["environments"][name] for name in ("saved", "old"))
+        assert (saved["ok"], saved["runs"]) == (True, False)
+        assert (old["ok"], old["runs"]) == (False, True)
+        (there,) = old["checks"]
+        assert {one["kind"] for one in there["findings"]} == {"missing_node_type"}
+
+    def test_what_cannot_be_asked(self, run: Run, shop: Path) -> None:
+        """Is not ok, and the others are told all the same."""
+        done = run("templates", "lint", "card", "--env", "gone", "--env", "test")
+
+        assert done.code == 1
+        assert done.out.splitlines()[1].split()[2:] == [
+            "not", "asked", "(runs)", "ok", "(runs)"
+        ]  # fmt: skip
+        assert "card@1.0.0 in gone: GET /system_stats" in done.out
+
+    def test_a_configured_snapshot_stands_for_its_environment(
+        self, run: Run, shop: Path
+    ) -> None:
+        """Then no server is asked."""
+        run("snapshot", "--instance", "a", "--out", "a.json.gz")
+        config = shop / "comfyclient.toml"
+        told = '[environments.gone]\nsnapshot = "a.json.gz"'
+        config.write_text(config.read_text().replace("[environments.gone]", told))
+
+        assert run("templates", "lint", "card", "--env", "gone").code == 0
+
+    def test_what_a_template_declares_counts(self, run: Run, shop: Path) -> None:
+        """A server that its range of versions leaves out is told, also by `check`."""
+        manifest = shop / "ours" / "card" / "1.0.0" / "manifest.toml"
+        declared = '[requirements]\ncomfyui = ">=0.3.45"\n'
+        text = manifest.read_text()
+        assert "[requirements]\n" in text
+        lines = [one for one in text.splitlines() if not one.startswith("comfyui =")]
+        said = "\n".join(lines).replace("[requirements]\n", declared)
+        manifest.write_text(said + "\n")
+
+        done = run("templates", "lint", "card", "--env", "old")
+        checked = run("check", "card", "--env", "old")
+
+        words = "the template needs ComfyUI >=0.3.45, and the server runs 0.3.12"
+        assert (done.code, checked.code) == (1, 1)
+        assert words in done.out
+        assert words in checked.out
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("--env", "nowhere"), "there is no environment 'nowhere'"),
+            (("--env", "test", "--env", "test"), "test is named twice"),
+            (("--snapshot", "x=none.json"), "none.json"),
+        ],
+    )
+    def test_wrong_use(
+        self, run: Run, shop: Path, arguments: tuple[str, ...], words: str
+    ) -> None:
+        """Is told, with nothing on stdout."""
+        done = run("templates", "lint", "card", *arguments)
+
+        assert words in str(done.error)
+        assert done.out == ""

@@ -132,3 +132,17 @@ def test_set_is_not_quoted_when_it_is_wrong() -> None:
     with pytest.raises(UsageError) as caught:
         overrides_of(["s3cret"])
     assert "s3cret" not in str(caught.value)
+
+
+def test_folders_are_shown_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As paths, and as an array to a script."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "comfyclient.toml").write_text('templates = ["a", "/b"]')
+    show_config(as_json=True)
+    shown = json.loads(capsys.readouterr().out)["values"]["templates"]
+    show_config()
+
+    assert shown["value"] == [str(tmp_path / "a"), "/b"]
+    assert f"{tmp_path / 'a'}, /b" in capsys.readouterr().out

@@ -24,6 +24,7 @@ SECRETS = (
 
 RICH = f'''# who runs what, and where
 default_environment = "test"
+templates = ["ours", "../shared"]
 
 [environments.test]
 transport = "comfyui"
@@ -77,6 +78,8 @@ storage = {{ kind = "mount", root = "/mnt/prod" }}
 
 [environments.dev]
 transport = "embedded"
+preflight = "warn"
+snapshot = "dev.json.gz"
 engine = {{ version = "0.33.0", base_directory = "/tmp/comfy" }}
 
 [privacy]
@@ -173,6 +176,7 @@ def in_a_path(loaded: Loaded) -> str:
     """What stands where any text may stand."""
     free = ("root", "_file", "base_directory", "bucket", "prefix", "shared_with.prod")
     free += ("workspace", "text", "vision", "picture", "forbidden", "result_hosts")
+    free += ("lock", "templates", "cache", "snapshot")
     return "\n".join(
         f"{row.value}"
         for row in rows(loaded)

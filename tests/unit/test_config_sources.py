@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -422,6 +423,27 @@ class TestRelativePaths:
         three = loaded.environments["c"]
         assert three.ledger == "sqlite:////abs/jobs.db"
         assert three.storage.root == project / "../pictures"
+
+    def test_folders_of_templates(self, tmp_path: Path) -> None:
+        """Each of several paths, too; a variable has them as `PATH` has."""
+        file = tmp_path / "comfyclient.toml"
+        file.write_text('templates = ["ours", "../shared", "/abs"]')
+        variables = {"COMFYCLIENT_TEMPLATES": f"a{os.pathsep}/b"}
+        named = load(file).settings.templates
+        given = load(file, variables=variables)
+        assert named == (tmp_path / "ours", tmp_path / "../shared", Path("/abs"))
+        assert given.settings.templates == (Path("a"), Path("/b"))
+        assert str(given.sources.origin(("templates",))) == (
+            "variable COMFYCLIENT_TEMPLATES"
+        )
+
+    @pytest.mark.parametrize("wrong", ["[1]", "{}", '[["a"]]', "7"])
+    def test_what_is_no_folder(self, tmp_path: Path, wrong: str) -> None:
+        """The error names the line."""
+        file = tmp_path / "comfyclient.toml"
+        file.write_text(f"\ntemplates = {wrong}")
+        with pytest.raises(ConfigError, match=r"comfyclient\.toml:2: templates"):
+            load(file)
 
     def test_only_paths(self, loaded: Settings) -> None:
         """A name of the user's that is a path's elsewhere means nothing."""
