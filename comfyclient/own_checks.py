@@ -90,8 +90,8 @@ FILE_CHECKS: Mapping[str, FileCheck] = {
 
 OUR_PACK = frozenset(
     {
-        "TripBackdrop", "TripPage", "TripPaper", "TripPhoto", "TripPlace",
-        "TripRouteMap", "TripTextPanel", "TripTimeline",
+        "QwenText", "QwenVision", "TripBackdrop", "TripPage", "TripPaper", "TripPhoto",
+        "TripPlace", "TripRouteMap", "TripTextPanel", "TripTimeline", "WanImage",
     }
 )  # fmt: skip
 """Classes of our own node pack: they look at texts alone, and into these."""

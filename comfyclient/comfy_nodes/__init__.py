@@ -1,7 +1,7 @@
 """A node pack that makes cards of trips; runs in ComfyUI and in the embedded engine.
 
-The folder stands alone: copied into a ComfyUI's `custom_nodes` it needs numpy and
-Pillow, which ComfyUI has, and a font with the characters of your texts.
+The folder stands alone: copied into a ComfyUI's `custom_nodes` it needs numpy, Pillow
+and requests, which ComfyUI has, and a font with the characters of your texts.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from .backdrop import TripBackdrop
 from .page import TripPage, TripPlace
 from .paper import TripPaper
 from .photo import TripPhoto
+from .qwen import QwenText, QwenVision
 from .routemap import TripRouteMap
 from .textpanel import TripTextPanel
 from .timeline import TripTimeline
+from .wan import WanImage
 
 NODE_CLASS_MAPPINGS = {
+    "QwenText": QwenText,
+    "QwenVision": QwenVision,
     "TripBackdrop": TripBackdrop,
     "TripPage": TripPage,
     "TripPaper": TripPaper,
@@ -23,8 +27,11 @@ NODE_CLASS_MAPPINGS = {
     "TripRouteMap": TripRouteMap,
     "TripTextPanel": TripTextPanel,
     "TripTimeline": TripTimeline,
+    "WanImage": WanImage,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
+    "QwenText": "Qwen Text",
+    "QwenVision": "Qwen Vision",
     "TripBackdrop": "Trip Backdrop",
     "TripPage": "Trip Page",
     "TripPaper": "Trip Paper",
@@ -33,6 +40,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "TripRouteMap": "Trip Route Map",
     "TripTextPanel": "Trip Text Panel",
     "TripTimeline": "Trip Timeline",
+    "WanImage": "Wan Image",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

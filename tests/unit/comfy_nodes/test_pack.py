@@ -26,6 +26,8 @@ LINKED: dict[str, Any] = {
 }
 """What a link brings, for inputs that have no default."""
 SMALL = {"width": 120, "height": 100}
+ASKING = {"QwenText", "QwenVision", "WanImage"}
+"""Those that ask a service, and have tests of their own."""
 
 ALONE = """
 import importlib.util, json, os, sys
@@ -69,7 +71,7 @@ def test_copied_folder_runs_by_itself(tmp_path: Path) -> None:
 def test_nodes_keep_the_interface(name: str) -> None:
     """Each node has what ComfyUI reads, and defaults inside their own ranges."""
     node: Any = pack.NODE_CLASS_MAPPINGS[name]
-    assert node.CATEGORY == "comfyclient/trip"
+    assert node.CATEGORY in {"comfyclient/trip", "comfyclient/dashscope"}
     assert node.DESCRIPTION
     assert pack.NODE_DISPLAY_NAME_MAPPINGS[name]
     assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES)
@@ -86,7 +88,7 @@ def test_nodes_keep_the_interface(name: str) -> None:
             assert options["min"] <= options["default"] <= options["max"]
 
 
-@pytest.mark.parametrize("name", sorted(pack.NODE_CLASS_MAPPINGS))
+@pytest.mark.parametrize("name", sorted(set(pack.NODE_CLASS_MAPPINGS) - ASKING))
 def test_nodes_run_on_their_defaults(name: str) -> None:
     """A node dropped on the canvas runs as it is."""
     node: Any = pack.NODE_CLASS_MAPPINGS[name]

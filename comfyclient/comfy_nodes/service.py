@@ -1,0 +1,440 @@
+"""Speaks HTTP with DashScope: key and address from the server's environment.
+
+The key is no input of a node: a graph's inputs are saved into every picture that it
+makes. It stands in no error either.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests import PreparedRequest
+
+from .host import away, pause
+
+KEY_VARIABLE = "DASHSCOPE_API_KEY"
+KEY_FILE_VARIABLE = "DASHSCOPE_API_KEY_FILE_PATH"
+ADDRESS_VARIABLE = "DASHSCOPE_HTTP_BASE_URL"
+POLL_VARIABLE = "COMFYCLIENT_DASHSCOPE_POLL_S"
+"""The longest time between two looks at a task."""
+
+ADDRESS = "https://dashscope.aliyuncs.com/api/v1"
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_LARGEST_ANSWER = 8 << 20
+_CONNECT_S = 10.0
+_MOST_TRIES = 4
+_LONGEST_PAUSE_S = 30.0
+
+GONE: Mapping[str, str] = {
+    "qwen-max": "qwen3.6-plus",
+    "qwen-turbo": "qwen3.6-flash",
+    "qwq-plus": "qwen3.6-plus",
+    "qwen-vl-max": "qwen3-vl-plus",
+    "qwen-vl-plus": "qwen3-vl-plus",
+    "qvq-max": "qwen3-vl-plus",
+    "wanx-v1": "wan2.6-t2i",
+    "wanx-v2": "wan2.6-t2i",
+}
+"""Names that teams know, and what takes their place; the mainline names among them
+were retired in Beijing and Singapore on 2026-07-13."""
+
+_AGAIN = ("Throttling.RateQuota", "Throttling.BurstRate", "InternalError")
+_ALSO_AGAIN = {"Throttling", "ModelUnavailable", "ModelServingError"}
+
+_REMEDIES: Mapping[str, str] = {
+    "InvalidApiKey": f"check {KEY_VARIABLE} of the ComfyUI server; keys belong to one "
+    f"region, that of {ADDRESS_VARIABLE}",
+    "Arrearage": "the account has a debt: pay it",
+    "PrepaidBillOverdue": "the account has a debt: pay it",
+    "DataInspectionFailed": "the service's inspection refused the text or the picture: "
+    "change it",
+    "IPInfringementSuspect": "the prompt may touch somebody's rights: change it",
+    "AccessDenied.Unpurchased": "activate Model Studio for the account",
+    "AccessDenied": "the account may not use this model so: check its permissions",
+    "Model.AccessDenied": "the account may not use this model: choose another",
+    "AllocationQuota.FreeTierOnly": "the free quota is used up: switch to paid use",
+    "Throttling.AllocationQuota": "the account's quota is used up: raise it",
+    "Throttling": "too many requests: try later, or ask for a higher limit",
+    "ModelNotFound": "choose a model that this region has",
+    "InvalidParameter": "change the input that is named",
+    "InternalError": "the service failed: try again later",
+    "ModelUnavailable": "the model is overloaded: try again later",
+    "ModelServingError": "the model is overloaded: try again later",
+    "RequestTimeOut": "the service took too long: ask for less, or try again later",
+}
+
+
+class DashScopeError(RuntimeError):
+    """DashScope did not do what a node asked for; says why and what to do."""
+
+    def __init__(self, message: str, *, code: str = "", request_id: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where DashScope is, and the key for it."""
+
+    address: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Account({self.address!r})"
+
+    @property
+    def host(self) -> str:
+        """The service's host, with its port where it has one."""
+        return urlsplit(self.address).netloc
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether it is a stand-in on this machine."""
+        return urlsplit(self.address).hostname in _LOOPBACK
+
+
+def address() -> str:
+    """The address of the service, from the server's environment."""
+    return os.environ.get(ADDRESS_VARIABLE, "").strip().rstrip("/") or ADDRESS
+
+
+def account() -> Account:
+    """The account of the server's environment.
+
+    Raises:
+        ValueError: there is no key, or the address is none to send a key to.
+    """
+    where = address()
+    parts = urlsplit(where)
+    found = Account(where, _key())
+    if parts.scheme != "https" and not (parts.scheme == "http" and found.on_loopback):
+        raise ValueError(
+            f"{ADDRESS_VARIABLE}: {parts.scheme}://{parts.netloc} would show the key "
+            "to everybody on the way; give an https address"
+        )
+    if parts.username or parts.query or not parts.hostname:
+        raise ValueError(
+            f"{ADDRESS_VARIABLE}: is no plain address such as {ADDRESS}; set it anew"
+        )
+    return found
+
+
+def _key() -> str:
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    file = os.environ.get(KEY_FILE_VARIABLE, "").strip()
+    if not key and file:
+        try:
+            key = Path(file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{KEY_FILE_VARIABLE}: {file} cannot be read") from error
+    if not key:
+        raise ValueError(
+            f"{KEY_VARIABLE} is not set in the environment of the ComfyUI server; set "
+            "it there and restart (it is no input: inputs are saved into pictures)"
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError(f"{KEY_VARIABLE} has characters that no key has; set it anew")
+    return key
+
+
+def wrong_setting(model: str | None) -> str | None:
+    """What keeps a node from asking at all; None where nothing does."""
+    try:
+        account()
+        if model is not None:
+            read_model(model)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def read_model(model: str) -> str:
+    """The name of a model.
+
+    Raises:
+        ValueError: it is none, or a model that the service no longer has.
+    """
+    name = model.strip()
+    if not name or len(name) > 100 or not name.isprintable():
+        raise ValueError(
+            f"model: {model!r:.60} is no name; give one, such as wan2.6-t2i"
+        )
+    host = urlsplit(address()).hostname or ""
+    if name in GONE and (host.startswith("dashscope") or host in _LOOPBACK):
+        raise ValueError(f"model: {name} is no longer there; use {GONE[name]}")
+    return name
+
+
+class Service:
+    """DashScope, asked by one node within one time limit."""
+
+    def __init__(self, account: Account, *, timeout_s: float) -> None:
+        self._account = account
+        self._ends = time.monotonic() + timeout_s
+        self._timeout_s = timeout_s
+
+    @property
+    def account(self) -> Account:
+        """The account that asks."""
+        return self._account
+
+    @property
+    def left_s(self) -> float:
+        """The time that is left.
+
+        Raises:
+            DashScopeError: there is none.
+        """
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise DashScopeError(
+                f"timeout_s: DashScope was not done after {self._timeout_s:g} s; give "
+                "more time, or try again later"
+            )
+        return left
+
+    def post(
+        self, route: str, body: Mapping[str, Any], *, task: bool = False
+    ) -> Mapping[str, Any]:
+        """What the service answers to a request; asked again where it says so.
+
+        A request whose answer was lost is not sent again: it may have been served, and
+        is paid for. A task that nobody waits for any more is given up.
+
+        Raises:
+            DashScopeError: it refused, failed, or its answer was lost.
+        """
+        headers = {"X-DashScope-Async": "enable"} if task else {}
+        for attempt in range(1, _MOST_TRIES + 1):
+            answer = self._send("POST", route, body=body, headers=headers)
+            refusal = self._refusal(answer)
+            if refusal is None:
+                return self._json(answer)
+            if attempt == _MOST_TRIES or not _may_repeat(refusal.code):
+                raise refusal
+            pause(min(_retry_after(answer, attempt), self.left_s))
+        raise AssertionError("the last attempt returns or raises")
+
+    def look(self, task_id: str) -> Mapping[str, Any]:
+        """What the service says of a task; asked again until the time is over.
+
+        Raises:
+            DashScopeError: it refuses to say, or the time is over.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                answer = self._send("GET", f"/tasks/{task_id}")
+            except DashScopeError as lost:
+                if lost.code != "lost":
+                    raise
+                pause(self.poll_s(attempt))
+                continue
+            refusal = self._refusal(answer)
+            if refusal is None:
+                return self._json(answer)
+            if answer.status < 500 and not _may_repeat(refusal.code):
+                raise refusal
+            pause(min(_retry_after(answer, attempt), self.left_s))
+
+    def cancel(self, task_id: str) -> None:
+        """Give a task up; the service lets go of it only while it waits."""
+        try:
+            _exchange(self._account, "POST", f"/tasks/{task_id}/cancel", timeout_s=3.0)
+        except (requests.RequestException, DashScopeError):
+            return
+
+    def _give_up(self, order: _Answer) -> None:
+        """Cancel the task of an order whose answer came after an interrupt."""
+        task_id = task_of(order.json())
+        if task_id is not None:
+            self.cancel(task_id)
+
+    def poll_s(self, looks: int) -> float:
+        """How long to wait before the next look at a task: longer each time."""
+        try:
+            longest = float(os.environ.get(POLL_VARIABLE, "10"))
+        except ValueError as error:
+            raise ValueError(f"{POLL_VARIABLE}: is no number of seconds") from error
+        return min(max(0.0, longest), 1.5**looks, self.left_s)
+
+    def _send(
+        self,
+        method: str,
+        route: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> _Answer:
+        left = self.left_s
+
+        def call() -> _Answer:
+            return _exchange(
+                self._account,
+                method,
+                route,
+                body=body,
+                headers=headers,
+                timeout_s=left,
+            )
+
+        try:
+            return away(call, forsaken=self._give_up if headers else None)
+        except requests.ConnectTimeout as error:
+            raise self._unreached("did not answer the call", error) from error
+        except requests.RequestException as error:
+            if _never_sent(error):
+                raise self._unreached("cannot be reached", error) from error
+            kind = type(error).__name__
+            raise DashScopeError(
+                f"the answer of {self._account.host} was lost ({kind}); look whether "
+                "the request was served and billed before sending it again",
+                code="lost",
+            ) from None
+
+    def _unreached(self, what: str, error: Exception) -> DashScopeError:
+        code = "lost" if isinstance(error, requests.RequestException) else ""
+        return DashScopeError(
+            f"{self._account.host} {what} ({type(error).__name__}); a service in a VPC "
+            f"needs a NAT gateway to reach it: check network and {ADDRESS_VARIABLE}",
+            code=code,
+        )
+
+    def _json(self, answer: _Answer) -> Mapping[str, Any]:
+        found = answer.json()
+        if not isinstance(found, dict):
+            raise DashScopeError(
+                f"{self._account.host} answered {answer.status} with what is no JSON "
+                f"object; check {ADDRESS_VARIABLE}"
+            )
+        return found
+
+    def _refusal(self, answer: _Answer) -> DashScopeError | None:
+        """The error that an answer is; a success may carry one, too."""
+        found = answer.json()
+        said = found if isinstance(found, dict) else {}
+        code, request_id = _short(said.get("code")), _short(said.get("request_id"))
+        if answer.status == 200 and not code:
+            return None
+        return refused(
+            code or f"HTTP {answer.status}",
+            said.get("message"),
+            request_id=request_id,
+            key=self._account.key,
+        )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    body: bytes
+    retry_after: str
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+def task_of(answer: Any) -> str | None:
+    """The task that an answer to an order names."""
+    output = answer.get("output") if isinstance(answer, dict) else None
+    task_id = output.get("task_id") if isinstance(output, dict) else None
+    if not isinstance(task_id, str) or not task_id.replace("-", "").isalnum():
+        return None
+    return task_id
+
+
+def refused(
+    code: str, message: Any, *, request_id: str = "", key: str = ""
+) -> DashScopeError:
+    """The error for a code of the service, with what helps against it."""
+    said = " ".join(str(message).split())[:300] if isinstance(message, str) else ""
+    said = said.replace(key, "…") if key else said
+    remedy = _remedy(code)
+    asked = f" (request {request_id})" if request_id else ""
+    return DashScopeError(
+        f"DashScope refused: {code}{': ' if said else ''}{said}{asked}; {remedy}",
+        code=code,
+        request_id=request_id,
+    )
+
+
+def _remedy(code: str) -> str:
+    while code and code not in _REMEDIES:
+        code = code.rpartition(".")[0]
+    return _REMEDIES.get(code, "look the code up in Model Studio's list of errors")
+
+
+def _may_repeat(code: str) -> bool:
+    return code in _ALSO_AGAIN or code.startswith(_AGAIN)
+
+
+def _never_sent(error: Exception) -> bool:
+    """Whether a request failed before its first byte was on the way."""
+    text = repr(error)
+    return "NewConnectionError" in text or "NameResolutionError" in text
+
+
+def _retry_after(answer: _Answer, attempt: int) -> float:
+    asked = answer.retry_after
+    wait = (
+        float(asked) if asked.isdecimal() and len(asked) < 6 else 2.0 ** (attempt - 1)
+    )
+    return min(wait, _LONGEST_PAUSE_S)
+
+
+def _exchange(
+    account: Account,
+    method: str,
+    route: str,
+    *,
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float,
+) -> _Answer:
+    """One request and its answer, read within limits of size and time."""
+    ends = time.monotonic() + timeout_s
+    with requests.Session() as session:
+        session.auth = _bearer(account.key)  # else netrc would put its own there
+        with session.request(
+            method,
+            account.address + route,
+            json=body,
+            headers=dict(headers or {}),
+            timeout=(min(_CONNECT_S, timeout_s), timeout_s),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            content = bytearray()
+            for chunk in response.iter_content(65536):
+                content += chunk
+                if len(content) > _LARGEST_ANSWER:
+                    raise DashScopeError(f"{account.host} answered without an end")
+                if time.monotonic() > ends:
+                    raise requests.ReadTimeout("the answer came too slowly")
+            again = response.headers.get("Retry-After", "")
+            return _Answer(response.status_code, bytes(content), again)
+
+
+def _bearer(key: str) -> Any:
+    def sign(request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {key}"
+        return request
+
+    return sign
+
+
+def _short(value: Any) -> str:
+    return value[:100] if isinstance(value, str) and value.isprintable() else ""
