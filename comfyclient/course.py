@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ from .errors import (
     JobInterruptedError,
     JobLostError,
     JobTimeoutError,
+    TransportError,
 )
 from .events import (
     ConnectionLost,
@@ -176,7 +178,9 @@ class Course:
         """That its time is over, what it was doing, and why nobody could be asked."""
         error = self.timeout_error(self.deadline)
         if trouble is not None:
-            error.message += f"; the server could not be asked: {trouble.message}"
+            asked = isinstance(trouble, TransportError)
+            known = "the server could not be asked: " if asked else ""
+            error.message += f"; {known}{trouble.message}"
             error.__cause__ = trouble
         return error
 
@@ -194,7 +198,7 @@ class Course:
             cancelled = JobCancelledError(
                 "the job was cancelled", instance=error.instance
             )
-            return Verdict(cancelled, verdict.outputs)
+            return replace(verdict, error=cancelled)
         return verdict
 
     # -- what a handle reads

@@ -327,6 +327,7 @@ class Dispatcher:
                 attempt_id=ticket.attempt_id,
                 prompt_id=ticket.prompt_id,
                 number=ticket.number,
+                receipt=ticket.receipt,
             )
         except LedgerError as error:
             _log.error("job %s: not recorded as accepted: %s", job_id, error.message)

@@ -26,6 +26,7 @@ ComfyClientError
 │   ├── RefusedError               another 4xx
 │   │   └── TooLargeError          413
 │   ├── RedirectError              a redirect to another address was not followed
+│   ├── NotOfferedError            this kind of instance has no such thing
 │   ├── BusyError                  429, 450, 503: come back later
 │   └── ServerFaultError           5xx
 ├── JobError                       the job ended without a result
@@ -34,6 +35,7 @@ ComfyClientError
 │   │   └── MissingModelError      a model file is not there
 │   ├── ExecutionError             a node raised
 │   │   └── OutOfMemoryError
+│   ├── BadResultError             what came as its result cannot be one
 │   ├── JobInterruptedError        somebody stopped it on the server
 │   ├── JobCancelledError          this client cancelled it
 │   ├── JobLostError               the server no longer knows it
@@ -271,6 +273,12 @@ class RedirectError(TransportError):
     retry = Retry.NEVER
 
 
+class NotOfferedError(TransportError):
+    """This kind of instance has no such thing; nothing was changed there."""
+
+    retry = Retry.NEVER
+
+
 class BusyError(TransportError):
     """429, 450 or 503: the server asks to come back later."""
 
@@ -360,6 +368,10 @@ class OutOfMemoryError(ExecutionError):
     """The instance ran out of GPU or main memory."""
 
     retry = Retry.ELSEWHERE
+
+
+class BadResultError(JobError):
+    """What came as the job's result cannot be read, or lacks what it must hold."""
 
 
 class JobInterruptedError(JobError):

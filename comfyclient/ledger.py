@@ -172,7 +172,13 @@ class Ledger(LedgerReader):
             begin_attempt(connection, row, columns, now=self._clock.now())
 
     def accepted(
-        self, job_id: str, *, attempt_id: str, prompt_id: str, number: float | None
+        self,
+        job_id: str,
+        *,
+        attempt_id: str,
+        prompt_id: str,
+        number: float | None,
+        receipt: Mapping[str, str] | None = None,
     ) -> None:
         """Record that a server took an attempt.
 
@@ -182,6 +188,7 @@ class Ledger(LedgerReader):
         columns = {
             "prompt_id": checked("prompt_id", prompt_id, most=SHORT),
             "number": number,
+            "receipt": dict(receipt) if receipt else None,
         }
         with self._owning() as connection:
             row = locked_job(connection, job_id, owner=self.owner)

@@ -13,7 +13,7 @@ from .ledger_database import Database
 from .ledger_owner import owner_row
 from .ledger_records import ChangeRow, JobRow, JobState, OwnerRow
 from .ledger_rows import damage_named, load_history, load_jobs, unpacked
-from .ledger_schema import job, workflow
+from .ledger_schema import attempt, job, workflow
 from .ledger_steps import unknown
 
 _JOB = select(job).where(job.c.job_id == bindparam("id"))
@@ -26,6 +26,9 @@ _COUNTED = (
     select(job.c.state, func.count())
     .where(job.c.environment == bindparam("environment"))
     .group_by(job.c.state)
+)
+_ATTEMPT = select(job.c.attempt_id, job.c.state).where(
+    job.c.job_id == attempt.c.job_id, attempt.c.attempt_id == bindparam("id")
 )
 _GRAPH = select(workflow.c.graph).where(workflow.c.digest == bindparam("digest"))
 
@@ -108,6 +111,17 @@ class LedgerReader:
         with self._reading() as connection:
             blob = connection.scalar(_GRAPH, {"digest": digest})
             return None if blob is None else unpacked(blob)
+
+    def awaits(self, attempt_id: str) -> bool | None:
+        """Whether a job still waits for this attempt; None where no job had it.
+
+        One that was sent again waits for its last attempt alone.
+        """
+        with self._reading() as connection:
+            found = connection.execute(_ATTEMPT, {"id": attempt_id}).first()
+        if found is None:
+            return None
+        return found[0] == attempt_id and not JobState(found[1]).terminal
 
     def owner_of(self, job_id: str) -> OwnerRow | None:
         """Who works on a job; None where nobody does.

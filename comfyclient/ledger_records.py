@@ -150,6 +150,8 @@ class AttemptRow:
     ended_at: datetime | None = None
     error: StoredError | None = None
     """Why it ended without a result."""
+    receipt: Mapping[str, str] = field(default_factory=dict)
+    """What else finds it again on its server, in its transport's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +253,13 @@ class JobWrites(Protocol):
         """Record an attempt before it is sent."""
 
     def accepted(
-        self, job_id: str, *, attempt_id: str, prompt_id: str, number: float | None
+        self,
+        job_id: str,
+        *,
+        attempt_id: str,
+        prompt_id: str,
+        number: float | None,
+        receipt: Mapping[str, str] | None = None,
     ) -> None:
         """Record that a server took an attempt."""
 
@@ -312,6 +320,9 @@ class JobReads(Protocol):
 
     def graph(self, digest: str) -> JsonValue:
         """A stored graph; None where none was given."""
+
+    def awaits(self, attempt_id: str) -> bool | None:
+        """Whether a job still waits for this attempt; None where no job had it."""
 
     def owner_of(self, job_id: str) -> OwnerRow | None:
         """Who works on a job; None where nobody does."""

@@ -116,7 +116,14 @@ def _job(
 
 
 def _attempt(row: RowMapping) -> AttemptRow:
-    return AttemptRow(**{**row, "error": _error(row["error"])})
+    receipt = row["receipt"]
+    return AttemptRow(
+        **{
+            **row,
+            "error": _error(row["error"]),
+            "receipt": {} if receipt is None else receipt,
+        }
+    )
 
 
 def _change(row: RowMapping) -> ChangeRow:

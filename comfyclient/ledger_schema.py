@@ -173,6 +173,7 @@ attempt = Table(
     Column("number", Double),
     Column("ended_at", Moment),
     Column("error", JsonText),
+    Column("receipt", JsonText),
     UniqueConstraint("job_id", "ordinal"),
 )
 
@@ -216,7 +217,16 @@ def _add_answers(connection: Connection) -> None:
     answer.create(connection)
 
 
-STEPS: Mapping[int, Step] = {2: _add_told, 3: _add_answers}
+def _add_receipt(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE comfyclient_attempt ADD COLUMN receipt TEXT"))
+
+
+def _to_version_3(connection: Connection) -> None:
+    _add_answers(connection)
+    _add_receipt(connection)
+
+
+STEPS: Mapping[int, Step] = {2: _add_told, 3: _to_version_3}
 """From the version before to the one that is the key. Steps only add, so that a
 process that still runs the older code can go on."""
 

@@ -176,7 +176,8 @@ class Pursuit:
             self._finish(verdict)
             return
         self._release()
-        self._go_on_in_background(partial(self._again, attempt, error))
+        resend = partial(self._again, attempt, error, verdict.acknowledge)
+        self._go_on_in_background(resend)
 
     def attempt_overdue(
         self, attempt: Attempt, trouble: ComfyClientError | None
@@ -208,7 +209,9 @@ class Pursuit:
         with self._condition:
             self._condition.notify_all()
 
-    def _again(self, attempt: Attempt, reason: ComfyClientError) -> None:
+    def _again(
+        self, attempt: Attempt, reason: ComfyClientError, noted: Callable[[], None]
+    ) -> None:
         """Send the job once more, rather not where the attempt came to nothing."""
         placed = attempt.placed
         assert placed is not None, "an attempt ends after a server took it"
@@ -216,6 +219,7 @@ class Pursuit:
         self._desk.journal.attempt_ended(
             self._id, attempt_id=placed.ticket.attempt_id, error=reason
         )
+        noted()
         self._course.restarted(Resubmitted(self._attempts + 1, reason))
         _log.warning("job %s is sent again: %s", self._id, reason.message)
         if isinstance(reason, DeadWorkerError):
@@ -283,6 +287,7 @@ class Pursuit:
             prompt_id=row.prompt_id,
             client_id=row.client_id,
             number=row.number,
+            receipt=row.receipt,
         )
         self._take_up(self._transport(row), ticket)
 

@@ -36,6 +36,8 @@ def settle(
 ) -> None:
     """Write down how a job ended; where that fails, the end stands all the same.
 
+    Once it is written down, and not before, the server hears that it may forget it.
+
     `untaken_key`: it has an idempotency key, and no server ever took it.
     `promised`: its submit returned, or it was taken up: nobody else will send it.
     """
@@ -52,6 +54,7 @@ def settle(
             outputs=refs,
             told=told_of(verdict, node_seconds=node_seconds),
         )
+        verdict.acknowledge()
     except (LedgerError, ClosedError) as error:
         # whoever resumes the job finds its end again, where its server still has it
         _log.error("job %s: its end was not recorded: %s", job_id, error.message)

@@ -70,6 +70,8 @@ class EasGateway:
         """Every request, oldest first."""
         self.asked: Counter[str] = Counter()
         """How often each route was asked."""
+        self.on_watch: Callable[[bytes], bytes] = bytes
+        """What becomes of the messages of a watch on their way."""
         self._comfyui = comfyui
         self._inference = inference
         self._worker_count = workers
@@ -357,6 +359,6 @@ class EasGateway:
         self, queue: QueueStore, consumer: Consumer, wire: ServerSocket, commits: bool
     ) -> None:
         while (frame := queue.take(consumer)) is not None:
-            wire.send(encoded_frame(frame))
+            wire.send(self.on_watch(encoded_frame(frame)))
             if commits:
                 queue.commit(consumer.group.name, [frame.index])

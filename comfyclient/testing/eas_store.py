@@ -199,6 +199,8 @@ class QueueStore:
             self.condition.notify_all()
 
     def _commit(self, name: str, index: int) -> None:
+        if index not in self.frames:
+            return
         group = self._group(name)
         group.committed.add(index)
         self.commits[index].append(name)

@@ -15,7 +15,7 @@ of the configuration, and subclass the contract tests for it. What it must keep:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,6 +59,8 @@ class Ticket:
     """Who hears of its progress; empty where the server does not say."""
     number: float | None = None
     """The server's queue number; falls back to 0 when it restarts."""
+    receipt: Mapping[str, str] = field(default_factory=dict)
+    """Whatever else finds the job again, in the transport's own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,13 @@ class Verdict:
     started_at: datetime | None = None
     """By the server's clock."""
     ended_at: datetime | None = None
+    acknowledge: Callable[[], None] = field(
+        default=lambda: None, compare=False, repr=False
+    )
+    """To be called once the end is written down: the server may forget it then.
+
+    Where it is not called, the server tells the end again, to whoever asks next.
+    """
 
 
 class Follower(Protocol):

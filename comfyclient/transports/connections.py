@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,14 @@ from .watchdog import Watch
 
 PIECE = 256 << 10
 """Bytes that are sent at once: each piece may take as long as an answer's next byte."""
+
+IDLE_AT_MOST = 50.0
+"""Seconds that a pooled connection may have been idle and still be used.
+
+Gateways drop idle ones without a word: a shared gateway of PAI-EAS was seen to do so
+after 180 s, a load balancer commonly does after 60 s. A request on such a connection is
+lost, and whether it arrived is unclear.
+"""
 
 _serving: ContextVar[Watch] = ContextVar("comfyclient-watch")
 
@@ -42,6 +51,7 @@ class _Connection(HTTPConnection):
     """A connection that serves one watched exchange after the other."""
 
     watch: Watch
+    idle_since: float = 0.0
     handle: socket.socket | None = None
     """The socket once more: TLS takes the first one over into another object, and the
     number of one that was closed may be somebody else's by now."""
@@ -90,6 +100,9 @@ class _Pool(HTTPConnectionPool):
     def _get_conn(self, timeout: float | None = None) -> _Connection:
         connection = super()._get_conn(timeout)
         assert isinstance(connection, _Connection)
+        idle = time.monotonic() - connection.idle_since
+        if connection.handle is not None and idle > IDLE_AT_MOST:
+            connection.close()  # it is made anew when it is used
         connection.watch = _serving.get()
         if connection.handle is not None:
             connection.watch.hold(connection.handle)
@@ -100,6 +113,7 @@ class _Pool(HTTPConnectionPool):
             # whoever takes it next must not be cut in our place; if we were, the pool
             # finds the connection dropped when it is asked for it
             conn.watch.release()
+            conn.idle_since = time.monotonic()
         super()._put_conn(conn)
 
 

@@ -76,8 +76,11 @@ class Endpoint:
 
     def websocket_url(self, client_id: str) -> str:
         """The URL of this client's websocket."""
-        schemes = {"http": "ws", "https": "wss"}
-        return self._url("/ws", {"clientId": client_id}, schemes)
+        return self.socket_url("/ws", {"clientId": client_id})
+
+    def socket_url(self, path: str, query: Mapping[str, str]) -> str:
+        """The URL of any websocket of the instance."""
+        return self._url(path, query, {"http": "ws", "https": "wss"})
 
     def _url(
         self, path: str, extra: Mapping[str, str], schemes: Mapping[str, str]

@@ -155,6 +155,21 @@ class ComfyHttp:
             headers=kind if headers is None else {**kind, **headers},
         )
 
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: Deadline,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+    ) -> Answer:
+        """Any request of a protocol that is not ComfyUI's own."""
+        return self._request(
+            method, path, deadline=deadline, params=params, headers=headers, data=body
+        )
+
     def head(
         self, path: str, *, deadline: Deadline, params: Mapping[str, str]
     ) -> Answer:

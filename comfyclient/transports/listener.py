@@ -5,22 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import random
-import socket
-import ssl
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 import websocket
-from websocket import (
-    ABNF,
-    WebSocketBadStatusException,
-    WebSocketException,
-    WebSocketTimeoutException,
-)
+from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
 from ..errors import BadAnswerError
 from ..timing import SYSTEM_CLOCK, Clock
+from .dialling import check_accepted, dial, hang_up, is_refusal, shut, why
 from .endpoint import Endpoint
 from .messages import ServerStatus, Signal, read_frame
 
@@ -119,7 +112,7 @@ class Listener:
 
     def register_again(self) -> None:
         """Drop the connection and dial anew: the cure for a socket that went deaf."""
-        self._shut(self._socket)
+        shut(self._socket)
 
     def close(self) -> None:
         """End the thread and the connection."""
@@ -127,7 +120,7 @@ class Listener:
             self._closed = True
             self._wanted = False
             self._condition.notify_all()
-        self._shut(self._socket)
+        shut(self._socket)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=10)
 
@@ -137,15 +130,15 @@ class Listener:
             try:
                 connection = self._connect()
             except Exception as error:  # noqa: BLE001  hostile headers raise anything
-                self._lost(_reason(error))
-                self._pause(REFUSED_BACKOFF if _is_refusal(error) else backoff)
+                self._lost(why(error))
+                self._pause(REFUSED_BACKOFF if is_refusal(error) else backoff)
                 backoff = min(backoff * 2, LAST_BACKOFF)
                 continue
             try:
                 self._listen(connection)
                 reason = "closed by the server"
             except (WebSocketException, OSError, ValueError) as error:
-                reason = _reason(error)
+                reason = why(error)
             finally:
                 self._hang_up(connection)
             backoff = FIRST_BACKOFF if self._registered else backoff
@@ -168,20 +161,11 @@ class Listener:
                 self._clock.wait(self._condition, left)
 
     def _connect(self) -> websocket.WebSocket:
-        connection = websocket.create_connection(
-            self._endpoint.websocket_url(self._client_id),
-            timeout=self._endpoint.connect_timeout,
-            header=[f"{k}: {v}" for k, v in self._endpoint.all_headers().items()],
-            sslopt=_ssl_options(self._endpoint),
-            redirect_limit=0,  # a redirect could carry the token elsewhere
-            suppress_origin=True,  # a proxy that rewrites Host would make it cross-site
-            skip_utf8_validation=True,  # read_frame decodes, and says what is wrong
-            enable_multithread=True,
-            sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
-        )
+        url = self._endpoint.websocket_url(self._client_id)
+        connection = dial(self._endpoint, url)
         self._socket = connection
         try:
-            _check_accepted(connection)
+            check_accepted(connection)
             connection.send(FEATURE_FLAGS)
         except BaseException:
             self._hang_up(connection)
@@ -241,54 +225,6 @@ class Listener:
             self._on_link(reason)
 
     def _hang_up(self, connection: websocket.WebSocket) -> None:
-        """Close cleanly before a new dial: the server forgets a client id late else."""
+        """Close before a new dial, or the server forgets our client id with it."""
         self._socket = None
-        with suppress(WebSocketException, OSError):
-            connection.close(timeout=1)
-        with suppress(WebSocketException, OSError):
-            connection.shutdown()  # type: ignore[no-untyped-call]
-
-    @staticmethod
-    def _shut(connection: websocket.WebSocket | None) -> None:
-        """Wake the listening thread out of its read."""
-        wire = None if connection is None else connection.sock
-        if wire is not None:  # it may be closing in its own thread meanwhile
-            with suppress(OSError):
-                wire.shutdown(socket.SHUT_RDWR)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether there is no websocket here; a 5xx is a server that is starting."""
-    return isinstance(error, WebSocketBadStatusException) and error.status_code < 500
-
-
-def _check_accepted(connection: websocket.WebSocket) -> None:
-    """Refuse a redirect, which the library takes for an accepted websocket."""
-    answer = connection.handshake_response
-    status = None if answer is None else answer.status
-    if status != 101:
-        raise WebSocketBadStatusException("the handshake was redirected", status or 0)
-
-
-def _ssl_options(endpoint: Endpoint) -> dict[str, object]:
-    options: dict[str, object] = {}
-    if not endpoint.tls.verify:
-        options.update(cert_reqs=ssl.CERT_NONE, check_hostname=False)
-    if endpoint.tls.ca_file is not None:
-        options["ca_certs"] = endpoint.tls.ca_file
-    if endpoint.tls.cert_file is not None:
-        options["certfile"] = endpoint.tls.cert_file
-    if endpoint.tls.key_file is not None:
-        options["keyfile"] = endpoint.tls.key_file
-    return options
-
-
-def _reason(error: Exception) -> str:
-    """In words, without the URL or a gateway's page."""
-    if isinstance(error, WebSocketBadStatusException):
-        return f"the handshake was answered {error.status_code}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, WebSocketTimeoutException):
-        return "no sign of life"
-    return type(error).__name__
+        hang_up(connection)

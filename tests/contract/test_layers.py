@@ -63,7 +63,7 @@ transports.messages
 transports.answers transports.restarts transports.observing
 transports.hearsay transports.workers
 transports.watchdog
-transports.connections transports.http_errors
+transports.connections transports.http_errors transports.dialling
 transports.session transports.http transports.listener
 dashscope_calls
 dashscope_answers
@@ -73,7 +73,11 @@ transports.arrival transports.cancelling transports.catalogue transports.files
 transports.followed
 transports.rounds
 transports.following
-transports.comfyui
+transports.eas_frames transports.eas_attributes transports.eas_options
+transports.eas_http transports.eas_results transports.eas_parking transports.eas_tasks
+transports.eas_disposal transports.eas_watch
+transports.eas_following
+transports.comfyui transports.eas_queue
 checking compatibility
 node_times hooks
 demands breaker estimates

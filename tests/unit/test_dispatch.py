@@ -46,7 +46,7 @@ class Journal:
             raise LedgerError("disk full")
         self.steps.append(("attempt", instance, attempt_id))
 
-    def accepted(self, job_id, *, attempt_id, prompt_id, number) -> None:
+    def accepted(self, job_id, *, attempt_id, prompt_id, number, receipt) -> None:
         """It was taken."""
         if self.full:
             raise LedgerError("disk full")

@@ -47,12 +47,20 @@ def intent(**fields: object) -> JobIntent:
     return replace(base, **fields)  # type: ignore[arg-type]
 
 
-def sent(ledger: Ledger, **fields: object) -> JobRow:
+def sent(
+    ledger: Ledger, *, receipt: dict[str, str] | None = None, **fields: object
+) -> JobRow:
     """A job that a server accepted."""
     row = ledger.intend(intent(**fields))
     attempt_id = str(uuid.uuid4())
     ledger.attempt(row.job_id, attempt_id=attempt_id, instance="a", client_id="c")
-    ledger.accepted(row.job_id, attempt_id=attempt_id, prompt_id=attempt_id, number=3)
+    ledger.accepted(
+        row.job_id,
+        attempt_id=attempt_id,
+        prompt_id=attempt_id,
+        number=3,
+        receipt=receipt,
+    )
     return ledger.job(row.job_id)
 
 
@@ -771,6 +779,8 @@ def test_older_tables_gain_what_is_new(opened: Opener) -> None:
     job_id = sent(first).job_id
     with first._database.writing() as connection:
         connection.execute(text("ALTER TABLE comfyclient_job DROP COLUMN told"))
+        connection.execute(text("ALTER TABLE comfyclient_attempt DROP COLUMN receipt"))
+        connection.execute(text("DROP TABLE comfyclient_answer"))
         connection.execute(text("UPDATE comfyclient_schema SET version = 1"))
     ledger = opened()
 
@@ -779,3 +789,29 @@ def test_older_tables_gain_what_is_new(opened: Opener) -> None:
     assert ledger.job(job_id).told == {}
     assert first.changed(job_id, JobState.FAILED, told={"cached_nodes": []})
     assert ledger.job(job_id).told == {"cached_nodes": []}
+
+
+def test_what_else_finds_an_attempt_is_kept(ledger: Ledger) -> None:
+    """A transport's receipt comes back as it was given; most attempts have none."""
+    job_id = sent(ledger, receipt={"index": str(2**63), "request_id": "ü"}).job_id
+
+    assert ledger.job(job_id).attempts[0].receipt == {
+        "index": "9223372036854775808",
+        "request_id": "ü",
+    }
+    assert sent(ledger).attempts[0].receipt == {}
+
+
+def test_whether_a_job_waits_for_an_attempt(ledger: Ledger) -> None:
+    """Only for its last one, and until it has ended; of others nothing is known."""
+    row = sent(ledger)
+    first = row.attempts[0].attempt_id
+    assert ledger.awaits("nobody's") is None
+    assert ledger.awaits(first) is True
+
+    ledger.attempt_ended(row.job_id, attempt_id=first, error=JobLostError("gone"))
+    ledger.attempt(row.job_id, attempt_id="second", instance="i", client_id="c")
+    assert (ledger.awaits(first), ledger.awaits("second")) == (False, True)
+
+    ledger.changed(row.job_id, JobState.SUCCEEDED)
+    assert ledger.awaits("second") is False

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-from websocket import WebSocketBadStatusException, WebSocketTimeoutException
-
 from comfyclient.testing.clock import FakeClock
-from comfyclient.transports import listener as module
 from comfyclient.transports.endpoint import Endpoint
 from comfyclient.transports.listener import Listener
 
@@ -57,26 +53,3 @@ def test_closing_for_good() -> None:
 def test_a_new_dial_without_a_socket_does_nothing() -> None:
     """Dialling anew before there is a connection is no error."""
     listener_of().register_again()
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (WebSocketBadStatusException("page", 502), "answered 502"),
-        (WebSocketTimeoutException("x"), "no sign of life"),
-        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
-        (ValueError("http://h/?token=s3cr3t"), "ValueError"),
-    ],
-)
-def test_reasons_quote_no_address(error: Exception, text: str) -> None:
-    """A reason is told in words, never by quoting an address or a page."""
-    assert text in module._reason(error)
-    assert "s3cr3t" not in module._reason(error)
-
-
-@pytest.mark.parametrize(
-    ("status", "refused"), [(404, True), (403, True), (502, False)]
-)
-def test_a_gateway_that_starts_is_no_refusal(status: int, refused: bool) -> None:
-    """A 4xx means that no websocket passes; a 5xx may pass soon."""
-    assert module._is_refusal(WebSocketBadStatusException("x", status)) is refused

@@ -1,0 +1,77 @@
+"""What a queue of EAS says of itself. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .wire import brief, parse_object
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAttributes:
+    """The attributes of one queue that this client acts on; None: it did not say.
+
+    Their names are documented; which of them a service gives is not.
+    """
+
+    max_payload: int | None = None
+    """Bytes of an item that it takes."""
+    length: int | None = None
+    """Items in it, those that are being worked on included."""
+    max_length: int | None = None
+    """Items that it holds about, at most."""
+    first: int | None = None
+    """The index of the oldest item in it."""
+    user_header: str | None = None
+    group_header: str | None = None
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether it will soon take nothing more."""
+        if self.length is None or not self.max_length:
+            return False
+        return self.length >= 0.9 * self.max_length
+
+
+def read_attributes(body: bytes) -> QueueAttributes:
+    """The attributes in the answer to `?_attrs_=true`.
+
+    Raises:
+        BadAnswerError: it is not a JSON object.
+    """
+    shown = parse_object(body, "the queue's attributes")
+    texts = {key: brief(value, 200) for key, value in shown.items()}
+    return QueueAttributes(
+        max_payload=_number(texts.get("meta.maxPayloadBytes")),
+        length=_number(texts.get("stream.length")),
+        max_length=_number(texts.get("stream.approxMaxLength")),
+        first=_number(texts.get("stream.firstEntry")),
+        user_header=texts.get("meta.header.user"),
+        group_header=texts.get("meta.header.group"),
+    )
+
+
+def _number(text: str | None) -> int | None:
+    fits = text is not None and text.isascii() and text.isdigit() and len(text) < 20
+    return int(text) if fits and text is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item stands in its queue."""
+
+    handed_out: bool
+    """Somebody works on it: it cannot be taken back any more."""
+    ahead: int | None = None
+    """Items before it, where the queue counts them."""
+
+
+def read_place(body: bytes) -> Place:
+    """The answer to `?_search_=true`.
+
+    Raises:
+        BadAnswerError: it is not a JSON object.
+    """
+    shown = parse_object(body, "the place in the queue")
+    ahead = _number(brief(shown.get("WaitCount"), 30))
+    return Place(shown.get("IsPending") is True, ahead)

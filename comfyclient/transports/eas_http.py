@@ -1,0 +1,190 @@
+"""The queue service of EAS over HTTP: requests put in, results read and deleted.
+
+The protocol is that of the public SDKs, as `docs/pai-eas.md` tells it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..errors import BadAnswerError, TransportError
+from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from .eas_attributes import Place, QueueAttributes, read_attributes, read_place
+from .eas_frames import Frame, read_frames
+from .endpoint import Endpoint
+from .http import Answer, ComfyHttp
+from .probing import nothing_sent
+
+INPUT, SINK = "", "/sink"
+"""The paths of a service's two queues."""
+REQUEST_ID = "X-Eas-Queueservice-Request-Id"
+USER_HEADER = "X-EAS-QueueService-Redis-Uid"
+GROUP_HEADER = "X-EAS-QueueService-Redis-Gid"
+ATTRIBUTES_FOR_S = 5.0
+"""Seconds for which a queue's attributes are not asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the input queue says of an item that it took."""
+
+    index: int | None
+    request_id: str | None
+
+
+class QueueHttp:
+    """One service's input queue and sink. Safe for threads."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        user: str,
+        group: str,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.endpoint = endpoint
+        self.identity = {USER_HEADER: user, GROUP_HEADER: group}
+        """The headers that tell the queue who asks."""
+        self._http = ComfyHttp(endpoint, clock=clock)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._attributes: dict[str, tuple[float, QueueAttributes]] = {}
+
+    def submit(self, body: bytes, task_id: str, *, deadline: Deadline) -> Receipt:
+        """Put a graph into the input queue.
+
+        Raises:
+            UnclearAnswerError: the answer was lost: it may be in the queue.
+            BadAnswerError: likewise; the answer is not the queue's.
+        """
+        answer = self._call(
+            "POST",
+            "/api_prompt",
+            deadline=deadline,
+            params={"task_id": task_id},
+            body=body,
+            headers={"Content-Type": "application/json"},
+        )
+        text = answer.body.strip()
+        if not text.isdigit() or len(text) > 20:
+            raise BadAnswerError(
+                f"the answer to api_prompt is no index of the queue: {text[:60]!r}",
+                status=answer.status,
+                instance=self.endpoint.name,
+                hint="is this service of the API edition? Its url ends with its name",
+            )
+        return Receipt(int(text), answer.headers.get(REQUEST_ID))
+
+    def read(
+        self,
+        queue: str,
+        tags: Mapping[str, str],
+        *,
+        index: int = 0,
+        length: int = 1,
+        deadline: Deadline,
+    ) -> list[Frame]:
+        """Frames of a queue that have these tags; they stay there, whoever has them."""
+        params = {
+            "_index_": str(index),
+            "_length_": str(length),
+            "_timeout_": "0s",
+            "_raw_": "false",
+            "_auto_delete_": "false",
+            **tags,
+        }
+        with nothing_sent():
+            answer = self._call(
+                "GET",
+                queue,
+                deadline=deadline,
+                params=params,
+                headers={"Accept": "application/json"},
+            )
+        if answer.status == 404 and b"no data" not in answer.body:
+            raise self.not_there()
+        if answer.status in {204, 404}:
+            return []
+        return read_frames(answer.body, answer.headers.get("Content-Type", ""))
+
+    def place(self, index: int, *, deadline: Deadline) -> Place | None:
+        """Where a request stands in the input queue; None: it is there no longer."""
+        params = {"_search_": "true", "_index_": str(index)}
+        with nothing_sent():
+            answer = self._call("GET", INPUT, deadline=deadline, params=params)
+        return None if answer.status in {204, 404} else read_place(answer.body)
+
+    def delete(self, queue: str, indexes: Iterable[int], *, deadline: Deadline) -> None:
+        """Take items out of a queue, for everybody; those not there are no error."""
+        params = {"_indexes_": ",".join(map(str, indexes))}
+        with nothing_sent():
+            self._call("DELETE", queue, deadline=deadline, params=params)
+
+    def commit(self, indexes: Iterable[int], *, deadline: Deadline) -> None:
+        """Say that our group is done with these frames of the sink."""
+        params = {"_indexes_": ",".join(map(str, indexes))}
+        with nothing_sent():
+            self._call("PUT", SINK, deadline=deadline, params=params)
+
+    def attributes(
+        self, queue: str, *, deadline: Deadline, fresh: bool = False
+    ) -> QueueAttributes:
+        """What a queue says of itself, now or as of some seconds ago.
+
+        Raises:
+            TransportError: it cannot be asked, or says nothing that can be read.
+        """
+        now = self._clock.monotonic()
+        with self._lock:
+            known = self._attributes.get(queue)
+        if not fresh and known is not None and now - known[0] < ATTRIBUTES_FOR_S:
+            return known[1]
+        with nothing_sent():
+            params = {"_attrs_": "true"}
+            answer = self._call("GET", queue, deadline=deadline, params=params)
+        if answer.status == 404:
+            raise self.not_there()
+        found = read_attributes(answer.body)
+        with self._lock:
+            self._attributes[queue] = (now, found)
+        return found
+
+    def close(self) -> None:
+        """Cut off what is under way, and drop the pooled connections."""
+        self._http.close()
+
+    def not_there(self) -> TransportError:
+        """The error for a service that has no such queue."""
+        return BadAnswerError(
+            f"{self.endpoint.shown} has no queue: 404",
+            status=404,
+            instance=self.endpoint.name,
+            hint="the url of an API edition is …/api/predict/<service>; serverless and "
+            "standard editions have no queue",
+        )
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: Deadline,
+        params: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        extra = {} if headers is None else headers
+        answer = self._http.call(
+            method,
+            path,
+            deadline=deadline,
+            params=params,
+            body=body,
+            headers={**self.identity, **extra},
+        )
+        if answer.status == 404 and method == "POST":
+            raise self.not_there()
+        return answer

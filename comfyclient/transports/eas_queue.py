@@ -1,0 +1,406 @@
+"""The API edition of PAI-EAS as a transport: jobs go into a queue, results come out.
+
+What this edition does not give is typed (`FEATURES`), not faked: a job is told to be
+queued, started and finished; it has no progress and no previews, and once an instance
+has taken it nobody can stop it. Files go and come by the environment's storage.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from uuid import uuid4
+
+from pydantic import JsonValue
+
+from ..errors import (
+    BadAnswerError,
+    ComfyClientError,
+    ConfigError,
+    JobInterruptedError,
+    NotOfferedError,
+    RefusedError,
+    ServerFaultError,
+    TooLargeError,
+    TransportError,
+    UnclearAnswerError,
+    UnreachableError,
+)
+from ..events import Queued
+from ..object_info import ObjectInfo
+from ..outputs import Download, OutputRef
+from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from ..workflow import InputFile, Workflow
+from .base import Attempt, Follower, Probe, Ticket, Verdict
+from .eas_disposal import Disposal
+from .eas_following import Awaited, EasFollowing
+from .eas_frames import Frame
+from .eas_http import INPUT, SINK, QueueHttp, Receipt
+from .eas_options import QueueOptions
+from .eas_parking import Parking
+from .eas_tasks import Task, task_of
+from .eas_watch import Watch
+from .endpoint import Endpoint
+
+_log = logging.getLogger("comfyclient.transports.eas_queue")
+
+GRACE = 6.0
+"""Seconds that a request may take to arrive after its answer was lost."""
+BETWEEN_LOOKS = 0.5
+
+
+class EasQueueTransport:
+    """One service of the API edition. Implements `Transport`; safe for threads.
+
+    `awaited` says of any task whether a job of ours waits for it: so a result that
+    comes twice, or late, is told from somebody else's.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        options: QueueOptions,
+        *,
+        awaited: Awaited = lambda task_id: None,
+        clock: Clock = SYSTEM_CLOCK,
+        grace_s: float = GRACE,
+    ) -> None:
+        """Make a transport; it connects to nothing yet."""
+        self.endpoint = endpoint
+        self._clock = clock
+        self._grace_s = grace_s
+        self._client_id = str(uuid4())
+        self._http = QueueHttp(
+            endpoint, user=self._client_id, group=options.group, clock=clock
+        )
+        watches = options.results == "watch" and endpoint.websocket
+        self._disposal = Disposal(self._http, commits=watches, clock=clock)
+        self._parking = Parking(options.parking / endpoint.name)
+        self._watch: Watch | None = None
+        self._following = EasFollowing(
+            self._http,
+            self._disposal,
+            watched=lambda: self._watch is not None and self._watch.open,
+            window=options.window,
+            awaited=awaited,
+            unknown=options.unknown_results,
+            parking=self._parking,
+            clock=clock,
+        )
+        if watches:
+            self._watch = Watch(
+                endpoint,
+                self._http.identity,
+                window=options.window,
+                on_frame=self._following.watched_frame,
+                on_link=self._following.register.hasten_all,
+                clock=clock,
+            )
+        self._pause = threading.Condition()
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The instance's name in its environment."""
+        return self.endpoint.name
+
+    @property
+    def client_id(self) -> str:
+        """This transport's name as a reader of the queues; never shared."""
+        return self._client_id
+
+    def greet(self, *, deadline: Deadline) -> str | None:
+        """Be sure that there is a queue; which ComfyUI works on it nobody tells."""
+        self._limit(deadline)
+        return None
+
+    def submit(
+        self, attempt: Attempt, follower: Follower, *, deadline: Deadline
+    ) -> Ticket:
+        """Put a job into the queue and follow it; see `Transport.submit`."""
+        body = self._body(attempt.workflow, deadline)
+        self._start()
+        now = self._clock.monotonic()
+        task = Task(attempt.attempt_id, attempt.workflow, follower, since=now, due=now)
+        self._following.add(task)  # its result may come before the answer
+        try:
+            receipt = self._post(task, body, deadline)
+        except BaseException:
+            self._following.remove(task.task_id)
+            raise
+        task.tell(Queued())
+        self._following.register.confirm(task, receipt.index, receipt.request_id)
+        return self._ticket(task.task_id, receipt)
+
+    def follow(self, ticket: Ticket, workflow: Workflow, follower: Follower) -> None:
+        """Follow a job that was submitted before, perhaps by another process."""
+        self._start()
+        now = self._clock.monotonic()
+        self._following.add(task_of(ticket, workflow, follower, now=now))
+
+    def find(self, attempt_id: str, *, deadline: Deadline) -> Ticket | None:
+        """Look for an attempt in the input queue, then among the results.
+
+        Raises:
+            UnclearAnswerError: the queues could not be asked, or do not look for tags.
+        """
+        receipt = self._find(attempt_id, deadline, grace_s=self._grace_s)
+        return None if receipt is None else self._ticket(attempt_id, receipt)
+
+    def cancel(self, ticket: Ticket, *, deadline: Deadline) -> None:
+        """Take a job out of the queue, as long as no instance has taken it.
+
+        Raises:
+            NotOfferedError: an instance works on it: nobody can stop it.
+        """
+        index = _index_of(ticket)
+        if index is None:
+            found = self._http.read(INPUT, _tag(ticket.attempt_id), deadline=deadline)
+            mine = [f for f in found if f.task_id == ticket.attempt_id]
+            index = mine[0].index if mine else None
+        place = None
+        if index is not None:
+            place = self._http.place(index, deadline=deadline)
+        if index is None or place is None:
+            self._look_now(ticket)  # it is done, or as good as
+            return
+        if place.handed_out:
+            raise NotOfferedError(
+                "an instance of the service works on the job, and the API edition has "
+                "no way to stop that",
+                instance=self.name,
+                hint="let it end; a job whose time is over is not waited for",
+            )
+        self._http.delete(INPUT, [index], deadline=deadline)
+        task = self._following.register.pop(ticket.attempt_id)
+        if task is not None:
+            gone = JobInterruptedError(
+                "the job was taken out of the queue before it ran", instance=self.name
+            )
+            task.end(Verdict(gone), done=lambda: None)
+
+    def forget(self, ticket: Ticket) -> None:
+        """Follow the job no longer."""
+        self._following.remove(ticket.attempt_id)
+
+    def relieve(self, *, deadline: Deadline) -> None:
+        """Nobody can ask an instance behind a queue to free its memory."""
+        raise NotOfferedError(
+            "the API edition has no way to free an instance's memory",
+            instance=self.name,
+            hint="restart the service, or give it instances with more memory",
+        )
+
+    def upload(self, file: InputFile, *, deadline: Deadline) -> str:
+        """No file goes through the queue."""
+        raise self._no_files()
+
+    def open(
+        self, ref: OutputRef, deadline: Deadline
+    ) -> AbstractContextManager[Download]:
+        """No file comes through the queue."""
+        raise self._no_files()
+
+    def _no_files(self) -> ConfigError:
+        return ConfigError(
+            f"instance {self.name}: no file goes through the queue of an API edition",
+            hint="storage of kind 'oss' or 'mount' reads and writes its mounted folder",
+        )
+
+    def probe(self, *, deadline: Deadline) -> Probe:
+        """Ask for the length of the input queue; its version nobody can ask for."""
+        attributes = self._http.attributes(INPUT, deadline=deadline, fresh=True)
+        sink = self._http.attributes(SINK, deadline=deadline, fresh=True)
+        if sink.nearly_full:
+            _log.warning(
+                "%s: the sink holds %s of about %s results: the service stops when it "
+                "is full; somebody must read or delete them",
+                self.name,
+                sink.length,
+                sink.max_length,
+            )
+        return Probe(version=None, queue_remaining=attributes.length or 0)
+
+    def object_info(self, *, deadline: Deadline) -> ObjectInfo:
+        """Nobody can ask an instance behind a queue for its node classes."""
+        raise NotOfferedError(
+            "the API edition does not tell which nodes and models it has",
+            instance=self.name,
+            hint="check against a snapshot of a standard edition of the same image",
+        )
+
+    def close(self) -> None:
+        """Let go of the watch, the threads and the connections."""
+        with self._pause:
+            self._closed = True
+            self._pause.notify_all()
+        if self._watch is not None:
+            self._watch.close()
+        self._following.close()
+        self._disposal.close()
+        self._http.close()
+
+    def _start(self) -> None:
+        if self._watch is not None:
+            self._watch.start()
+
+    def _look_now(self, ticket: Ticket) -> None:
+        task = self._following.register.find(ticket.attempt_id, None)
+        if task is not None:
+            self._following.register.hasten(task)
+
+    # -- submitting
+
+    def _body(self, workflow: Workflow, deadline: Deadline) -> bytes:
+        """The bare graph as the queue takes it; titles go where it is too long.
+
+        Raises:
+            TooLargeError: the queue takes no item of that size.
+        """
+        limit = self._limit(deadline)
+        body = _compact(workflow.graph)
+        if limit is None or len(body) <= limit:
+            return body
+        bare = _compact(_without_meta(workflow.graph))
+        if len(bare) <= limit:
+            return bare
+        raise TooLargeError(
+            f"the graph has {len(bare)} bytes as JSON, the queue takes {limit} "
+            "(meta.maxPayloadBytes)",
+            instance=self.name,
+            hint="give pictures and long texts as files, by the storage; or use the "
+            "standard edition",
+        )
+
+    def _limit(self, deadline: Deadline) -> int | None:
+        try:
+            return self._http.attributes(INPUT, deadline=deadline).max_payload
+        except (BadAnswerError, RefusedError, ServerFaultError) as error:
+            if error.status == 404:
+                raise
+            _log.info("%s: does not tell its limits: %s", self.name, error.message)
+            return None
+
+    def _post(self, task: Task, body: bytes, deadline: Deadline) -> Receipt:
+        try:
+            return self._http.submit(body, task.task_id, deadline=deadline)
+        except (UnclearAnswerError, BadAnswerError, ServerFaultError) as error:
+            if isinstance(error, BadAnswerError) and error.status == 404:
+                raise
+            return self._resolve(task, error, deadline)
+
+    def _resolve(
+        self, task: Task, unclear: TransportError, deadline: Deadline
+    ) -> Receipt:
+        """Find out whether a request arrived whose answer was lost.
+
+        Raises:
+            UnreachableError: the queues were asked and do not have it.
+            BadAnswerError, ServerFaultError: likewise; what was answered.
+            UnclearAnswerError: they could not be asked.
+        """
+        answered = not isinstance(unclear, UnclearAnswerError)
+        grace = min(1.0, self._grace_s) if answered else self._grace_s
+        try:
+            found = self._find(task.task_id, deadline, grace_s=grace, task=task)
+        except UnclearAnswerError as error:
+            error.status = unclear.status
+            raise error from unclear
+        if found is not None:
+            return found
+        if answered:
+            raise unclear.attach(instance=self.name)
+        raise UnreachableError(
+            f"the job did not arrive: {unclear.message}", instance=self.name
+        ) from unclear
+
+    def _find(
+        self,
+        task_id: str,
+        deadline: Deadline,
+        *,
+        grace_s: float,
+        task: Task | None = None,
+    ) -> Receipt | None:
+        """The request of a task, for as long as it may arrive."""
+        grace = deadline.within(grace_s)
+        while True:
+            if task is not None and task.over:
+                return Receipt(None, None)  # its result came meanwhile
+            parked = self._parking.find(task_id)
+            if parked is not None:
+                return Receipt(None, parked.request_id)
+            # in this order: an instance fills the sink before it empties the input
+            for queue in (INPUT, SINK):
+                found = self._tagged(queue, task_id, deadline)
+                if found is not None:
+                    index = found.index if queue == INPUT else None
+                    return Receipt(index, found.request_id)
+            if grace.passed():
+                return None
+            with self._pause:
+                self._clock.wait(self._pause, min(BETWEEN_LOOKS, grace.remaining()))
+
+    def _tagged(self, queue: str, task_id: str, deadline: Deadline) -> Frame | None:
+        """The item of a task in a queue.
+
+        Raises:
+            UnclearAnswerError: the queue could not be asked, or does not keep to tags.
+        """
+        try:
+            found = self._http.read(queue, _tag(task_id), deadline=deadline)
+        except ComfyClientError as error:
+            raise UnclearAnswerError(
+                f"whether the queue has the job could not be asked: {error.message}",
+                instance=self.name,
+            ) from error
+        if found and found[0].task_id != task_id:
+            raise UnclearAnswerError(
+                "whether the queue has the job could not be asked: it does not look "
+                "for tags",
+                instance=self.name,
+            )
+        return found[0] if found else None
+
+    def _ticket(self, task_id: str, receipt: Receipt) -> Ticket:
+        kept = {"index": receipt.index, "request_id": receipt.request_id}
+        return Ticket(
+            instance=self.name,
+            attempt_id=task_id,
+            prompt_id=task_id,
+            client_id=self._client_id,
+            number=None if receipt.index is None else float(receipt.index),
+            receipt={
+                key: str(value) for key, value in kept.items() if value is not None
+            },
+        )
+
+
+def _tag(task_id: str) -> Mapping[str, str]:
+    return {"task_id": task_id}
+
+
+def _index_of(ticket: Ticket) -> int | None:
+    text = ticket.receipt.get("index", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _compact(graph: Mapping[str, JsonValue]) -> bytes:
+    """The shortest JSON of a graph: Chinese takes half the bytes as UTF-8."""
+    try:
+        text = json.dumps(graph, ensure_ascii=False, separators=(",", ":"))
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return json.dumps(graph, separators=(",", ":")).encode()
+
+
+def _without_meta(graph: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {
+        node_id: {key: value for key, value in node.items() if key != "_meta"}
+        if isinstance(node, dict)
+        else node
+        for node_id, node in graph.items()
+    }

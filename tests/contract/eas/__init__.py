@@ -1,0 +1,1 @@
+"""The API edition against its stand-in."""
