@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Annotated
 
@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .checks.base import Status
-from .checks.plan import Patient, Senses, patient_of, plan
+from .checks.plan import Patient, patient_of, plan
+from .checks.senses import Senses
 from .cli_options import (
     FAILED,
     Config,
@@ -28,6 +29,7 @@ from .cli_options import (
     find_place,
 )
 from .config import secrets_of
+from .config_dashscope import dashscope_of, read_key
 from .console import err, out, printable, show_json
 from .doctor import EACH_S, Doctor, Examined
 from .errors import ConfigError
@@ -119,10 +121,12 @@ def _redactor(patient: Patient) -> Callable[[str], str]:
     """Takes the environment's secrets, and what looks like one, out of a text."""
     secrets: list[str] = []
     for instance in patient.environment.instances:
-        try:
+        with suppress(ConfigError):  # what cannot be read cannot be shown
             secrets += secrets_of(instance)
-        except ConfigError:  # what cannot be read cannot be shown
-            continue
+    hosted = dashscope_of(patient.settings, patient.name)
+    if hosted is not None:
+        with suppress(ConfigError):
+            secrets.append(read_key(hosted).get_secret_value())
     return partial(_without, secrets)
 
 

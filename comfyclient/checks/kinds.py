@@ -167,9 +167,16 @@ KINDS: dict[str, Kind] = {
     ),
     "model": Kind(
         _MODELS,
-        "Is each model still there? Retired names are known; the rest needs one token.",
-        "the model was retired, or the account may not use it",
-        "another name in `[dashscope]`; activate the model in the console",
+        "Is each configured name a model's that was not retired? Nobody is asked.",
+        "the model was retired, or the name never was a model's",
+        "another name in `[dashscope]`, or an alias for the old one",
+    ),
+    "model answers": Kind(
+        _MODELS,
+        "Does each text and vision model answer with one token, which is paid?",
+        "the account may not use it; the quota is used up; the bill is not paid",
+        "activate the model for the key's workspace in the Model Studio console",
+        writes=True,
     ),
     "result bucket": Kind(
         _MODELS,

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import JsonValue
 
+from ..config import DashScopeSettings
+from ..dashscope_errors import model_error
+from ..dashscope_models import resolved
+from ..errors import ModelGoneError, ModelThrottledError
+from ..regions import dashscope_region
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..transports.endpoint import Endpoint
 from ..transports.http import Answer, ComfyHttp
@@ -20,28 +26,37 @@ _ANY = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
 _TEXT = "/services/aigc/text-generation/generation"
 _MULTIMODAL = "/services/aigc/multimodal-generation/generation"
 
-RETIRED: Mapping[str, str] = dict.fromkeys(
-    ("qwen-max", "qwen-turbo", "qwen-vl-max", "qwen-vl-plus", "qwq-plus", "qvq-max"),
-    "retired on 2026-07-13 in Beijing and Singapore; the notice names the Qwen3.6 "
-    "series, such as qwen3.6-plus, instead",
-)
-"""Names that the vendor's notice has taken away."""
+Role = Literal["text", "vision", "picture"]
+ROLES: tuple[Role, ...] = ("text", "vision", "picture")
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model that is configured, and what for."""
 
-    role: str
-    """`text`, `vision` or `picture`."""
+    role: Role
     name: str
+
+
+def models_of(settings: DashScopeSettings) -> list[Model]:
+    """The models that an environment uses."""
+    named = ((role, getattr(settings, role)) for role in ROLES)
+    return [Model(role, name) for role, name in named if name is not None]
 
 
 class Hosted:
     """DashScope with one key, asked step by step."""
 
-    def __init__(self, endpoint: Endpoint, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        settings: DashScopeSettings,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._http = ComfyHttp(endpoint, clock=clock)
+        self._settings = settings
+        self._region = dashscope_region(endpoint.url)
         self._clock = clock
         self._skew: timedelta | None = None
 
@@ -56,77 +71,61 @@ class Hosted:
         answer = self._http.get(path, deadline=deadline, returned=_ANY)
         self._skew = date_skew(answer, sent_at, self._clock.now())
         said = _object(answer)
-        code = str(said.get("code", ""))
-        if answer.status == 401 or code == "InvalidApiKey":
-            return fail(
-                f"the key is not taken: {_told(answer, said)}",
-                "check the key, and that it is of the host's own region: a key of one "
-                "site is unknown at the others",
-            )
-        if answer.status == 403:
-            return fail(
-                f"the key may not do this: {_told(answer, said)}",
-                "let the key's workspace use the models, in the Model Studio console",
-            )
-        if code == "Arrearage" or "Overdue" in code:
-            return fail(f"the account is in arrears: {code}", "settle the bill")
-        if answer.status == 429:
-            return warn(f"too many requests: {_told(answer, said)}", "wait")
-        if answer.status >= 500:
-            return fail(f"no use of it now: {_told(answer, said)}", "try again later")
-        if "output" in said or "request_id" in said:
+        if "output" in said or (answer.status == 404 and "request_id" in said):
             return ok("the key is taken")
-        return fail(
-            f"what answers is not DashScope: {_told(answer, said)}",
-            "base_address ends in /api/v1",
-        )
+        if "code" not in said and "request_id" not in said:
+            return fail(
+                f"what answers is not DashScope: {answer.status}",
+                "base_address ends in /api/v1",
+            )
+        return _refused(answer, said, "the key")
 
     def clock(self, deadline: Deadline) -> Diagnosis:
         """How far the clocks are apart."""
         return skew_told(self._skew)
 
-    def model(self, deadline: Deadline, model: Model, *, ask: bool) -> Diagnosis:
-        """Whether a model is there; only a paid answer of one token really tells."""
-        if model.name in RETIRED:
-            return fail(
-                f"{model.name} was {RETIRED[model.name]}",
-                f"another model in dashscope.{model.role}",
-            )
+    def known(self, deadline: Deadline, model: Model) -> Diagnosis:
+        """Whether a name is a model's that was not retired; asks nobody."""
+        try:
+            name = resolved(model.name, self._settings.aliases, region=self._region)
+        except ModelGoneError as error:
+            return fail(error.message, error.hint)
+        alias = "" if name == model.name else f", by the alias {model.name}"
+        return ok(f"{name}{alias} is not among the retired ones")
+
+    def answers(self, deadline: Deadline, model: Model) -> Diagnosis:
+        """Whether a model answers: one token, which is paid."""
         if model.role == "picture":
-            return skipped(
-                f"{model.name}: only a paid picture would tell; the name is not among "
-                "the retired ones"
-            )
-        if not ask:
-            return skipped(f"{model.name}: it takes one paid token: --write-probe")
-        body = json.dumps(_question(model)).encode()
+            return skipped("only a paid picture would tell")
+        name = resolved(model.name, self._settings.aliases, region=self._region)
+        body = json.dumps(_question(name, model.role)).encode()
         path = _TEXT if model.role == "text" else _MULTIMODAL
         answer = self._http.post(path, deadline=deadline, json=body, returned=_ANY)
         said = _object(answer)
-        if answer.status < 300 and "code" not in said:
-            return ok(f"{model.name} answers")
-        told = _told(answer, said)
-        if answer.status == 404:
-            return fail(f"there is no {model.name}: {told}", "another name")
-        if answer.status == 403:
-            return fail(
-                f"{model.name} is not allowed: {told}",
-                "activate it for this workspace in the Model Studio console",
-            )
-        if answer.status == 429:
-            return warn(
-                f"{model.name} is throttled: {told}",
-                "rates are lowered before a model is retired: look at its notice",
-            )
-        return fail(f"{model.name}: {told}", None)
+        if answer.status < 300 and not said.get("code"):
+            return ok(f"{name} answers")
+        return _refused(answer, said, name)
 
 
-def _question(model: Model) -> dict[str, JsonValue]:
+def _refused(answer: Answer, said: Mapping[str, JsonValue], what: str) -> Diagnosis:
+    error = model_error(
+        str(said.get("code", "")),
+        str(said.get("message", "")),
+        status=answer.status,
+        model=what,
+    )
+    text = f"{what} is not taken: {answer.status}, {error.message}"
+    if isinstance(error, ModelThrottledError):
+        return warn(text, "rates are lowered before a model is retired: see its notice")
+    return fail(text, error.hint)
+
+
+def _question(name: str, role: Role) -> dict[str, JsonValue]:
     content: JsonValue = "Say: ok"
-    if model.role == "vision":
+    if role == "vision":
         content = [{"text": "Say: ok"}]
     return {
-        "model": model.name,
+        "model": name,
         "input": {"messages": [{"role": "user", "content": content}]},
         "parameters": {"max_tokens": 1, "result_format": "message"},
     }
@@ -138,9 +137,3 @@ def _object(answer: Answer) -> dict[str, JsonValue]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _told(answer: Answer, said: Mapping[str, JsonValue]) -> str:
-    parts: Sequence[JsonValue] = (said.get("code"), said.get("message"))
-    words = ", ".join(str(part)[:120] for part in parts if part)
-    return f"{answer.status}, {words}" if words else str(answer.status)

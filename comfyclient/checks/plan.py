@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,23 +13,15 @@ from ..errors import ComfyClientError
 from ..graph import canonical
 from ..pinned import PinnedTemplates, pinned_templates
 from ..registry import Registry
-from ..timing import SYSTEM_CLOCK, Clock
 from ..transports.base import Transport
 from ..wiring import LedgerSight, endpoint_of, open_instances, see_ledger, start_engine
 from . import machine, places
 from .base import Check
 from .gateway import Visit
-from .network import Network, SystemNetwork, Way, host_at
+from .network import Way, host_at
+from .plan_models import of_models
+from .senses import Senses
 from .servers import Kitchen
-
-
-@dataclass(frozen=True, slots=True)
-class Senses:
-    """What the checks look at the world with; tests put in their own."""
-
-    network: Network = field(default_factory=SystemNetwork)
-    usage: machine.DiskUsage = machine.system_usage
-    clock: Clock = SYSTEM_CLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +69,7 @@ def plan(patient: Patient, stack: ExitStack, senses: Senses) -> Iterator[Check]:
     yield from _of_machine(patient, senses)
     for instance in patient.environment.instances:
         yield from _of_instance(patient, instance, stack, senses)
+    yield from of_models(patient.name, patient.settings, stack, senses)
 
 
 def _of_machine(patient: Patient, senses: Senses) -> Iterator[Check]:

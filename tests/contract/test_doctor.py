@@ -12,7 +12,8 @@ import pytest
 
 from comfyclient.checks.base import Status
 from comfyclient.checks.machine import Usage
-from comfyclient.checks.plan import Senses, patient_of, plan
+from comfyclient.checks.plan import patient_of, plan
+from comfyclient.checks.senses import Senses
 from comfyclient.config import EnvironmentSettings, InstanceSettings, Settings
 from comfyclient.doctor import Doctor, Examined
 from comfyclient.ledger import Ledger

@@ -96,7 +96,9 @@ wiring
 pinned
 checks.__init__ checks.base checks.kinds
 checks.network
-checks.gateway checks.machine checks.models checks.places checks.servers
+checks.gateway checks.machine checks.places checks.servers
+checks.models checks.senses
+checks.plan_models
 checks.plan
 doctor
 client
