@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,8 @@ def module_of(file: Path) -> str:
     return ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
 
 
-def imports_of(file: Path) -> set[str]:
+@cache
+def imports_of(file: Path) -> frozenset[str]:
     """The modules of ours that a file imports, without the package's name."""
     home = list(file.relative_to(PACKAGE).parts[:-1])
     found: set[str] = set()
@@ -142,7 +144,7 @@ def imports_of(file: Path) -> set[str]:
             stem = home[: len(home) - node.level + 1]
             names = [node.module] if node.module else [a.name for a in node.names]
             found |= {".".join([*stem, name]) for name in names}
-    return found - {"__version__"}
+    return frozenset(found - {"__version__"})
 
 
 def files(*, islands: bool) -> list[Path]:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobIntent, JobState
 
+from ..nursery import Child, Nursery
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 
 JOBS = 30
 STATES = ["intended", "intended", "accepted", "running", "succeeded"]
+
+Begin = Callable[[str, str], Child]
 
 HEAD = """
 import sys
@@ -114,23 +118,21 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
 
 
-@contextmanager
-def child(script: str, file: Path, name: str) -> Iterator[subprocess.Popen[str]]:
-    """A process with a ledger of its own; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(file), name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+@pytest.fixture
+def child(nursery: Nursery, file: Path) -> Iterator[Begin]:
+    """Begins a process with a ledger of its own; killed at the end if it still runs."""
+    with ExitStack() as stack:
+
+        def begin(script: str, name: str) -> Child:
+            process = nursery.start("-c", script, str(file), name, stdin=PIPE)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield begin
 
 
-def said(process: subprocess.Popen[str], last: str) -> list[list[str]]:
+def said(process: Child, last: str) -> list[list[str]]:
     """What it says up to a line that begins with a word."""
     assert process.stdout is not None
     lines: list[list[str]] = []
@@ -141,24 +143,21 @@ def said(process: subprocess.Popen[str], last: str) -> list[list[str]]:
     raise AssertionError(f"the process ended before it said {last!r}: {lines}")
 
 
-def go(process: subprocess.Popen[str]) -> None:
+def go(process: Child) -> None:
     """Let it go on."""
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
 
 
-def race(script: str, file: Path, runners: int) -> list[list[list[str]]]:
+def race(child: Begin, script: str, runners: int) -> list[list[list[str]]]:
     """Start together, and give what each one said; all live until all are done."""
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(child(script, file, str(n))) for n in range(runners)
-        ]
-        for process in processes:
-            said(process, "ready")
-        for process in processes:
-            go(process)
-        return [said(process, "done")[:-1] for process in processes]
+    processes = [child(script, str(n)) for n in range(runners)]
+    for process in processes:
+        said(process, "ready")
+    for process in processes:
+        go(process)
+    return [said(process, "done")[:-1] for process in processes]
 
 
 def sound(file: Path) -> bool:
@@ -168,14 +167,14 @@ def sound(file: Path) -> bool:
         return whole and not connection.execute("PRAGMA foreign_key_check").fetchall()
 
 
-def test_race_for_abandoned_jobs(file: Path) -> None:
+def test_race_for_abandoned_jobs(file: Path, child: Begin) -> None:
     """Of processes that claim the same jobs at once, exactly one gets each."""
     with Ledger(file) as ledger:
         ids = [f"j{n}" for n in range(JOBS)]
         for job_id in ids:
             ledger.intend(JobIntent(job_id, "test", digest="d"))
 
-    lines = race(CLAIMER, file, 3)
+    lines = race(child, CLAIMER, 3)
 
     claimed = [words[1] for process in lines for words in process]
     assert sorted(claimed) == sorted(ids)
@@ -183,14 +182,14 @@ def test_race_for_abandoned_jobs(file: Path) -> None:
         assert all(len(row.attempts) == 1 for row in ledger.unfinished("test"))
 
 
-def test_race_for_pages(file: Path) -> None:
+def test_race_for_pages(file: Path, child: Begin) -> None:
     """Processes that resume at once share the work: every job is taken once."""
     ids = [f"j{n}" for n in range(200)]
     with Ledger(file) as ledger:
         for job_id in ids:
             ledger.intend(JobIntent(job_id, "test", digest="d"))
 
-    lines = race(SHARER, file, 3)
+    lines = race(child, SHARER, 3)
 
     assert sorted(words[1] for process in lines for words in process) == sorted(ids)
     with Ledger(file) as ledger:
@@ -198,47 +197,45 @@ def test_race_for_pages(file: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a death is seen")
-def test_pages_of_a_killed_process(file: Path) -> None:
+def test_pages_of_a_killed_process(file: Path, child: Begin) -> None:
     """What a killed process left is taken at once; what a living one has is not."""
-    with child(WRITER, file, "dead") as dead, child(WRITER, file, "living") as living:
-        said(living, "attempted")
-        said(dead, "attempted")
-        dead.kill()
-        dead.wait()
-        with Ledger(file) as ledger:
-            rows = ledger.claim_unfinished("test", limit=10_000)
-            owner = ledger.owner_of("living-1")
+    dead, living = child(WRITER, "dead"), child(WRITER, "living")
+    said(living, "attempted")
+    said(dead, "attempted")
+    dead.kill()
+    dead.wait()
+    with Ledger(file) as ledger:
+        rows = ledger.claim_unfinished("test", limit=10_000)
+        owner = ledger.owner_of("living-1")
 
-        assert rows
-        assert all(row.job_id.startswith("dead-") for row in rows)
-        assert owner is not None
-        assert not owner.gone
+    assert rows
+    assert all(row.job_id.startswith("dead-") for row in rows)
+    assert owner is not None
+    assert not owner.gone
 
 
-def test_race_for_keys(file: Path) -> None:
+def test_race_for_keys(file: Path, child: Begin) -> None:
     """Of processes that submit under the same keys at once, all get the same jobs."""
-    lines = race(KEYS, file, 3)
+    lines = race(child, KEYS, 3)
 
     assert lines[0] == lines[1] == lines[2]
     with Ledger(file) as ledger:
         assert len(ledger.jobs()) == 20
 
 
-def test_race_to_make_the_file(file: Path) -> None:
+def test_race_to_make_the_file(file: Path, child: Begin) -> None:
     """Processes that open a new ledger at once all find it whole."""
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(child(OPENER, file, f"j{n}")) for n in range(4)
-        ]
-        lines = [said(process, "intended") for process in processes]
+    processes = [child(OPENER, f"j{n}") for n in range(4)]
+    lines = [said(process, "intended") for process in processes]
 
     assert [line[-1] for line in lines] == [["intended"]] * 4
     assert sound(file)
 
 
-def test_living_process_keeps_its_jobs(file: Path) -> None:
+def test_living_process_keeps_its_jobs(file: Path, child: Begin) -> None:
     """Jobs of a process are claimed after its death, and not before."""
-    with child(WRITER, file, "w") as writer, Ledger(file) as ledger:
+    writer = child(WRITER, "w")
+    with Ledger(file) as ledger:
         said(writer, "attempted")
         assert not ledger.claim("w-1")
         writer.kill()
@@ -248,14 +245,15 @@ def test_living_process_keeps_its_jobs(file: Path) -> None:
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3, 4, 5, 6, 23, 48])
-def test_killed_while_it_writes(file: Path, lines: int) -> None:
+def test_killed_while_it_writes(file: Path, child: Begin, lines: int) -> None:
     """After a kill all that was said is there, whole, and can be gone on with."""
-    with child(WRITER, file, "w") as writer:
-        said(writer, "ready")
-        assert writer.stdout is not None
-        told = [writer.stdout.readline().split() for _ in range(lines)]
-        writer.kill()
-        told += [line.split() for line in writer.stdout if line.endswith("\n")]
+    writer = child(WRITER, "w")
+    said(writer, "ready")
+    assert writer.stdout is not None
+    told = [writer.stdout.readline().split() for _ in range(lines)]
+    writer.kill()
+    told += [line.split() for line in writer.stdout if line.endswith("\n")]
+    writer.wait()
 
     assert sound(file)
     reached = {job: word for word, job in told}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import comfyclient
 from comfyclient.testing import Script
+
+from ..nursery import Nursery
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 PLUGIN = Path(comfyclient.__file__).parent / "testing" / "plugin.py"
@@ -26,20 +26,13 @@ def blocks() -> dict[str, str]:
     return found
 
 
-def test_every_example_runs(tmp_path: Path) -> None:
+def test_every_example_runs(nursery: Nursery, tmp_path: Path) -> None:
     """The page's blocks are a folder of tests that pass as they stand."""
     for name, program in blocks().items():
         (tmp_path / name).write_text(program, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, "-p", "no:xdist", "-W", "error", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-        timeout=55,
-    )
+    options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error")
+    done = nursery.run("-m", "pytest", *options, str(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from comfyclient.job import JobStatus
 from comfyclient.testing import Script
 from comfyclient.testing.bench import GRAPH
 from comfyclient.workflow import Workflow
+
+from ..nursery import Nursery
 
 pytest_plugins = ["comfyclient.testing.plugin"]
 
@@ -122,6 +125,8 @@ import sys
 
 pytest_plugins = ["comfyclient.testing.plugin"]
 sys.modules["aiohttp"] = None
+for name in [name for name in sys.modules if name.startswith("comfyclient.local")]:
+    del sys.modules[name]  # whoever forked this process had imported it
 
 
 def test_engine(embedded_engine):
@@ -129,25 +134,26 @@ def test_engine(embedded_engine):
 """
 
 
-def pytest_run(folder: Path, program: str) -> str:
+PytestRun = Callable[[str], str]
+
+
+@pytest.fixture
+def pytest_run(nursery: Nursery, tmp_path: Path) -> PytestRun:
     """What pytest says of a test file, run in a process of its own."""
-    (folder / "test_users.py").write_text(program, encoding="utf-8")
-    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, "-p", "no:xdist", str(folder)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=False,
-        timeout=50,
-    )
-    return done.stdout + done.stderr
+
+    def run(program: str) -> str:
+        (tmp_path / "test_users.py").write_text(program, encoding="utf-8")
+        (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        options = ("-rA", "-p", "no:cacheprovider", "-p", "no:xdist", str(tmp_path))
+        done = nursery.run("-m", "pytest", *options, cwd=tmp_path)
+        return done.stdout + done.stderr
+
+    return run
 
 
-def test_whatever_a_test_does_all_is_closed(tmp_path: Path) -> None:
+def test_whatever_a_test_does_all_is_closed(pytest_run: PytestRun) -> None:
     """Failing tests, unknown routes and leaked threads are told, each in its test."""
-    told = pytest_run(tmp_path, BAD_TESTS)
+    told = pytest_run(BAD_TESTS)
     summary = told[told.index("short test summary") :]
     ends = re.findall(r"^(PASSED|FAILED|ERROR) .*::(\w+)", summary, re.MULTILINE)
     assert sorted(ends) == [
@@ -164,31 +170,28 @@ def test_whatever_a_test_does_all_is_closed(tmp_path: Path) -> None:
     assert "the test's own error" in told
 
 
-def test_without_the_engine(tmp_path: Path) -> None:
+def test_without_the_engine(pytest_run: PytestRun) -> None:
     """Where the extra is missing, the engine's tests are skipped with the remedy."""
-    told = pytest_run(tmp_path, NO_ENGINE)
+    told = pytest_run(NO_ENGINE)
     assert "1 skipped" in told
     assert "pip install 'comfyclient[local]'" in told
 
 
 def test_importing_the_kit_loads_nothing_heavy() -> None:
-    """The kit and its plugin wait for the engine and the database until asked."""
+    """It needs no pytest; with its plugin it waits for the engine and the database."""
     heavy = {"aiohttp", "PIL", "numpy", "sqlalchemy", "dashscope", "oss2", "rich"}
-    modules = "comfyclient.testing, comfyclient.testing.plugin"
-    program = f"import sys, {modules}; print(*sys.modules)"
+    program = """
+import sys, comfyclient.testing
+print("pytest" in sys.modules)
+import comfyclient.testing.plugin
+print(*sys.modules)
+"""
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert not set(done.stdout.split()) & heavy
-
-
-def test_the_kit_needs_no_pytest() -> None:
-    """Servers and clocks can be used where pytest is not installed."""
-    program = "import sys, comfyclient.testing; print('pytest' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "False"
+    needs_pytest, loaded = done.stdout.splitlines()
+    assert needs_pytest == "False"
+    assert not set(loaded.split()) & heavy
 
 
 @pytest.mark.parametrize("name", ["Script", "ScriptedServer", "FakeClock"])

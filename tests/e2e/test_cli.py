@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from ..nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
 TRIP = ROOT / "examples" / "trips" / "coast-night-drive.json"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def comfyclient(
-    *arguments: str, folder: Path, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder, without a terminal."""
-    return subprocess.run(
-        [sys.executable, "-m", "comfyclient", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-        capture_output=True,
-        text=True,
-        timeout=55,
-        check=False,
-    )
+Command = Callable[..., subprocess.CompletedProcess[str]]
+COMMAND = ("-m", "comfyclient")
+SERVE = ("-u", *COMMAND, "serve", "--port", "0")
 
 
-def test_run_makes_one_postcard_and_prints_its_path(tmp_path: Path) -> None:
+@pytest.fixture
+def comfyclient(nursery: Nursery, tmp_path: Path) -> Command:
+    """The command in an empty folder, without a terminal."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return nursery.run(*COMMAND, *arguments, cwd=tmp_path)
+
+    return run
+
+
+def test_run_makes_one_postcard_and_prints_its_path(
+    comfyclient: Command, tmp_path: Path
+) -> None:
     """Without --json, stdout holds the paths alone; progress goes to stderr."""
-    done = comfyclient(
-        "run", "trip-postcard", str(TRIP), "--out", "cards", folder=tmp_path
-    )
+    done = comfyclient("run", "trip-postcard", str(TRIP), "--out", "cards")
 
     assert done.returncode == 0, done.stderr
     path = tmp_path / done.stdout.strip()
@@ -46,11 +49,11 @@ def test_run_makes_one_postcard_and_prints_its_path(tmp_path: Path) -> None:
     assert "100%" in done.stderr or "done" in done.stderr
 
 
-def test_run_json_is_one_object_with_the_promised_keys(tmp_path: Path) -> None:
+def test_run_json_is_one_object_with_the_promised_keys(
+    comfyclient: Command, tmp_path: Path
+) -> None:
     """A script reads the whole job from stdout, and nothing else is there."""
-    done = comfyclient(
-        "run", "trip-postcard", str(TRIP), "--seed", "7", "--json", folder=tmp_path
-    )
+    done = comfyclient("run", "trip-postcard", str(TRIP), "--seed", "7", "--json")
 
     report = json.loads(done.stdout)
     assert done.returncode == 0
@@ -65,11 +68,11 @@ def test_run_json_is_one_object_with_the_promised_keys(tmp_path: Path) -> None:
     assert (tmp_path / output["path"]).stat().st_size == output["bytes"]
 
 
-def test_a_parameter_is_read_as_the_templates_type(tmp_path: Path) -> None:
+def test_a_parameter_is_read_as_the_templates_type(
+    comfyclient: Command, tmp_path: Path
+) -> None:
     """A wrong value exits with 2 and says what is allowed."""
-    done = comfyclient(
-        "run", "trip-postcard", str(TRIP), "-p", "colour_by=mood", folder=tmp_path
-    )
+    done = comfyclient("run", "trip-postcard", str(TRIP), "-p", "colour_by=mood")
 
     assert done.returncode == 2
     assert "colour_by" in done.stderr
@@ -90,34 +93,38 @@ def test_a_parameter_is_read_as_the_templates_type(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_exits_with_2_and_says_what_is_wrong(
-    arguments: tuple[str, ...], words: list[str], tmp_path: Path
+    arguments: tuple[str, ...], words: list[str], comfyclient: Command
 ) -> None:
     """Nothing is sent; the message names what was given and what is there."""
-    done = comfyclient(*arguments, folder=tmp_path)
+    done = comfyclient(*arguments)
 
     assert done.returncode == 2, done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_trip_with_a_fault_is_named_by_file_line_and_field(tmp_path: Path) -> None:
+def test_a_trip_with_a_fault_is_named_by_file_line_and_field(
+    comfyclient: Command, tmp_path: Path
+) -> None:
     """The reader can go straight to the place."""
     raw = TRIP.read_text(encoding="utf-8").replace('"language"', '"langage"', 1)
     (tmp_path / "bad.json").write_text(raw, encoding="utf-8")
     line = 1 + raw[: raw.index('"langage"')].count("\n")
 
-    done = comfyclient("run", "trip-postcard", "bad.json", folder=tmp_path)
+    done = comfyclient("run", "trip-postcard", "bad.json")
 
     assert done.returncode == 2
     assert f"bad.json:{line}" in done.stderr
     assert "langage" in done.stderr
 
 
-def test_an_unreachable_server_exits_with_1(tmp_path: Path) -> None:
+def test_an_unreachable_server_exits_with_1(
+    comfyclient: Command, tmp_path: Path
+) -> None:
     """A failed job is told apart from wrong use; --json tells it too."""
     done = comfyclient(
         "run", "trip-postcard", str(TRIP), "--json",
-        "--url", "http://127.0.0.1:9", folder=tmp_path,
+        "--url", "http://127.0.0.1:9",
     )  # fmt: skip
 
     report = json.loads(done.stdout)
@@ -127,15 +134,13 @@ def test_an_unreachable_server_exits_with_1(tmp_path: Path) -> None:
     assert "127.0.0.1:9" in done.stderr
 
 
-def test_templates_list_and_show_have_json(tmp_path: Path) -> None:
+def test_templates_list_and_show_have_json(
+    comfyclient: Command, tmp_path: Path
+) -> None:
     """What a script may read, it can."""
-    listed = json.loads(
-        comfyclient("templates", "list", "--json", folder=tmp_path).stdout
-    )
+    listed = json.loads(comfyclient("templates", "list", "--json").stdout)
     shown = json.loads(
-        comfyclient(
-            "templates", "show", "trip-postcard", "--json", folder=tmp_path
-        ).stdout
+        comfyclient("templates", "show", "trip-postcard", "--json").stdout
     )
 
     assert {"trip-postcard"} <= {one["name"] for one in listed}
@@ -143,22 +148,24 @@ def test_templates_list_and_show_have_json(tmp_path: Path) -> None:
     assert "postcard" in shown["outputs"]
 
 
-def test_the_shipped_templates_pass_their_lint(tmp_path: Path) -> None:
+def test_the_shipped_templates_pass_their_lint(
+    comfyclient: Command, tmp_path: Path
+) -> None:
     """Sample and hostile trips render to sound graphs of one structure."""
-    done = comfyclient("templates", "lint", folder=tmp_path)
+    done = comfyclient("templates", "lint")
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_configuration_with_an_unknown_key_names_line_and_remedy(
-    tmp_path: Path,
+    comfyclient: Command, tmp_path: Path
 ) -> None:
     """comfyclient.toml of the working directory is read, and read strictly."""
     (tmp_path / "comfyclient.toml").write_text(
         '[environments.test]\ntransprot = "comfyui"\n', encoding="utf-8"
     )
 
-    done = comfyclient("run", "trip-postcard", str(TRIP), folder=tmp_path)
+    done = comfyclient("run", "trip-postcard", str(TRIP))
 
     assert done.returncode == 2
     assert "comfyclient.toml:2" in done.stderr
@@ -166,16 +173,10 @@ def test_a_configuration_with_an_unknown_key_names_line_and_remedy(
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
+def served(nursery: Nursery, tmp_path: Path) -> Iterator[str]:
     """`comfyclient serve` on a port of its own choice; its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "comfyclient", "serve", "--port", "0"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process:
+    with nursery.start(*SERVE, cwd=tmp_path) as process:
+        assert process.stdout is not None
         url = re.search(r"http://\S+", process.stdout.readline())
         assert url is not None
         yield url[0]
@@ -183,23 +184,20 @@ def served(tmp_path: Path) -> Iterator[str]:
         process.communicate(timeout=20)
 
 
-def test_serve_is_a_server_for_other_clients(served: str, tmp_path: Path) -> None:
+def test_serve_is_a_server_for_other_clients(served: str, comfyclient: Command) -> None:
     """A second process sends a job to it by its URL, and ends it with Ctrl-C."""
-    done = comfyclient(
-        "run", "trip-postcard", str(TRIP), "--url", served, "--json", folder=tmp_path
-    )
+    done = comfyclient("run", "trip-postcard", str(TRIP), "--url", served, "--json")
 
     report = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert (report["status"], report["instance"]) == ("succeeded", "url")
 
 
-def test_serve_leaves_nothing_when_it_is_terminated(tmp_path: Path) -> None:
+def test_serve_leaves_nothing_when_it_is_terminated(
+    nursery: Nursery, tmp_path: Path
+) -> None:
     """SIGTERM, as service managers send it, removes the temporary files as well."""
-    command = [sys.executable, "-u", "-m", "comfyclient", "serve", "--port", "0"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with nursery.start(*SERVE, cwd=tmp_path) as process:
         assert process.stdout is not None
         process.stdout.readline()
         folder = Path(process.stdout.readline().removeprefix("files: ").strip())
@@ -210,12 +208,23 @@ def test_serve_leaves_nothing_when_it_is_terminated(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_the_demo_makes_a_postcard_of_every_sample_trip(tmp_path: Path) -> None:
-    """It ends in pictures and says where they are."""
-    done = comfyclient("demo", "--out", "cards", folder=tmp_path)
+def test_the_demo_makes_clearly_different_postcards(
+    comfyclient: Command, tmp_path: Path
+) -> None:
+    """One of each sample trip, 1080×1440; any two differ in most of their surface."""
+    done = comfyclient("demo", "--out", "cards")
 
     samples = sorted((ROOT / "examples" / "trips").glob("*.json"))
     pictures = sorted((tmp_path / "cards").glob("*.png"))
     assert done.returncode == 0, done.stderr
     assert len(pictures) == len(samples) >= 4
     assert all(picture.name in done.stdout for picture in pictures)
+    for one, other in combinations(map(pixels_of, pictures), 2):
+        assert one.shape == other.shape == (1440, 1080, 3)
+        assert (np.abs(one - other).max(axis=2) > 24).mean() > 0.25
+
+
+def pixels_of(picture: Path) -> np.ndarray[tuple[int, int, int], np.dtype[np.int16]]:
+    """Its colours, as numbers that can be subtracted."""
+    with Image.open(picture) as opened:
+        return np.asarray(opened.convert("RGB"), dtype=np.int16)

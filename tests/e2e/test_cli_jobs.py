@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -9,8 +10,9 @@ import pty
 import re
 import signal
 import sqlite3
-import subprocess
+import struct
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
@@ -28,7 +30,10 @@ from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.play import Hold, Play, failing, usual
 from comfyclient.testing.scripted import ScriptedServer
 
+from ..nursery import Child, Nursery
+
 PNG = b"\x89PNG\r\n\x1a\n"
+COMMAND = ("-m", "comfyclient")
 TEMPLATE = "trip-postcard@1.0.0"
 SECRET = "hunter2-hunter2"
 UNANSWERED = ("GET /api/jobs/{id}", "GET /queue", "GET /history/{id}")
@@ -45,9 +50,12 @@ class Done(NamedTuple):
 class Shell:
     """A folder with a configuration, and the command run in it."""
 
-    def __init__(self, folder: Path, url: str, patch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, folder: Path, url: str, patch: pytest.MonkeyPatch, nursery: Nursery
+    ) -> None:
         patch.chdir(folder)
         self._patch = patch
+        self._nursery = nursery
         self.folder = folder
         self.url = url
         self.ledger_file = folder / "jobs.db"
@@ -105,18 +113,9 @@ transport = "embedded"
         return json.loads(done.stdout)
 
     @contextmanager
-    def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def running(self, *arguments: str) -> Iterator[Child]:
         """The command, while it runs."""
-        process = subprocess.Popen(
-            self._command(arguments),
-            cwd=self.folder,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        with process:
+        with self._nursery.start(*COMMAND, *arguments, cwd=self.folder) as process:
             try:
                 yield process
             finally:
@@ -126,10 +125,12 @@ transport = "embedded"
         """What the command shows on a terminal of so many columns."""
         ours, theirs = pty.openpty()
         with os.fdopen(ours, "rb", buffering=0) as screen:
-            process = subprocess.Popen(
-                self._command(arguments),
+            size = struct.pack("HHHH", 50, columns, 0, 0)
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+            process = self._nursery.start(
+                *(*COMMAND, *arguments),
                 cwd=self.folder,
-                env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"},
+                env={**os.environ, "TERM": "xterm"},
                 stdin=theirs,
                 stdout=theirs,
                 stderr=theirs,
@@ -158,9 +159,6 @@ transport = "embedded"
                     )
                 )
 
-    def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "comfyclient", *arguments]
-
 
 def _read(screen: Any) -> bytes:
     try:
@@ -178,10 +176,13 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def shell(
-    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    nursery: Nursery,
 ) -> Shell:
     """A folder whose default environment is the server."""
-    return Shell(tmp_path, server.url, monkeypatch)
+    return Shell(tmp_path, server.url, monkeypatch, nursery)
 
 
 @pytest.fixture
@@ -547,7 +548,7 @@ class TestLedgers:
         assert resumed.returncode == 0
         assert f"nothing to resume in {env}" in resumed.stderr
         assert not shell.ledger_file.exists()
-        assert not (shell.folder / "user").exists()
+        assert not Path(os.environ["XDG_STATE_HOME"]).parent.exists()
 
     def test_newer(self, shell: Shell) -> None:
         """A newer version's ledger is refused with its number."""
@@ -647,7 +648,7 @@ class TestShown:
             assert SECRET not in each.stdout + each.stderr
 
 
-def _await_progress(process: subprocess.Popen[str]) -> None:
+def _await_progress(process: Child) -> None:
     """Return once the command has told how its job goes."""
     assert process.stderr is not None
     while line := process.stderr.readline():

@@ -17,6 +17,7 @@ import pytest
 from comfyclient.ledger_records import JobRow
 from comfyclient.testing.scripted import ScriptedServer
 
+from ..nursery import Nursery
 from .crashing.aftermath import check_engine_pictures, check_executions
 from .crashing.batch import Batch, Style, Way, client_of
 from .crashing.lives import Lives
@@ -25,7 +26,7 @@ from .crashing.seeds import seeds
 from .crashing.siege import Siege
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs fork and waitid"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
     pytest.mark.timeout(180),
 ]
 
@@ -50,7 +51,9 @@ def kill_clients(siege: Siege, *, kills: int, clients: int = 1) -> None:
     with siege.told(), ScriptedServer() as server, ThreadPoolExecutor(clients) as pool:
 
         def besiege(number: int) -> None:
-            with Lives("batch", log=siege.folder / f"{number}.log") as lives:
+            with Lives(
+                siege.nursery, "batch", log=siege.folder / f"{number}.log"
+            ) as lives:
                 siege.kill(lives, server.url, times=kills // clients, server=server)
                 siege.finish(lives, server.url, tallied=False)
 
@@ -76,8 +79,8 @@ def kill_clients_of_an_engine(siege: Siege, *, kills: int) -> None:
     """One client after the other of an embedded engine is killed."""
     with (
         siege.told(),
-        Lives("engine", log=siege.folder / "engine.log") as engine,
-        Lives("batch", log=siege.folder / "batch.log") as lives,
+        Lives(siege.nursery, "engine", log=siege.folder / "engine.log") as engine,
+        Lives(siege.nursery, "batch", log=siege.folder / "batch.log") as lives,
     ):
         quake = Quake(engine, siege.folder, siege.chance)
         assert quake.start()
@@ -90,7 +93,10 @@ def kill_clients_of_an_engine(siege: Siege, *, kills: int) -> None:
 
 def kill_servers(siege: Siege, *, kills: int) -> int:
     """The server is killed while one client lives; how often it was."""
-    with siege.told(), Lives("engine", log=siege.folder / "engine.log") as engine:
+    with (
+        siege.told(),
+        Lives(siege.nursery, "engine", log=siege.folder / "engine.log") as engine,
+    ):
         quake = Quake(engine, siege.folder, siege.chance)
         assert quake.start()
         with (
@@ -106,8 +112,8 @@ def kill_both(siege: Siege, *, kills: int) -> int:
     """Clients are killed while the server is, too; how often that was."""
     with (
         siege.told(),
-        Lives("engine", log=siege.folder / "engine.log") as engine,
-        Lives("batch", log=siege.folder / "batch.log") as lives,
+        Lives(siege.nursery, "engine", log=siege.folder / "engine.log") as engine,
+        Lives(siege.nursery, "batch", log=siege.folder / "batch.log") as lives,
     ):
         quake = Quake(engine, siege.folder, siege.chance)
         assert quake.start()
@@ -152,34 +158,36 @@ class TestClients:
     """Whenever a client dies, the next one goes on: nothing is lost, nothing twice."""
 
     @pytest.mark.parametrize(("style", "way", "kills"), QUICK)
-    def test_one(self, tmp_path: Path, style: Style, way: Way, kills: int) -> None:
+    def test_one(
+        self, nursery: Nursery, tmp_path: Path, style: Style, way: Way, kills: int
+    ) -> None:
         """However often it is killed over 40 jobs, it has 40 results of 40 runs."""
-        siege = Siege(tmp_path / "siege", seed=1, style=style, way=way)
+        siege = Siege(nursery, tmp_path / "siege", seed=1, style=style, way=way)
         kill_clients(siege, kills=kills)
         assert len(STEPS & siege.steps.keys()) >= 4, siege.steps
 
-    def test_two_at_once(self, tmp_path: Path) -> None:
+    def test_two_at_once(self, nursery: Nursery, tmp_path: Path) -> None:
         """So have two that share a ledger, and take up what the other one left."""
-        siege = Siege(tmp_path / "siege", seed=2, style="four at once")
+        siege = Siege(nursery, tmp_path / "siege", seed=2, style="four at once")
         kill_clients(siege, kills=12, clients=2)
 
-    def test_of_an_engine(self, tmp_path: Path) -> None:
+    def test_of_an_engine(self, nursery: Nursery, tmp_path: Path) -> None:
         """So has one of a server that really makes pictures."""
-        siege = Siege(tmp_path / "siege", seed=3, style="four at once")
+        siege = Siege(nursery, tmp_path / "siege", seed=3, style="four at once")
         kill_clients_of_an_engine(siege, kills=10)
 
 
 class TestServers:
     """Whenever a server dies, its jobs are sent again, and no others."""
 
-    def test_the_client_lives(self, tmp_path: Path) -> None:
+    def test_the_client_lives(self, nursery: Nursery, tmp_path: Path) -> None:
         """40 right results, however often the server is killed over them."""
-        siege = Siege(tmp_path / "siege", seed=4, style="four at once")
+        siege = Siege(nursery, tmp_path / "siege", seed=4, style="four at once")
         assert kill_servers(siege, kills=12) >= 4
 
-    def test_the_client_dies_too(self, tmp_path: Path) -> None:
+    def test_the_client_dies_too(self, nursery: Nursery, tmp_path: Path) -> None:
         """Likewise when its clients are killed meanwhile."""
-        siege = Siege(tmp_path / "siege", seed=5, style="four at once")
+        siege = Siege(nursery, tmp_path / "siege", seed=5, style="four at once")
         assert kill_both(siege, kills=6) >= 3
 
 
@@ -188,8 +196,12 @@ class TestServers:
 @pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("style", get_args(Style))
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.__name__)
-def test_at_length(tmp_path: Path, scenario: Scenario, style: Style, way: Way) -> None:
+def test_at_length(
+    nursery: Nursery, tmp_path: Path, scenario: Scenario, style: Style, way: Way
+) -> None:
     """So it is whatever the batch does, and the seed says."""
     for seed in seeds():
-        siege = Siege(tmp_path / str(seed), seed=seed, jobs=80, style=style, way=way)
+        siege = Siege(
+            nursery, tmp_path / str(seed), seed=seed, jobs=80, style=style, way=way
+        )
         scenario(siege, kills=100)

@@ -7,34 +7,37 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ..nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def run_python(*arguments: str, folder: Path) -> str:
-    """Run a program in a folder; what it printed."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        text=True,
-        timeout=55,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run_python(nursery: Nursery, tmp_path: Path) -> Callable[..., str]:
+    """Runs a program in an empty folder; what it printed."""
+
+    def run(*arguments: str) -> str:
+        env = {**os.environ, "PYTHONWARNINGS": "error"}
+        done = nursery.run(*arguments, cwd=tmp_path, env=env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda file: file.stem)
-def test_an_example_runs_and_leaves_pictures(example: Path, tmp_path: Path) -> None:
+def test_an_example_runs_and_leaves_pictures(
+    example: Path, run_python: Callable[..., str], tmp_path: Path
+) -> None:
     """Each example ends well and saves what it says."""
-    output = run_python(str(example), *_folder_argument(example), folder=tmp_path)
+    output = run_python(str(example), *_folder_argument(example))
 
     saved = [Path(line.split()[-1]) for line in output.splitlines() if "saved" in line]
 
@@ -66,7 +69,17 @@ def test_the_readmes_first_program_works_as_printed(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples" / "trips", tmp_path / "examples" / "trips")
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
 
-    output = run_python("program.py", folder=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    output = done.stdout
 
     assert readme[: block.end()].count("\n") <= 25
     assert len(program.splitlines()) <= 10

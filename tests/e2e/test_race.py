@@ -14,6 +14,7 @@ from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobState
 from comfyclient.workflow import Workflow
 
+from ..nursery import Nursery
 from .crashing.batch import ENVIRONMENT, client_of
 from .crashing.lives import Lives
 from .crashing.quake import Quake
@@ -31,11 +32,11 @@ def echoed(client: Client, text: str) -> str:
     return str(shown)
 
 
-def race(folder: Path, *, jobs: int, threads: int) -> None:
+def race(nursery: Nursery, folder: Path, *, jobs: int, threads: int) -> None:
     """Many jobs that end at once, each asked for its result as soon as it was sent."""
     ledger = folder / "jobs.db"
     texts = [f"text {number}" for number in range(jobs)]
-    with Lives("engine", log=folder / "engine.log") as engine:
+    with Lives(nursery, "engine", log=folder / "engine.log") as engine:
         quake = Quake(engine, folder, random.Random())
         quake.start()
         with (
@@ -52,17 +53,17 @@ def race(folder: Path, *, jobs: int, threads: int) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 8])
-def test_race(tmp_path: Path, threads: int) -> None:
+def test_race(nursery: Nursery, tmp_path: Path, threads: int) -> None:
     """No job that ended at once is taken for failed, mixed up, or sent again."""
-    race(tmp_path, jobs=QUICK, threads=threads)
+    race(nursery, tmp_path, jobs=QUICK, threads=threads)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("threads", [1, 8])
-def test_long_race(tmp_path: Path, threads: int) -> None:
+def test_long_race(nursery: Nursery, tmp_path: Path, threads: int) -> None:
     """So it is with a thousand at a time."""
     for seed in seeds():
         folder = tmp_path / str(seed)
         folder.mkdir()
-        race(folder, jobs=WHOLE, threads=threads)
+        race(nursery, folder, jobs=WHOLE, threads=threads)

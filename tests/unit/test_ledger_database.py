@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 import traceback
 from contextlib import closing
@@ -24,6 +22,8 @@ from comfyclient.ledger import Ledger
 from comfyclient.ledger_database import Database
 from comfyclient.ledger_records import JobIntent, JobState
 from comfyclient.timing import SYSTEM_CLOCK
+
+from ..nursery import Nursery
 
 posix = pytest.mark.skipif(os.name == "nt", reason="modes and forks are POSIX")
 plain_user = pytest.mark.skipif(
@@ -406,7 +406,7 @@ def test_file_is_taken_away(file: Path, replace: bool) -> None:
 
 
 @posix
-def test_forked_child_is_refused(file: Path) -> None:
+def test_forked_child_is_refused(nursery: Nursery, file: Path) -> None:
     """A connection that came by a fork is not used, and not closed for its parent."""
     script = f"""
 import os, pathlib
@@ -425,8 +425,6 @@ print(os.waitstatus_to_exitcode(os.wait()[1]))
 ledger.heartbeat()
 ledger.close()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
+    done = nursery.run("-c", script)
 
     assert (done.stdout, done.returncode) == ("7\n", 0), done.stderr

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,25 +17,31 @@ from comfyclient.errors import LockError
 from comfyclient.locked import Lock, LockedVersion
 from comfyclient.lockfile import MAX_BYTES, read_lock, update_lock
 
+from ..nursery import Child, Nursery
+
 VERSION = LockedVersion(
     version="1.0.0",
     digest="ab" * 32,
     who="wei",
     when=datetime(2026, 5, 2, tzinfo=UTC),
 )
+Elsewhere = Callable[[Path, str], Child]
 PROGRAM = """
 import os, resource, signal, sys
+from datetime import UTC, datetime
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_lockfile import VERSION
 from comfyclient.errors import LockError
+from comfyclient.locked import LockedVersion
 from comfyclient.lockfile import update_lock
-path, what = Path(sys.argv[2]), sys.argv[3]
+path, what = Path(sys.argv[1]), sys.argv[2]
 
 def change(lock):
     if what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    return lock.with_entry("prod", what, VERSION)
+    now = datetime.now(UTC)
+    return lock.with_entry("prod", what, LockedVersion(
+        version="1.0.0", digest="ab" * 32, who="wei", when=now,
+    ))
 
 if what == "full":
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -55,13 +61,13 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def elsewhere(path: Path, what: str) -> subprocess.Popen[str]:
-    """Another process that changes the lock."""
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), str(path), what],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def elsewhere(nursery: Nursery) -> Iterator[Elsewhere]:
+    """Begins another process that changes the lock."""
+    with ExitStack() as stack:
+        yield lambda path, what: stack.enter_context(
+            nursery.start("-c", PROGRAM, str(path), what)
+        )
 
 
 def names(path: Path) -> set[str]:
@@ -177,7 +183,7 @@ def test_an_error_while_it_is_changed_leaves_the_old_one(path: Path) -> None:
     assert left(path.parent) == [path.name]
 
 
-def test_a_full_disk_leaves_the_old_one(path: Path) -> None:
+def test_a_full_disk_leaves_the_old_one(path: Path, elsewhere: Elsewhere) -> None:
     """Half of the new one was written: it is taken away, and the error says so."""
     before = path.read_bytes()
     assert len(before) > 200
@@ -190,7 +196,9 @@ def test_a_full_disk_leaves_the_old_one(path: Path) -> None:
     assert left(path.parent) == [path.name]
 
 
-def test_a_writer_that_died_is_told_and_the_lock_is_whole(path: Path) -> None:
+def test_a_writer_that_died_is_told_and_the_lock_is_whole(
+    path: Path, elsewhere: Elsewhere
+) -> None:
     """Its new file stays and keeps others from writing, until somebody removes it."""
     before = path.read_bytes()
     process = elsewhere(path, "die")
@@ -240,7 +248,9 @@ def test_no_change_of_many_threads_is_lost(path: Path) -> None:
     assert names(path) == {"card", *(f"t{number}" for number in range(40))}
 
 
-def test_no_change_of_several_processes_is_lost(path: Path) -> None:
+def test_no_change_of_several_processes_is_lost(
+    path: Path, elsewhere: Elsewhere
+) -> None:
     """The same between processes."""
     processes = [elsewhere(path, f"p{number}") for number in range(4)]
     for process in processes:

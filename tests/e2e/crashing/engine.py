@@ -9,7 +9,7 @@ from comfyclient.local.engine import EmbeddedEngine
 
 from . import tally
 from .fuse import Fuse
-from .zygote import tell
+from .telling import tell
 
 
 def live(*, base: str, port: int = 0, fuse: int | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from .zygote import tell
+from .telling import tell
 
 _FILE_STEPS = ("os.rename", "os.link", "os.remove")
 
@@ -24,7 +24,7 @@ class Fuse:
     def light(self) -> None:
         """Count from now on; there is no way back."""
         sys.addaudithook(self._on_audit)
-        event.listen(Engine, "before_cursor_execute", self._on_statement)
+        event.listen(Engine, "begin", lambda _connection: self._burn("begin"))
         event.listen(Engine, "commit", self._on_commit)
 
     def _burn(self, step: str) -> None:
@@ -37,12 +37,6 @@ class Fuse:
             self._burn(name)
         elif name == "open" and str(arguments[0]).endswith((".part", ".png", ".txt")):
             self._burn("open")
-
-    def _on_statement(
-        self, _: Connection, _cursor: Any, said: str, *_more: Any
-    ) -> None:
-        if said == "BEGIN IMMEDIATE":
-            self._burn("begin")
 
     def _on_commit(self, connection: Connection) -> None:
         self._burn("commit")

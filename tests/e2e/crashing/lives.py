@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -14,43 +11,37 @@ from typing import Self
 
 from comfyclient.timing import Deadline
 
+from ...nursery import Child, Nursery
+
 PACKAGE = Path(__file__).parent
 PATIENCE_S = 100.0
 """Seconds that anything here may take; far more than it does."""
+PROGRAM = """
+import importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+order = json.loads(sys.argv[3])
+importlib.import_module(sys.argv[2]).live(**order)
+sys.stdout.flush()
+"""
 
 
 class Lives:
-    """A zygote process, and the life that it began last; a context manager."""
+    """Begins one life of a program after the other; a context manager.
 
-    def __init__(self, program: str, *, log: Path) -> None:
-        self._modules = [f"{PACKAGE.name}.{name}" for name in ("zygote", program)]
-        self._modules.append("comfyclient.ledger")  # it is imported late
+    A life tells what it does in lines on its stdout.
+    """
+
+    def __init__(self, nursery: Nursery, program: str, *, log: Path) -> None:
+        self._nursery = nursery
+        self._program = f"{PACKAGE.name}.{program}"
         self._log = log
         self._condition = threading.Condition()
         self._told: list[list[str]] = []
+        self._child: Child | None = None
+        self._reader: threading.Thread | None = None
         self.count = 0
-        self.pid = 0
-        self.status: int | None = None
-        """How the last life ended: 0, 1, or minus a signal; None while it goes on."""
 
     def __enter__(self) -> Self:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._modules],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(PACKAGE.parent),
-                    # a zygote with threads must not fork
-                    "OPENBLAS_NUM_THREADS": "1",
-                },
-                text=True,
-            )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self._await("ready")
         return self
 
     def __exit__(
@@ -59,23 +50,26 @@ class Lives:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._process.stdin is not None
         self.kill()
-        self._process.stdin.close()
-        self._process.wait(PATIENCE_S)
-        self._reader.join()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._bury()
 
     def begin(self, **order: object) -> None:
         """A new life, once the last one has ended."""
-        assert self._process.stdin is not None
+        self._bury()
         self.count += 1
         self._told.clear()
-        self.status = None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        self.pid = int(self._await("began")[1])
+        words = (str(PACKAGE.parent), self._program, json.dumps(order))
+        with self._log.open("ab") as log:
+            self._child = self._nursery.start(
+                "-c", PROGRAM, *words, stderr=log.fileno()
+            )
+        self._reader = threading.Thread(target=self._read, args=[self._child])
+        self._reader.start()
+
+    @property
+    def status(self) -> int | None:
+        """How the last life ended: 0, 1, or minus a signal; None while it goes on."""
+        return None if self._child is None else self._child.poll()
 
     @property
     def story(self) -> list[str]:
@@ -85,47 +79,51 @@ class Lives:
     @property
     def over(self) -> bool:
         """Whether the last life has ended."""
-        return self.count == 0 or self.status is not None
+        return self._child is None or self._child.poll() is not None
 
     def kill(self) -> None:
         """End the life, without a word to it."""
-        if not self.over:
-            os.kill(self.pid, signal.SIGKILL)
+        if self._child is not None:
+            self._child.send_signal(signal.SIGKILL)
 
     def await_end(self) -> int:
         """How the life ended."""
-        self._await("ended")
-        assert self.status is not None, "its end was told"
-        return self.status
+        assert self._child is not None, "a life was begun"
+        return self._child.wait(PATIENCE_S)
 
     def await_told(self, word: str) -> list[str] | None:
         """What the life said after a word; None where it ended without it."""
-        line = self._await(word, "ended")
-        return line[1:] if line[0] == word else None
+        deadline = Deadline(PATIENCE_S)
+        with self._condition:
+            while True:
+                over = self._reader is None or not self._reader.is_alive()
+                for line in self._told:
+                    if line[0] == word:
+                        return line[1:]
+                if over:
+                    return None
+                if deadline.passed():
+                    raise AssertionError(f"nobody told {word}; {self.report()}")
+                self._condition.wait(0.2)
 
     def report(self) -> str:
         """What is known of the lives, for a test that fails."""
         log = self._log.read_text(errors="replace") if self._log.exists() else ""
         return f"life {self.count} told {self._told}, status {self.status}\n{log}"
 
-    def _await(self, *words: str) -> list[str]:
-        """The first line that begins with one of the words, once it was told."""
-        deadline = Deadline(PATIENCE_S)
-        with self._condition:
-            while True:
-                for line in self._told:
-                    if line[0] in words:
-                        return line
-                if deadline.passed() or self._process.poll() is not None:
-                    raise AssertionError(f"nobody told {words}; {self.report()}")
-                self._condition.wait(0.2)
+    def _bury(self) -> None:
+        """The last life, which has ended or is about to."""
+        if self._child is not None and self._reader is not None:
+            self._child.wait(PATIENCE_S)
+            self._reader.join(PATIENCE_S)
+            self._child.__exit__(None, None, None)
+            self._child = self._reader = None
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+    def _read(self, child: Child) -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
             with self._condition:
-                words = line.split()
-                self._told.append(words)
-                if words[0] == "ended":
-                    self.status = int(words[1])
+                self._told.append(line.split())
                 self._condition.notify_all()
+        with self._condition:
+            self._condition.notify_all()

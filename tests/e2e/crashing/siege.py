@@ -12,6 +12,7 @@ from pathlib import Path
 from comfyclient.ledger_records import JobRow, JobState
 from comfyclient.testing.scripted import ScriptedServer
 
+from ...nursery import Nursery
 from .aftermath import (
     check_files,
     check_ledger,
@@ -31,6 +32,7 @@ class Siege:
 
     def __init__(
         self,
+        nursery: Nursery,
         folder: Path,
         *,
         seed: int,
@@ -38,6 +40,7 @@ class Siege:
         style: Style = "one by one",
         way: Way = "resumes",
     ) -> None:
+        self.nursery = nursery
         self.folder = folder
         self.pictures = folder / "pictures"
         self.pictures.mkdir(parents=True)
