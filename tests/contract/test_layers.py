@@ -69,6 +69,9 @@ transports.session transports.http transports.listener
 dashscope_calls
 dashscope_answers
 dashscope_sdk
+photo_bytes wording reading prompts allowance
+asking
+model_copywriter observer
 transports.lookup transports.verdicts transports.probing transports.version_range
 transports.arrival transports.cancelling transports.catalogue transports.files
 transports.followed
