@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from .course import Course
 from .errors import ClosedError, LeaseError, LedgerError
 from .ledger_records import Journal
+from .logs import JobLog
 from .outputs import Opener, Output, SavedFile
 from .result import Provenance, Result, gather
 from .transports.base import Verdict
 
-_log = logging.getLogger("comfyclient.collecting")
+_logger = logging.getLogger("comfyclient.collecting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,12 @@ class Collection:
         self._journal = journal
         self._environment = environment
         self._origin = origin
+        self._log = JobLog(
+            _logger,
+            course.job_id,
+            template=course.workflow.template,
+            instance=lambda: origin().instance,
+        )
         self._lock = threading.Lock()
         self._missing: set[int] = set()
         self._files: dict[int, SavedFile] = {}
@@ -95,13 +102,12 @@ class Collection:
             self._record(files)
 
     def _record(self, files: list[SavedFile]) -> None:
-        job_id = self._course.job_id
         try:
             self._collected(files)
         except (LeaseError, ClosedError) as error:
-            _log.info("job %s: its files were not recorded: %s", job_id, error.message)
+            self._log.info("its files were not recorded: %s", error.message)
         except LedgerError as error:
-            _log.error("job %s: its files were not recorded: %s", job_id, error.message)
+            self._log.error("its files were not recorded: %s", error.message)
 
     def _collected(self, files: list[SavedFile]) -> None:
         job_id = self._course.job_id

@@ -35,6 +35,7 @@ from .errors import (
     UnreachableError,
 )
 from .ledger_records import Journal
+from .logs import about
 from .router import Place, Router
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Attempt, Follower, Ticket, Transport
@@ -78,6 +79,11 @@ class Placed:
     def transport(self) -> Transport:
         """The instance that has it."""
         return self.place.transport
+
+    @property
+    def instance(self) -> str:
+        """Its name."""
+        return self.transport.name
 
 
 class Dispatcher:
@@ -198,7 +204,16 @@ class Dispatcher:
                     raise
                 refused.add(name)
                 refusal = more_telling(refusal, error, patient=options.patient)
-                _log.info("job %s: %s", course.job_id, error.message)
+                _log.info(
+                    "job %s: %s",
+                    course.job_id,
+                    error.message,
+                    extra=about(
+                        job_id=course.job_id,
+                        template=course.workflow.template,
+                        instance=error.instance,
+                    ),
+                )
 
     def _place(
         self,
@@ -330,7 +345,12 @@ class Dispatcher:
                 receipt=ticket.receipt,
             )
         except LedgerError as error:
-            _log.error("job %s: not recorded as accepted: %s", job_id, error.message)
+            _log.error(
+                "job %s: not recorded as accepted: %s",
+                job_id,
+                error.message,
+                extra=about(job_id=job_id, instance=ticket.instance),
+            )
 
     def _folder(self, course: Course) -> str:
         """Where a job's files go in the server's output folder, and no other's."""

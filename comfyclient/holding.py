@@ -17,6 +17,7 @@ from .hooking import Witness
 from .hooks import JobFacts
 from .job import Job
 from .ledger_records import JobRow, JobState
+from .logs import about
 from .outputs import Download, OutputRef
 from .pursuit import Pursuit
 from .revival import Terms, verdict_of_row
@@ -136,7 +137,11 @@ class Hold:
 
     def let_go(self) -> None:
         """Another process has taken it: watch what becomes of it there."""
-        _log.warning("job %s: another process has taken it", self.job.id)
+        _log.warning(
+            "job %s: another process has taken it",
+            self.job.id,
+            extra=about(job_id=self.job.id, template=self.job.workflow.template),
+        )
         self._pursuit.let_go()
         self._ours = False
         self._desk.keeper.do(self._glance)

@@ -7,6 +7,7 @@ import logging
 from .desk import Desk
 from .dispatch import Placed
 from .errors import ComfyClientError
+from .logs import about
 from .timing import Clock, Deadline
 from .transports.base import Transport
 
@@ -21,7 +22,12 @@ def relieve(transport: Transport, clock: Clock) -> None:
     try:
         transport.relieve(deadline=Deadline(PARTING_S, clock=clock))
     except ComfyClientError as error:
-        _log.info("%s: memory not freed: %s", transport.name, error.message)
+        _log.info(
+            "%s: memory not freed: %s",
+            transport.name,
+            error.message,
+            extra=about(instance=transport.name),
+        )
 
 
 def stop(desk: Desk, placed: Placed, *, job_id: str) -> None:
@@ -31,4 +37,9 @@ def stop(desk: Desk, placed: Placed, *, job_id: str) -> None:
         desk.router.require_writable(placed.transport)
         placed.transport.cancel(placed.ticket, deadline=deadline)
     except ComfyClientError as error:
-        _log.warning("job %s may run on: %s", job_id, error.message)
+        _log.warning(
+            "job %s may run on: %s",
+            job_id,
+            error.message,
+            extra=about(job_id=job_id, instance=placed.instance),
+        )

@@ -33,13 +33,14 @@ from .errors import (
 )
 from .events import Event, Resubmitted
 from .ledger_records import AttemptRow, JobRow, JobState
+from .logs import JobLog
 from .parting import relieve, stop
 from .router import Place
-from .settling import settle
+from .settling import settle, state_of, worked_s
 from .timing import Deadline
 from .transports.base import Ticket, Transport, Verdict
 
-_log = logging.getLogger("comfyclient.pursuit")
+_logger = logging.getLogger("comfyclient.pursuit")
 
 DEAD_FOR_S = 300.0
 """Seconds that an instance whose worker died is asked last."""
@@ -80,6 +81,12 @@ class Pursuit:
         self._running_noted = False
         self._attempts = 0
         self._present: Attempt | None = None
+        self._log = JobLog(
+            _logger,
+            course.job_id,
+            template=course.workflow.template,
+            instance=lambda: self.placed.instance if self.placed else None,
+        )
 
     @property
     def placed(self) -> Placed | None:
@@ -221,7 +228,7 @@ class Pursuit:
         )
         noted()
         self._course.restarted(Resubmitted(self._attempts + 1, reason))
-        _log.warning("job %s is sent again: %s", self._id, reason.message)
+        self._log.warning("is sent again: %s", reason.message)
         if isinstance(reason, DeadWorkerError):
             self._desk.router.down(placed.transport, seconds=DEAD_FOR_S)
         if isinstance(reason, OutOfMemoryError):
@@ -245,7 +252,7 @@ class Pursuit:
             try:
                 self._send(options)
             except UnclearAnswerError as error:
-                _log.info("job %s: %s", self._id, error.message)
+                self._log.info("%s", error.message)
             else:
                 return
 
@@ -365,8 +372,9 @@ class Pursuit:
                 node_seconds=self._course.node_seconds,
             )
         finally:
-            self._release(_worked_s(verdict, len(self._course.workflow.graph)))
+            self._release(worked_s(verdict, len(self._course.workflow.graph)))
             self._course.ended(verdict)
+            self._log.info("%s: %s", state_of(verdict.error).value, verdict.error or "")
             self._on_end()
             with self._condition:
                 self._condition.notify_all()
@@ -384,7 +392,7 @@ class Pursuit:
         try:
             self._desk.journal.changed(self._id, JobState.RUNNING)
         except (LedgerError, ClosedError) as error:
-            _log.info("job %s: not recorded as running: %s", self._id, error.message)
+            self._log.info("not recorded as running: %s", error.message)
 
     def _await_placed(self, deadline: Deadline) -> Placed | None:
         with self._condition:
@@ -394,12 +402,3 @@ class Pursuit:
                     return None
                 self._desk.clock.wait(self._condition, left)
             return self.placed
-
-
-def _worked_s(verdict: Verdict, nodes: int) -> float | None:
-    """How long its server worked on a job; None where that says nothing of the next."""
-    started, ended = verdict.started_at, verdict.ended_at
-    cached = len(verdict.cached_nodes) >= nodes
-    if verdict.error is not None or started is None or ended is None or cached:
-        return None
-    return max(0.0, (ended - started).total_seconds())

@@ -14,6 +14,7 @@ from .errors import ClosedError, LedgerError
 from .holding import Hold
 from .job import Job
 from .ledger_records import JobIntent, JobRow, JobState
+from .logs import about
 from .revival import Terms, terms_of, workflow_of
 from .timing import Span
 from .workflow import Workflow
@@ -128,7 +129,12 @@ class Roster:
             try:
                 hold = self._revived(row)
             except LedgerError as error:  # one bad row hides no other job
-                _log.error("job %s cannot be resumed: %s", row.job_id, error)
+                _log.error(
+                    "job %s cannot be resumed: %s",
+                    row.job_id,
+                    error,
+                    extra=about(job_id=row.job_id, template=row.template),
+                )
                 continue
             hold.adopt(row)
             yield hold.job

@@ -18,6 +18,7 @@ from .errors import (
     UnclearAnswerError,
 )
 from .ledger_records import JobState, Journal
+from .logs import about
 from .revival import told_of
 from .transports.base import Verdict
 
@@ -57,7 +58,12 @@ def settle(
         verdict.acknowledge()
     except (LedgerError, ClosedError) as error:
         # whoever resumes the job finds its end again, where its server still has it
-        _log.error("job %s: its end was not recorded: %s", job_id, error.message)
+        _log.error(
+            "job %s: its end was not recorded: %s",
+            job_id,
+            error.message,
+            extra=about(job_id=job_id),
+        )
 
 
 def stays_open(
@@ -93,3 +99,12 @@ def state_of(error: ComfyClientError | None) -> JobState:
             return JobState.LOST
         case _:
             return JobState.FAILED
+
+
+def worked_s(verdict: Verdict, nodes: int) -> float | None:
+    """How long its server worked on a job; None where that says nothing of the next."""
+    started, ended = verdict.started_at, verdict.ended_at
+    cached = len(verdict.cached_nodes) >= nodes
+    if verdict.error is not None or started is None or ended is None or cached:
+        return None
+    return max(0.0, (ended - started).total_seconds())

@@ -7,11 +7,12 @@ import threading
 from dataclasses import dataclass, field
 
 from ..errors import TransportError, UnclearAnswerError
+from ..logs import InstanceLog
 from ..timing import Clock, Deadline
 from .entries import Entry
 from .lookup import Lookup
 
-_log = logging.getLogger("comfyclient.transports.arrival")
+_logger = logging.getLogger("comfyclient.transports.arrival")
 
 FIRST_PAUSE, LAST_PAUSE = 0.25, 2.0
 """Seconds between looks: they grow from one to the other."""
@@ -43,6 +44,7 @@ class Arrivals:
         self, name: str, lookup: Lookup, *, clock: Clock, grace_s: float
     ) -> None:
         self._name = name
+        self._log = InstanceLog(_logger, name)
         self._lookup = lookup
         self._clock = clock
         self._grace_s = grace_s
@@ -86,7 +88,7 @@ class Arrivals:
         try:
             entry = self._lookup.find(attempt_id, deadline=deadline, far=far)
         except TransportError as error:
-            _log.info("%s: cannot ask for an attempt: %s", self._name, error.message)
+            self._log.info("cannot ask for an attempt: %s", error.message)
             search.trouble = error
             return None
         if search.trouble is not None:

@@ -20,6 +20,7 @@ from ..errors import (
     ValidationError,
 )
 from ..events import Queued
+from ..logs import InstanceLog
 from ..object_info import ObjectInfo
 from ..outputs import Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
@@ -45,7 +46,7 @@ from .refusals import read_refusal
 from .restarts import Counter
 from .version_range import VersionRange
 
-_log = logging.getLogger("comfyclient.transports.comfyui")
+_logger = logging.getLogger("comfyclient.transports.comfyui")
 
 SOCKET_GRACE = 3.0
 """Seconds that a first submit waits for the websocket before it goes without."""
@@ -76,6 +77,7 @@ class ComfyUITransport:
         Servers outside `version_range` are sent neither jobs nor files.
         """
         self.endpoint = endpoint
+        self._log = InstanceLog(_logger, endpoint.name)
         self._range = None if version_range is None else VersionRange(version_range)
         self._clock = clock
         self._client_id = str(uuid4())
@@ -256,7 +258,7 @@ class ComfyUITransport:
         """Learn from a prompt's number whether the server restarted."""
         sign = self._counter.took(number, after=before)
         if sign is not None:
-            _log.warning("%s: the server restarted: %s", self.name, sign)
+            self._log.warning("the server restarted: %s", sign)
             self._following.restarted(sign)
 
     def _post(self, attempt: Attempt, deadline: Deadline) -> Accepted:
@@ -331,7 +333,7 @@ class ComfyUITransport:
         try:
             self.cancel(ticket, deadline=deadline)
         except TransportError as error:
-            _log.warning("%s: the partial job runs on: %s", self.name, error.message)
+            self._log.warning("the partial job runs on: %s", error.message)
         raise ValidationError(
             "the server accepted only a part of the graph and dropped other outputs",
             issues=accepted.issues,

@@ -27,6 +27,7 @@ from ..events import (
     Preview,
     Started,
 )
+from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock
 from ..workflow import Workflow
 from .base import Follower, Ticket
@@ -38,7 +39,7 @@ from .messages import Ended, Heard, Signal
 from .pacing import OFTEN
 from .rounds import LOOK_TIMEOUT, Delete, Rounds
 
-_log = logging.getLogger("comfyclient.transports.following")
+_logger = logging.getLogger("comfyclient.transports.following")
 
 SETTLE = 0.03
 """Seconds after `execution_success` until the history is asked: it is stored later."""
@@ -58,6 +59,7 @@ class Following:
         self, name: str, lookup: Lookup, *, delete: Delete, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self._name = name
+        self._log = InstanceLog(_logger, name)
         self._lookup = lookup
         self._clock = clock
         self._register = Register(clock, hears=self._hears)
@@ -271,13 +273,13 @@ class Following:
                 if isinstance(error, UnreachableError):
                     self._doubt("it could not be reached for a while")
             except Exception:  # noqa: BLE001  one job's bug must not hang the others
-                _log.exception("%s: while following", self._name)
+                self._log.exception("while following")
             self._unwant()
 
     def _note(self, trouble: ComfyClientError | None) -> None:
         """Remember what is wrong with the server, and log what is wrong anew."""
         if trouble is not None and type(trouble) is not type(self._trouble):
-            _log.info("%s: cannot ask for jobs: %s", self._name, trouble)
+            self._log.info("cannot ask for jobs: %s", trouble)
         self._trouble = trouble
 
     def _doubt(self, sign: str) -> None:
@@ -312,6 +314,6 @@ class Following:
             return
         heard = listener.hears(followed.ticket.client_id)
         if heard and listener.quiet_for > self._deaf_after:
-            _log.info("%s: the websocket went deaf; dialling anew", self._name)
+            self._log.info("the websocket went deaf; dialling anew")
             self._deaf_after = min(self._deaf_after * 2, DEAF_AT_MOST)
             listener.register_again()

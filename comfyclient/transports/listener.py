@@ -12,12 +12,13 @@ import websocket
 from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
 from ..errors import BadAnswerError
+from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock
 from .dialling import check_accepted, dial, hang_up, is_refusal, shut, why
 from .endpoint import Endpoint
 from .messages import ServerStatus, Signal, read_frame
 
-_log = logging.getLogger("comfyclient.transports.listener")
+_logger = logging.getLogger("comfyclient.transports.listener")
 
 PING_EVERY = 15.0
 """Seconds without a frame before a ping; ComfyUI itself never pings."""
@@ -51,6 +52,7 @@ class Listener:
         ping_every: float = PING_EVERY,
     ) -> None:
         self._endpoint = endpoint
+        self._log = InstanceLog(_logger, endpoint.name)
         self._client_id = client_id
         self._ping_every = ping_every
         self._on_signal = on_signal
@@ -201,7 +203,7 @@ class Listener:
             signals = read_frame(frame.decode("utf-8") if text else frame)
         except (BadAnswerError, UnicodeDecodeError) as error:
             # one bad frame says nothing of the next; polling catches what it hid
-            _log.warning("%s: malformed frame: %s", self._endpoint.name, error)
+            self._log.warning("malformed frame: %s", error)
             return
         for signal in signals:
             if isinstance(signal, ServerStatus) and not self._registered:
@@ -220,7 +222,7 @@ class Listener:
             self._registered = False
             self._settled = True
             self._condition.notify_all()
-        _log.info("%s: no websocket: %s", self._endpoint.name, reason)
+        self._log.info("no websocket: %s", reason)
         if was_registered and not self._closed:
             self._on_link(reason)
 

@@ -17,6 +17,7 @@ from ..errors import (
     TransportError,
 )
 from ..events import Queued, Started
+from ..logs import InstanceLog
 from ..timing import Clock, Deadline
 from .answers import QueueView, Whereabouts
 from .base import Verdict
@@ -25,7 +26,7 @@ from .lookup import Lookup, Sighting
 from .verdicts import verdict_of
 from .workers import STILL_FOR, WorkerWatch
 
-_log = logging.getLogger("comfyclient.transports.rounds")
+_logger = logging.getLogger("comfyclient.transports.rounds")
 
 LOOK_TIMEOUT, LEAST_PATIENCE = 20.0, 0.5
 LINGER = 0.5
@@ -58,6 +59,7 @@ class Rounds:
         clock: Clock,
     ) -> None:
         self._name = name
+        self._log = InstanceLog(_logger, name)
         self._lookup = lookup
         self._register = register
         self._delete = delete
@@ -155,7 +157,7 @@ class Rounds:
         if outcome is None:
             self._end(followed, Verdict(_loss(followed)))
             return
-        _log.info("%s: the history is gone; believing the websocket", self._name)
+        self._log.info("the history is gone; believing the websocket")
         self._end(followed, verdict_of(outcome, followed.workflow))
 
     def _end(self, followed: Followed, verdict: Verdict) -> None:
@@ -174,7 +176,7 @@ class Rounds:
         waiting = frozenset(view.pending)
         jobs = [f for f in self._register.everyone() if f.ticket.prompt_id in waiting]
         if jobs:
-            _log.warning("%s: the worker looks dead: nothing runs", self._name)
+            self._log.warning("the worker looks dead: nothing runs")
             self._bury(jobs, deadline)
 
     def _bury(self, jobs: Sequence[Followed], deadline: Deadline) -> None:
@@ -206,7 +208,7 @@ class Rounds:
         try:
             self._delete(ids, deadline=deadline)
         except TransportError as error:
-            _log.info("%s: while deleting: %s", self._name, error.message)
+            self._log.info("while deleting: %s", error.message)
             return False
         return True
 

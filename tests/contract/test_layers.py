@@ -16,7 +16,7 @@ PACKAGE = Path(comfyclient.__file__).parent
 
 FLOORS = """
 issues
-errors timing
+errors timing logs
 geography graph jsontext sun tomltext tracks privacy
 toml_lines
 config_shapes config_secrets
