@@ -14,8 +14,9 @@ from __future__ import annotations
 import socket
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Self
@@ -43,8 +44,9 @@ _GLANCE = 0.05
 class EasGateway:
     """One service of PAI-EAS on 127.0.0.1, in threads of its own; a context manager.
 
-    It fronts the ComfyUI at `comfyui`, or an embedded engine of its own. The API
-    edition runs requests there with so many `workers`, or as `inference` says.
+    It fronts the ComfyUI at `comfyui`, or an embedded engine of its own; several are
+    the standard edition's instances, asked in turn. The API edition runs requests there
+    with so many `workers`, or as `inference` says.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class EasGateway:
         edition: Literal["standard", "api"] = "standard",
         service: str = "comfyui",
         token: str | None = "stand-in-token",
-        comfyui: str | None = None,
+        comfyui: str | Sequence[str] | None = None,
         inference: Inference | None = None,
         workers: int = 1,
         max_payload: int = 8192,
@@ -70,6 +72,8 @@ class EasGateway:
         """Every request, oldest first."""
         self.asked: Counter[str] = Counter()
         """How often each route was asked."""
+        self.refuses_websockets = False
+        """Whether the standard edition lets no websocket pass."""
         self.on_watch: Callable[[bytes], bytes] = bytes
         """What becomes of the messages of a watch on their way."""
         self._comfyui = comfyui
@@ -162,10 +166,12 @@ class EasGateway:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            url = self._start_engine(stack)
-            self._upstream = Upstream(url) if url else None
+            urls = self._start_engine(stack)
+            self._upstreams = cycle([Upstream(url) for url in urls])
             if self.edition == "api":
-                inference = run_on(url) if self._inference is None else self._inference
+                inference = (
+                    run_on(urls[0]) if self._inference is None else self._inference
+                )
                 self._workers = Workers(self.input, self.sink, inference)
                 stack.callback(self._workers.close)
                 self._workers.start(self._worker_count)
@@ -190,16 +196,18 @@ class EasGateway:
         self._line.close()
         self._stack.close()
 
-    def _start_engine(self, stack: ExitStack) -> str:
+    def _start_engine(self, stack: ExitStack) -> list[str]:
         if self._comfyui is not None:
-            return self._comfyui.rstrip("/")
+            given = self._comfyui
+            urls = [given] if isinstance(given, str) else list(given)
+            return [url.rstrip("/") for url in urls]
         if self.edition == "api" and self._inference is not None:
-            return ""
+            return []
         from ..local.engine import EmbeddedEngine  # needs the extra `local`
 
         engine = stack.enter_context(EmbeddedEngine(None))
         self._folder = engine.base_directory
-        return engine.url
+        return [engine.url]
 
     # -- answering
 
@@ -271,14 +279,15 @@ class EasGateway:
         *,
         watches: bool,
     ) -> bool:
+        if watches and self.refuses_websockets:
+            return self._send(Reply(404, b"url not found"), Reply(), connection)
         scripted = self._scripted(STANDARD)
-        assert self._upstream is not None, "the standard edition fronts a ComfyUI"
         if watches and scripted.needs_own:
-            self._upstream.tunnel(request, target, connection, stream)
+            next(self._upstreams).tunnel(request, target, connection, stream)
             return False
         own = Reply(404)
         if scripted.needs_own:
-            own = self._upstream.ask(request, target)
+            own = next(self._upstreams).ask(request, target)
         head_only = request.method == "HEAD"
         return self._send(own, scripted, connection, head_only=head_only)
 

@@ -31,6 +31,7 @@ from .base import Attempt, Follower, Probe, Ticket
 from .cancelling import Canceller
 from .catalogue import Catalogue
 from .dialect import Dialect
+from .eas_codes import not_found_hint
 from .endpoint import Endpoint
 from .entries import MARK
 from .files import Files
@@ -276,7 +277,7 @@ class ComfyUITransport:
                     f"{self.endpoint.shown} answers 404 to POST /prompt",
                     status=404,
                     instance=self.name,
-                    hint="check the instance's url and its path prefix",
+                    hint=not_found_hint(self.endpoint.url, answer.body),
                 )
             accepted = read_accepted(answer.body, attempt.workflow)
         except (UnclearAnswerError, BadAnswerError, ServerFaultError) as error:

@@ -37,6 +37,8 @@ class Followed:
     outcome: Outcome | None = None
     """How it ended, kept while the websocket may still speak of it."""
     misses: int = 0
+    flickers: bool = False
+    """It was not known, and then known again: several servers answer."""
     doubt: str | None = None
     """What hints at a restart of the server since it was sent."""
     buried: bool = False

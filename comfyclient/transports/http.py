@@ -23,6 +23,7 @@ from ..errors import (
 )
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .connections import serving
+from .eas_codes import is_gateway
 from .endpoint import Endpoint
 from .http_errors import (
     NO_ANSWER,
@@ -281,6 +282,7 @@ class ComfyHttp:
             headers=response.headers,
             instance=self.endpoint.name,
             now=self._clock.now(),
+            gateway=is_gateway(self.endpoint.url),
         )
 
     def _body(self, exchange: _Exchange, limit: int) -> bytes:

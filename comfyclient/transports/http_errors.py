@@ -23,6 +23,7 @@ from ..errors import (
     UnclearAnswerError,
     UnreachableError,
 )
+from .eas_codes import meaning_of
 
 NO_CONNECTION = "no connection within the time allowed"
 NO_ANSWER = "no answer within the time allowed"
@@ -47,13 +48,19 @@ def status_error(
     headers: Mapping[str, str],
     instance: str,
     now: datetime,
+    gateway: bool = False,
 ) -> TransportError:
-    """What an answer with this status says."""
+    """What an answer with this status says; `gateway`: one of PAI-EAS may give it."""
     text = f"the server answered {status}{_excerpt(body)}"
     more: dict[str, Any] = {"status": status, "instance": instance}
-    if status in {429, 450, 503}:
+    meaning = meaning_of(status, body, gateway=gateway)
+    busy = meaning is None or meaning.kind is BusyError
+    if status in {429, 450, 503} and busy:
         wait = _retry_after(headers.get("Retry-After", "").strip(), now)
-        return BusyError(text, retry_after=wait, **more)
+        hint = None if meaning is None else meaning.hint
+        return BusyError(text, retry_after=wait, hint=hint, **more)
+    if meaning is not None:
+        return meaning.kind(text, hint=meaning.hint, **more)
     if status < 400:
         target = headers.get("Location", "nowhere").partition("?")[0]
         return RedirectError(

@@ -66,6 +66,7 @@ class Listener:
         self._settled = False  # a first connection was made or has failed
         self._idle = False  # connected to nothing, because nothing was wanted
         self._closed = False
+        self._refusal_told = False
         self._heard_at = clock.monotonic()
 
     @property
@@ -132,6 +133,7 @@ class Listener:
             try:
                 connection = self._connect()
             except Exception as error:  # noqa: BLE001  hostile headers raise anything
+                self._tell_refusal(error)
                 self._lost(why(error))
                 self._pause(REFUSED_BACKOFF if is_refusal(error) else backoff)
                 backoff = min(backoff * 2, LAST_BACKOFF)
@@ -225,6 +227,17 @@ class Listener:
         self._log.info("no websocket: %s", reason)
         if was_registered and not self._closed:
             self._on_link(reason)
+
+    def _tell_refusal(self, error: Exception) -> None:
+        """Say once that progress is not to be had here."""
+        if is_refusal(error) and not self._refusal_told:
+            self._refusal_told = True
+            _log.warning(
+                "%s: no websocket passes (%s); jobs are followed by asking, without "
+                "progress (poll_only = true says that this is known)",
+                self._endpoint.name,
+                why(error),
+            )
 
     def _hang_up(self, connection: websocket.WebSocket) -> None:
         """Close before a new dial, or the server forgets our client id with it."""

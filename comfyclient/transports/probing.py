@@ -13,6 +13,7 @@ from ..errors import BadAnswerError, UnclearAnswerError, UnreachableError
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .base import Probe
 from .dialect import Dialect
+from .eas_codes import not_found_hint
 from .http import Answer, ComfyHttp
 
 
@@ -72,12 +73,24 @@ class Prober:
 
     def _stats(self, deadline: Deadline) -> dict[str, JsonValue]:
         asked_at = self._clock.monotonic()
-        stats = object_of(self._http.get("/system_stats", deadline=deadline))
+        answer = self._http.get("/system_stats", deadline=deadline)
+        if answer.status == 404:
+            raise self._nobody_here(answer)
+        stats = object_of(answer)
         system = stats.get("system")
         version = system.get("comfyui_version") if isinstance(system, dict) else None
         self.dialect.learn(version if isinstance(version, str) else None)
         self._greeted_at = asked_at
         return stats
+
+    def _nobody_here(self, answer: Answer) -> BadAnswerError:
+        endpoint = self._http.endpoint
+        return BadAnswerError(
+            f"the answer of {endpoint.shown} to GET /system_stats is 404",
+            status=404,
+            instance=endpoint.name,
+            hint=not_found_hint(endpoint.url, answer.body),
+        )
 
 
 @contextmanager

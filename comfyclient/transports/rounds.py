@@ -36,6 +36,8 @@ AGAIN = 0.1
 BACKLOG_COUNTS = 5.0
 """Seconds that the length of the queue is believed."""
 MISSES_UNTIL_LOST, BETWEEN_MISSES = 3, 0.25
+MISSES_OF_SEVERAL = 15
+"""The same where several servers answer in turn, and only one of them has the job."""
 
 
 class Delete(Protocol):
@@ -66,6 +68,7 @@ class Rounds:
         self._hears = hears
         self._clock = clock
         self.worker = WorkerWatch()
+        self._several = False
         self._backlog = 0
         self._looked_at = -math.inf
 
@@ -124,7 +127,9 @@ class Rounds:
         if sighting.where is Whereabouts.UNKNOWN:
             self._missed(followed)
             return
-        followed.misses = 0
+        if followed.misses:
+            followed.misses, followed.flickers = 0, True
+            self._warn_of_several()
         if sighting.outcome is not None:
             followed.outcome = sighting.outcome
             if self._may_hear_more(followed):
@@ -146,10 +151,21 @@ class Rounds:
 
     def _missed(self, followed: Followed) -> None:
         followed.misses += 1
-        if followed.misses < MISSES_UNTIL_LOST:
+        most = MISSES_OF_SEVERAL if followed.flickers else MISSES_UNTIL_LOST
+        if followed.misses < most:
             self._register.put_off(followed, BETWEEN_MISSES)
         else:
             self._lose(followed)
+
+    def _warn_of_several(self) -> None:
+        if not self._several:
+            self._several = True
+            _log.warning(
+                "%s: it does not know a job, and then it does: several servers seem to "
+                "answer behind its url, each with a queue and history of its own. %s",
+                self._name,
+                _ONE_BEHIND_A_URL,
+            )
 
     def _lose(self, followed: Followed) -> None:
         """The server does not know the job: what was heard of its end counts now."""
@@ -213,12 +229,24 @@ class Rounds:
         return True
 
 
+_ONE_BEHIND_A_URL = (
+    "Give each server a url and an [[instances]] table of its own; on PAI-EAS, run one "
+    "instance, or the API edition"
+)
+
+
 def _loss(followed: Followed) -> JobLostError:
     if followed.buried:
         return DeadWorkerError(
             f"the server answers, but has run nothing for {STILL_FOR:g} s while jobs "
             "wait in its queue; this one was taken out of it",
             hint="restart that ComfyUI: its worker thread has died",
+        )
+    if followed.flickers:
+        return JobLostError(
+            "several servers answer behind the url, and none of them knows the job "
+            "any more",
+            hint=_ONE_BEHIND_A_URL,
         )
     if followed.hearsay.how == "success":
         return JobLostError(

@@ -64,6 +64,7 @@ transports.messages
 transports.answers transports.restarts transports.observing
 transports.hearsay transports.workers
 transports.watchdog
+transports.eas_codes
 transports.connections transports.http_errors transports.dialling
 transports.session transports.http transports.listener
 dashscope_calls
