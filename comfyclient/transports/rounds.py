@@ -161,8 +161,8 @@ class Rounds:
         if not self._several:
             self._several = True
             _log.warning(
-                "%s: it does not know a job, and then it does: several servers seem to "
-                "answer behind its url, each with a queue and history of its own. %s",
+                "%s: it does not know a job, and then it does: several servers seem "
+                "to answer behind its url, each with its own queue and history. %s",
                 self._name,
                 _ONE_BEHIND_A_URL,
             )
