@@ -6,10 +6,11 @@ import logging
 import threading
 
 from ..errors import ClosedError, ComfyClientError
+from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .eas_http import SINK, QueueHttp
 
-_log = logging.getLogger("comfyclient.transports.eas_disposal")
+_logger = logging.getLogger("comfyclient.transports.eas_disposal")
 
 AT_ONCE = 100
 """Frames in one request."""
@@ -31,6 +32,7 @@ class Disposal:
         self, http: QueueHttp, *, commits: bool, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self._http = http
+        self._log = InstanceLog(_logger, http.endpoint.name)
         self._commits = commits
         self._clock = clock
         self._condition = threading.Condition()
@@ -74,9 +76,9 @@ class Disposal:
                 self._work(Deadline(PATIENCE_S, clock=self._clock))
             except ComfyClientError as error:
                 if self._closed or isinstance(error, ClosedError):
-                    _log.info("results stay in the sink: %s", error.message)
+                    self._log.info("results stay in the sink: %s", error.message)
                     return
-                _log.info("results are deleted later: %s", error.message)
+                self._log.info("results are deleted later: %s", error.message)
                 self._pause(AGAIN_S)
 
     def _await_work(self) -> bool:

@@ -24,6 +24,7 @@ from ..errors import (
     TransportError,
 )
 from ..events import Started
+from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .eas_disposal import Disposal
 from .eas_frames import Frame
@@ -32,7 +33,7 @@ from .eas_parking import Parking
 from .eas_results import verdict_of_frame
 from .eas_tasks import Task, TaskRegister
 
-_log = logging.getLogger("comfyclient.transports.eas_following")
+_logger = logging.getLogger("comfyclient.transports.eas_following")
 
 LOOK_TIMEOUT_S, LEAST_PATIENCE_S = 20.0, 0.5
 AT_ONCE = 16
@@ -70,6 +71,7 @@ class EasFollowing:
     ) -> None:
         self._http = http
         self._name = http.endpoint.name
+        self._log = InstanceLog(_logger, self._name)
         self._disposal = disposal
         self._watch_open = watched
         self._window = window
@@ -138,7 +140,7 @@ class EasFollowing:
             return
         awaited = self._is_awaited(frame)
         if awaited is False:
-            _log.info("%s: dropped a second result, or a late one", self._name)
+            self._log.info("dropped a second result, or a late one")
             self._dispose(frame)
         elif awaited is None:
             self._take_unknown(frame)
@@ -173,7 +175,7 @@ class EasFollowing:
         try:
             return self._awaited(frame.task_id)
         except (LedgerError, ClosedError) as error:
-            _log.info("%s: a result waits for the ledger: %s", self._name, error)
+            self._log.info("a result waits for the ledger: %s", error)
             return True
 
     def _take_unknown(self, frame: Frame) -> None:
@@ -181,7 +183,7 @@ class EasFollowing:
             try:
                 self._parking.park(frame)
             except ConfigError as error:
-                _log.error("%s: %s", self._name, error)
+                self._log.error("%s", error)
             else:
                 self._dispose(frame)
         elif self._unknown == "pass" and frame.index in self._held:
@@ -226,11 +228,11 @@ class EasFollowing:
                 # the gateway may be away: the deadlines decide, not one answer
                 self._note(error)
             except Exception:  # noqa: BLE001  one task's bug must not hang the others
-                _log.exception("%s: while following", self._name)
+                self._log.exception("while following")
 
     def _note(self, trouble: ComfyClientError | None) -> None:
         if trouble is not None and type(trouble) is not type(self._trouble):
-            _log.info("%s: cannot ask for tasks: %s", self._name, trouble)
+            self._log.info("cannot ask for tasks: %s", trouble)
         self._trouble = trouble
 
     def _patience(self) -> Deadline:
@@ -269,7 +271,7 @@ class EasFollowing:
         try:
             place = self._http.place(task.index, deadline=self._patience())
         except (BadAnswerError, RefusedError) as error:
-            _log.warning("%s: tells no places in its queue: %s", self._name, error)
+            self._log.warning("tells no places in its queue: %s", error)
             self._blind = True
             return False
         if place is None:

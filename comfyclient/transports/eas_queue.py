@@ -30,6 +30,7 @@ from ..errors import (
     UnreachableError,
 )
 from ..events import Queued
+from ..logs import InstanceLog
 from ..object_info import ObjectInfo
 from ..outputs import Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
@@ -45,7 +46,7 @@ from .eas_tasks import Task, task_of
 from .eas_watch import Watch
 from .endpoint import Endpoint
 
-_log = logging.getLogger("comfyclient.transports.eas_queue")
+_logger = logging.getLogger("comfyclient.transports.eas_queue")
 
 GRACE = 6.0
 """Seconds that a request may take to arrive after its answer was lost."""
@@ -70,6 +71,7 @@ class EasQueueTransport:
     ) -> None:
         """Make a transport; it connects to nothing yet."""
         self.endpoint = endpoint
+        self._log = InstanceLog(_logger, endpoint.name)
         self._clock = clock
         self._grace_s = grace_s
         self._client_id = str(uuid4())
@@ -215,10 +217,9 @@ class EasQueueTransport:
         attributes = self._http.attributes(INPUT, deadline=deadline, fresh=True)
         sink = self._http.attributes(SINK, deadline=deadline, fresh=True)
         if sink.nearly_full:
-            _log.warning(
-                "%s: the sink holds %s of about %s results: the service stops when it "
+            self._log.warning(
+                "the sink holds %s of about %s results: the service stops when it "
                 "is full; somebody must read or delete them",
-                self.name,
                 sink.length,
                 sink.max_length,
             )
@@ -281,7 +282,7 @@ class EasQueueTransport:
         except (BadAnswerError, RefusedError, ServerFaultError) as error:
             if error.status == 404:
                 raise
-            _log.info("%s: does not tell its limits: %s", self.name, error.message)
+            self._log.info("does not tell its limits: %s", error.message)
             return None
 
     def _post(self, task: Task, body: bytes, deadline: Deadline) -> Receipt:

@@ -11,13 +11,14 @@ import websocket
 from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
 from ..errors import BadAnswerError
+from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock
 from .dialling import check_accepted, dial, hang_up, is_refusal, shut, why
 from .eas_frames import Frame, read_frame
 from .eas_http import SINK
 from .endpoint import Endpoint
 
-_log = logging.getLogger("comfyclient.transports.eas_watch")
+_logger = logging.getLogger("comfyclient.transports.eas_watch")
 
 PING_EVERY = 15.0
 """Seconds without a frame before a ping: gateways cut what is idle for longer."""
@@ -46,6 +47,7 @@ class Watch:
         ping_every: float = PING_EVERY,
     ) -> None:
         self._endpoint = endpoint
+        self._log = InstanceLog(_logger, endpoint.name)
         self._identity = identity
         self._window = window
         self._on_frame = on_frame
@@ -99,7 +101,7 @@ class Watch:
                 self._socket, self.open = None, False
                 hang_up(connection)
             if not self._closed:
-                _log.info("%s: the watch ended: %s", self._endpoint.name, reason)
+                self._log.info("the watch ended: %s", reason)
                 self._on_link()
                 self._pause(backoff)
 
@@ -149,21 +151,20 @@ class Watch:
             frame = read_frame(content)
         except BadAnswerError as error:
             # it stays in the sink, and is asked for there by its request's id
-            _log.warning("%s: %s", self._endpoint.name, error.message)
+            self._log.warning("%s", error.message)
             return
         try:
             self._on_frame(frame)
         except Exception:  # noqa: BLE001  one frame's bug must not end the watch
-            _log.exception("%s: while taking a result", self._endpoint.name)
+            self._log.exception("while taking a result")
 
     def _tell_no_way(self, error: Exception) -> None:
         level = logging.INFO
         if is_refusal(error) and not self._refusal_told:
             level, self._refusal_told = logging.WARNING, True
-        _log.log(
+        self._log.log(
             level,
-            "%s: no watch of the results (%s); they are asked for instead",
-            self._endpoint.name,
+            "no watch of the results (%s); they are asked for instead",
             why(error),
         )
 

@@ -232,10 +232,9 @@ class Listener:
         """Say once that progress is not to be had here."""
         if is_refusal(error) and not self._refusal_told:
             self._refusal_told = True
-            _log.warning(
-                "%s: no websocket passes (%s); jobs are followed by asking, without "
+            self._log.warning(
+                "no websocket passes (%s); jobs are followed by asking, without "
                 "progress (poll_only = true says that this is known)",
-                self._endpoint.name,
                 why(error),
             )
 

@@ -160,10 +160,9 @@ class Rounds:
     def _warn_of_several(self) -> None:
         if not self._several:
             self._several = True
-            _log.warning(
-                "%s: it does not know a job, and then it does: several servers seem "
+            self._log.warning(
+                "it does not know a job, and then it does: several servers seem "
                 "to answer behind its url, each with its own queue and history. %s",
-                self._name,
                 _ONE_BEHIND_A_URL,
             )
 
