@@ -66,7 +66,7 @@ def _input_file(photo: PublishedPhoto) -> InputFile:
                 f"at most {MAX_BYTES >> 20} MiB are taken"
             )
         with open_regular(path) as file:
-            suffix = _suffix(file.read(_HEADER_BYTES))
+            suffix = image_suffix(file.read(_HEADER_BYTES))
             if suffix is None:
                 raise RenderError(
                     f"photo {photo.number} ({path.name}) is no PNG, JPEG or WebP"
@@ -80,8 +80,8 @@ def _input_file(photo: PublishedPhoto) -> InputFile:
     return InputFile(f"{SUBFOLDER}/{digest[:32]}{suffix}", digest, size, path)
 
 
-def _suffix(header: bytes) -> str | None:
-    """By what the file is, not by what it is called."""
+def image_suffix(header: bytes) -> str | None:
+    """The suffix by what a file is, not by what it is called; None for no picture."""
     if header.startswith(b"\x89PNG\r\n\x1a\n"):
         return ".png"
     if header.startswith(b"\xff\xd8\xff"):

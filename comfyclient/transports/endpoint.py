@@ -86,6 +86,8 @@ class Endpoint:
         self, path: str, extra: Mapping[str, str], schemes: Mapping[str, str]
     ) -> str:
         parts = urlsplit(self.url)
+        if not path and not extra and parts.scheme in schemes.values():
+            return self.url  # as it stands: a signature may be in it
         query = [*parse_qsl(parts.query, keep_blank_values=True), *extra.items()]
         whole = parts.path.rstrip("/") + path
         scheme = schemes[parts.scheme]

@@ -71,8 +71,9 @@ dashscope_calls
 dashscope_answers
 dashscope_sdk
 photo_bytes wording reading prompts allowance
+relay
 asking
-model_copywriter observer
+model_copywriter observer painter
 transports.lookup transports.verdicts transports.probing transports.version_range
 transports.arrival transports.cancelling transports.catalogue transports.files
 transports.followed
