@@ -143,7 +143,7 @@ def _run_there(
 
 
 def _short(report: LintReport) -> str:
-    return report.verdict.rpartition(", ")[0]
+    return report.verdict.rpartition(", ")[0].removeprefix("0 errors, ")
 
 
 def _text(cell: Cell) -> str:

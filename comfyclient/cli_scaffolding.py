@@ -93,8 +93,8 @@ def bump(
     steps = [step for step, wanted in given.items() if wanted]
     if len(steps) + (to is not None) > 1:
         raise UsageError("give one of --major, --minor, --patch and --to")
-    own = [root] if root.exists() else []
-    registry = registry_of([*own, *load_settings(config).templates])
+    folders = [root, *load_settings(config).templates]
+    registry = registry_of(folder for folder in folders if folder.exists())
     found = registry.versions(name)
     newest = max(found)
     step = steps[0] if steps else "patch"

@@ -150,7 +150,8 @@ def _entries(root: Path) -> Iterator[TemplateEntry]:
         folders = [path for path in root.iterdir() if NAME.fullmatch(path.name)]
     except OSError as error:
         raise ConfigError(
-            f"the template folder {root} cannot be read: {error.strerror}"
+            f"the template folder {root} cannot be read: {error.strerror}",
+            hint="make it, or correct `templates` in the configuration",
         ) from error
     for folder in folders:
         if folder.is_dir():
