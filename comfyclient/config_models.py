@@ -221,7 +221,9 @@ class StorageSettings(SettingsModel):
     kind: Literal["view", "mount", "oss"] = "view"
     """Over HTTP from the instance, from a mounted folder, or from OSS."""
     root: FilePath | None = None
-    """The folder of a mount."""
+    """The folder of a mount; by default the embedded engine's own."""
+    visible_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 10
+    """How long a file is waited for that is not seen yet through a mount."""
     bucket: Text | None = None
     """The OSS bucket."""
     endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
@@ -231,8 +233,8 @@ class StorageSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = {"view": (), "mount": ("root",), "oss": ("bucket", "endpoint")}
-        missing = [key for key in needed[self.kind] if getattr(self, key) is None]
+        needed = ("bucket", "endpoint") if self.kind == "oss" else ()
+        missing = [key for key in needed if getattr(self, key) is None]
         if missing:
             raise _wrong(f"kind {self.kind!r} needs {' and '.join(missing)}")
         return self
@@ -348,6 +350,13 @@ class EnvironmentSettings(SettingsModel):
     policies: PolicySettings = PolicySettings()
     dashscope: DashScopeSettings | None = None
     """What differs here from the whole's `dashscope`."""
+
+    @model_validator(mode="after")
+    def _rooted(self) -> Self:
+        rootless = self.storage.kind == "mount" and self.storage.root is None
+        if rootless and self.transport != "embedded":
+            raise _wrong("storage of kind 'mount' needs root, the mounted folder")
+        return self
 
 
 class PrivacySettings(SettingsModel):

@@ -10,6 +10,7 @@ from .errands import Errands
 from .hooking import Hooks
 from .ledger_records import Journal
 from .router import Router
+from .storage.base import Storage
 from .timing import SYSTEM_CLOCK, Clock
 
 
@@ -20,6 +21,7 @@ class Desk:
     environment: str
     router: Router
     journal: Journal
+    storage: Storage
     dispatcher: Dispatcher
     policies: PolicySettings
     errands: Errands

@@ -37,6 +37,7 @@ from .errors import (
 from .ledger_records import Journal
 from .logs import about
 from .router import Place, Router
+from .storage.base import Storage
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Attempt, Follower, Ticket, Transport
 from .unplaced import UnfitError, more_telling
@@ -95,9 +96,11 @@ class Dispatcher:
         journal: Journal,
         *,
         environment: str,
+        storage: Storage,
         checker: Checker | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._storage = storage
         self._router = router
         self._journal = journal
         self._environment = environment
@@ -261,7 +264,9 @@ class Dispatcher:
         self._require_fit(transport, course, options)
         workflow = course.workflow.filed_under(self._folder(course))
         names = {
-            file.name: transport.upload(file, deadline=course.deadline)
+            file.name: self._storage.put_input(
+                file, course.deadline, instance=transport.name
+            )
             for file in workflow.files
         }
         attempt = Attempt(

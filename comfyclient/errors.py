@@ -58,6 +58,9 @@ ComfyClientError
 │   ├── ModelFaultError            the service failed on it
 │   ├── ModelTaskError             a task ended without a picture, or is not known
 │   └── ModelAnswerError           answered, but not with what can be used
+├── StorageError                   an environment's storage did not do what was asked
+│   ├── StorageAccessError         a credential or a grant is missing; names it
+│   └── StorageUnreachableError    no answer, or busy: come back later
 ├── LedgerError                    the journal of jobs cannot be read or written
 │   ├── LedgerBusyError            locked by another process for too long
 │   ├── LedgerVersionError         written by a newer comfyclient
@@ -502,6 +505,27 @@ class ModelTaskError(ModelError):
 
 class ModelAnswerError(ModelError):
     """The model answered, but not with what may be used."""
+
+
+class StorageError(ComfyClientError):
+    """An environment's storage did not do what it was asked."""
+
+
+class StorageAccessError(StorageError):
+    """It lets nobody in with these credentials, or not there; names what is missing."""
+
+
+class StorageUnreachableError(StorageError):
+    """It gave no answer, a broken one, or asked to come back later."""
+
+    retry = Retry.HERE
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+        """Seconds that it asked to wait, where it said so."""
 
 
 class LedgerError(ComfyClientError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 
 from .collecting import Collection, Origin
@@ -18,7 +17,7 @@ from .hooks import JobFacts
 from .job import Job
 from .ledger_records import JobRow, JobState
 from .logs import about
-from .outputs import Download, OutputRef
+from .outputs import Opener
 from .pursuit import Pursuit
 from .revival import Terms, verdict_of_row
 from .timing import Deadline, Span
@@ -80,7 +79,10 @@ class Hold:
             on_taken=self.let_go,
         )
         collection = Collection(
-            self.course, desk.journal, environment=desk.environment, origin=self._origin
+            self.course,
+            desk.journal,
+            environment=desk.environment,
+            origin=self._origin,
         )
         self.job = Job(
             self.course,
@@ -168,13 +170,15 @@ class Hold:
         placed = self._pursuit.placed
         if placed is not None:
             transport = placed.transport
-            return Origin(transport.name, placed.ticket.prompt_id, transport.open)
+            prompt_id = placed.ticket.prompt_id
+            return Origin(transport.name, prompt_id, self._opener(transport.name))
         row = self._row
         assert row.instance is not None, "only a job that was taken can succeed"
         assert row.prompt_id is not None, "only a job that was taken can succeed"
-        found = self._desk.router.named(row.instance)
-        opener = partial(_nowhere, row) if found is None else found.open
-        return Origin(row.instance, row.prompt_id, opener)
+        return Origin(row.instance, row.prompt_id, self._opener(row.instance))
+
+    def _opener(self, instance: str) -> Opener:
+        return partial(self._desk.storage.open, instance=instance)
 
     # -- a job that succeeded, but whose outputs were not brought home
 
@@ -189,8 +193,6 @@ class Hold:
             self._show_end()
 
     def _missing_output(self) -> OutputMissingError | None:
-        if self._desk.router.named(self._row.instance) is None:
-            return None  # the files may be there: nobody can look
         origin = self._origin()
         nodes = {named.node_id for named in self.course.workflow.outputs}
         for ref in self._row.outputs:
@@ -245,14 +247,3 @@ class Hold:
     def _show_end(self) -> None:
         self.course.ended(verdict_of_row(self._row))
         self._on_end()
-
-
-def _nowhere(
-    row: JobRow, ref: OutputRef, _deadline: Deadline
-) -> AbstractContextManager[Download]:
-    raise OutputMissingError(
-        f"{ref.filename} is on instance {row.instance!r}, which is not configured any "
-        "more",
-        job_id=row.job_id,
-        hint="configure it again, or take the file from its storage",
-    )

@@ -5,51 +5,29 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
-from pydantic import JsonValue
+from .errors import OutputError, UnsafePathError
+from .fetching import fetch
+from .output_refs import About as About
+from .output_refs import Download as Download
+from .output_refs import Opener as Opener
+from .output_refs import OutputRef as OutputRef
+from .reader import ChangedError, Reader
+from .timing import SYSTEM_CLOCK, Clock, Deadline
 
-from .errors import OutputDamagedError, OutputError, UnsafePathError
-from .timing import Deadline
-
+PART_SUFFIX = ".part"
+"""Of a file that is being written."""
+ABANDONED_AFTER_S = 900
+"""Seconds without a byte after which the part of a file is nobody's any more."""
 MAX_NAME_BYTES = 200
 """Longer names are shortened: common file systems stop at 255 bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutputRef:
-    """A file on the server's side, as its result named it."""
-
-    node_id: str
-    """The node of the submitted graph that made it."""
-    key: str
-    """The list it stood in: `images`, `gifs`, `audio`, `3d`, …"""
-    filename: str
-    subfolder: str = ""
-    type: str = "output"
-    """`output`, `temp` or `input`: the server's folder."""
-    extra: Mapping[str, JsonValue] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    """Whatever else the node said of the file."""
-
-
-class Download(Protocol):
-    """An open stream from an instance or a storage."""
-
-    @property
-    def size(self) -> int | None:
-        """The announced size in bytes, where announced."""
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body, piece by piece; raises OutputDamagedError when it breaks."""
-
-
-Opener = Callable[[OutputRef, Deadline], AbstractContextManager[Download]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +49,10 @@ class Output:
         *,
         name: str | None = None,
         on_home: Callable[[Output], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.ref = ref
+        self._clock = clock
         self.name = name
         """The manifest's name for it, such as `postcard`."""
         self._open = opener
@@ -98,20 +78,22 @@ class Output:
     ) -> Path:
         """Stream the file to a folder, or to a file name with a suffix.
 
-        The bytes go to a temporary name beside the target, are counted against the
-        announced size, and only then appear under the final name. An existing file
-        stays: the new one gets `-2`, `-3`, … unless `overwrite`.
+        The bytes go to a temporary name beside the target and are checked there, by
+        size and, where the storage knows it, checksum; only then do they appear under
+        the final name. What breaks off is taken up again. An existing file stays: the
+        new one gets `-2`, `-3`, … unless `overwrite`.
 
         Raises:
-            OutputMissingError: the server has no such file (any more).
-            OutputDamagedError: the stream broke or had another size.
+            OutputMissingError: there is no such file (any more).
+            OutputDamagedError: it arrived wrong, again and again.
             UnsafePathError: the server's name would leave the folder.
             OutputError: the disk refused it.
+            TransportError, StorageError: where it is does not answer.
         """
         path = self._target(Path(target))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.saved = self._save(path, Deadline(timeout), overwrite=overwrite)
+            self.saved = self._save(path, self._until(timeout), overwrite=overwrite)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
         self._came_home()
@@ -123,17 +105,36 @@ class Output:
         Raises:
             OutputError: it is larger than `limit`; `save` streams it to disk.
         """
-        body = bytearray()
-        with self._open(self.ref, Deadline(timeout)) as download:
-            for chunk in _counted(download, self.ref):
-                body += chunk
-                if len(body) > limit:
-                    raise OutputError(
-                        f"{self.ref.filename} is larger than {limit} bytes",
-                        hint="use save(), which streams to disk, or raise limit=",
-                    )
+        body = BytesIO()
+        fetch(self._open, self.ref, body, self._until(timeout), limit=limit)
         self._came_home()
-        return bytes(body)
+        return body.getvalue()
+
+    def stream(self, *, timeout: float = 300) -> Iterator[bytes]:
+        """The file piece by piece, to be handed on, such as into an HTTP answer.
+
+        What breaks off is taken up again where that is possible. Whether all was right
+        is known at the end alone: `save` shows nothing before.
+
+        Raises:
+            OutputDamagedError: what came is not right, or broke off for good.
+        """
+        reader = Reader(self._open, self.ref, self._until(timeout))
+        checksum = reader.about().checksum
+        total, expected = None if checksum is None else checksum.begin(), 0
+        for place, chunk in reader:
+            if place != expected:
+                raise ChangedError(f"{self.ref.filename} broke off and began anew")
+            expected += len(chunk)
+            if total is not None:
+                total.update(chunk)
+            yield chunk
+        if total is not None and not total.fits():
+            raise ChangedError(f"{self.ref.filename} arrived with another checksum")
+        self._came_home()
+
+    def _until(self, timeout: float) -> Deadline:
+        return Deadline(timeout, clock=self._clock)
 
     def _came_home(self) -> None:
         if self._on_home is not None:
@@ -144,25 +145,19 @@ class Output:
         return target if is_file else target / self.filename
 
     def _save(self, path: Path, deadline: Deadline, *, overwrite: bool) -> SavedFile:
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        clear_abandoned(path.parent)
+        mark = f"{secrets.token_hex(4)}{PART_SUFFIX}"
+        partial = path.with_name(f".{path.name}.{mark}")
         try:
-            size, digest = self._stream(partial, deadline)
+            with partial.open("x+b") as file:
+                fetched = fetch(self._open, self.ref, file, deadline)
+                file.flush()
+                os.fsync(file.fileno())
             final = _publish(partial, path, overwrite=overwrite)
         finally:
             with suppress(FileNotFoundError):
                 partial.unlink()
-        return SavedFile(final, size, digest)
-
-    def _stream(self, partial: Path, deadline: Deadline) -> tuple[int, str]:
-        size, digest = 0, hashlib.sha256()
-        with partial.open("xb") as file, self._open(self.ref, deadline) as download:
-            for chunk in _counted(download, self.ref):
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        return size, digest.hexdigest()
+        return SavedFile(final, fetched.bytes, fetched.sha256)
 
     def __repr__(self) -> str:
         return f"Output({self.name or self.ref.key!r}, {self.ref.filename!r})"
@@ -197,16 +192,14 @@ def _shortened(name: str) -> str:
     return raw[:room].decode("utf-8", "ignore") + f"-{mark}{suffix}"
 
 
-def _counted(download: Download, ref: OutputRef) -> Iterator[bytes]:
-    """The body, refused at its end when it is not as long as announced."""
-    seen = 0
-    for chunk in download.chunks():
-        seen += len(chunk)
-        yield chunk
-    if download.size is not None and seen != download.size:
-        raise OutputDamagedError(
-            f"{ref.filename}: {seen} bytes arrived, {download.size} were announced"
-        )
+@lru_cache(maxsize=256)  # once for each folder: it may hold very many files
+def clear_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed have left of files, long ago."""
+    before = time.time() - ABANDONED_AFTER_S
+    for part in folder.glob(f".*.????????{PART_SUFFIX}"):
+        with suppress(OSError):  # another process may be at it
+            if part.stat().st_mtime < before:
+                part.unlink()
 
 
 def _publish(partial: Path, path: Path, *, overwrite: bool) -> Path:

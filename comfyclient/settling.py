@@ -14,6 +14,7 @@ from .errors import (
     JobTimeoutError,
     LeaseError,
     LedgerError,
+    StorageUnreachableError,
     TransportError,
     UnclearAnswerError,
 )
@@ -81,7 +82,8 @@ def stays_open(
     """
     if promised and isinstance(error, LedgerError):
         return True
-    if untaken_key and isinstance(error, TransportError | JobTimeoutError):
+    passing = TransportError | StorageUnreachableError | JobTimeoutError
+    if untaken_key and isinstance(error, passing):
         return True
     if isinstance(error, JobTimeoutError):
         return policies.on_timeout == "leave"

@@ -80,5 +80,13 @@ class Deadline:
         """The nearer of this deadline and one in so many seconds."""
         return Deadline(min(seconds, self.remaining()), clock=self._clock)
 
+    def pause(self, seconds: float) -> None:
+        """Let so much time pass, or what is left if that is less."""
+        end = self._clock.monotonic() + min(seconds, self.remaining())
+        condition = threading.Condition()
+        with condition:
+            while (left := end - self._clock.monotonic()) > 0:
+                self._clock.wait(condition, left)
+
     def __repr__(self) -> str:
         return f"Deadline({self.remaining():.3f} s left of {self.seconds:g})"

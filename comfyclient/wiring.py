@@ -18,6 +18,7 @@ from .config import (
     EnvironmentSettings,
     InstanceSettings,
     Settings,
+    StorageSettings,
     default_ledger,
     read_token,
     secrets_of,
@@ -35,6 +36,10 @@ from .roster import Roster
 from .router import Router
 from .snapshot_cache import SnapshotCache
 from .snapshots import Snapshot
+from .storage.base import Storage
+from .storage.guarding import ReadOnlyStorage
+from .storage.mount import MountStorage
+from .storage.view import ViewStorage
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
@@ -82,7 +87,10 @@ def wire(
         keeper = Errands("keeper", clock=clock)
         stack.callback(keeper.close)
         stack.callback(errands.close)
-        instances = _instances(name, environment, stack, clock)
+        environment = _embedded(name, environment, stack)
+        instances = _instances(environment, stack, clock)
+        storage = _storage(name, settings, environment, instances)
+        stack.callback(storage.close)
         read_only = _read_only(name, settings)
         router = Router(
             instances,
@@ -94,6 +102,7 @@ def wire(
             router,
             journal,
             environment=name,
+            storage=storage,
             checker=_checker(name, settings, clock),
             clock=clock,
         )
@@ -102,6 +111,7 @@ def wire(
             environment=name,
             router=router,
             journal=journal,
+            storage=storage,
             dispatcher=dispatcher,
             policies=environment.policies,
             errands=errands,
@@ -142,12 +152,6 @@ def _refuse_unsupported(name: str, settings: EnvironmentSettings) -> None:
         raise ConfigError(
             f"environment {name}: transport 'eas-queue' is not built yet",
             hint="the standard edition works: transport = 'comfyui'",
-        )
-    if settings.storage.kind != "view":
-        raise ConfigError(
-            f"environment {name}: storage kind {settings.storage.kind!r} is not built "
-            "yet",
-            hint="outputs come over HTTP with kind = 'view'",
         )
 
 
@@ -217,18 +221,73 @@ def open_instances(
         EngineError: the embedded engine could not start.
     """
     _refuse_unsupported(name, settings)
-    return [berth.transport for berth in _instances(name, settings, stack, clock)]
+    settings = _embedded(name, settings, stack)
+    return [berth.transport for berth in _instances(settings, stack, clock)]
+
+
+def open_storage(name: str, settings: Settings, stack: ExitStack) -> Storage:
+    """The storage of an environment, without anything else of it.
+
+    The stack closes it. One of kind `view` can do nothing here: its files are with
+    instances.
+
+    Raises:
+        ConfigError: a part of the configuration cannot be used.
+        MissingExtraError: it needs a package that is not installed.
+    """
+    environment = settings.environment(name)[1]
+    storage = _storage(name, settings, environment, ())
+    stack.callback(storage.close)
+    return storage
+
+
+def _storage(
+    name: str,
+    settings: Settings,
+    environment: EnvironmentSettings,
+    instances: Sequence[Berth],
+) -> Storage:
+    storage: Storage
+    match environment.storage:
+        case StorageSettings(kind="view"):
+            return ViewStorage([berth.transport for berth in instances])
+        case StorageSettings(kind="mount", root=Path() as root) as mount:
+            storage = MountStorage(root, visible_s=mount.visible_s)
+        case StorageSettings(kind=kind):
+            raise ConfigError(
+                f"environment {name}: storage kind {kind!r} cannot be opened"
+            )
+    return storage if settings.writes_storage(name) else ReadOnlyStorage(storage)
+
+
+def _embedded(
+    name: str, settings: EnvironmentSettings, stack: ExitStack
+) -> EnvironmentSettings:
+    """An environment on the embedded engine, with the engine started."""
+    if settings.transport != "embedded":
+        return settings
+    engine, storage = settings.engine, settings.storage
+    folders = {one.resolve() for one in (engine.base_directory, storage.root) if one}
+    if len(folders) > 1:
+        raise ConfigError(
+            f"environment {name}: the engine writes to {engine.base_directory}, and "
+            f"its outputs are to be collected from {storage.root}",
+            hint="keep one of engine.base_directory and storage.root",
+        )
+    if storage.kind == "mount" and engine.base_directory is None:
+        engine = engine.model_copy(update={"base_directory": storage.root})
+    running = start_engine(engine, stack)
+    if storage.kind == "mount" and storage.root is None:
+        storage = storage.model_copy(update={"root": running.base_directory})
+    instance = InstanceSettings(name=f"{name}-engine", url=running.url)
+    return settings.model_copy(update={"instances": (instance,), "storage": storage})
 
 
 def _instances(
-    name: str, settings: EnvironmentSettings, stack: ExitStack, clock: Clock
+    settings: EnvironmentSettings, stack: ExitStack, clock: Clock
 ) -> list[Berth]:
-    configured = settings.instances
-    if settings.transport == "embedded":
-        url = start_engine(settings.engine, stack).url
-        configured = (InstanceSettings(name=f"{name}-engine", url=url),)
     berths: list[Berth] = []
-    for instance in configured:
+    for instance in settings.instances:
         transport = ComfyUITransport(
             endpoint_of(instance),
             clock=clock,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .accounts import Accounts, Execution
 from .bench import Bench
-from .clock import FakeClock
+from .clock import FakeClock, HastyClock
 from .dashscope import DashScopeServer
 from .dashscope_play import Paints, Refuses, Says
 from .eas_frames import QueueFrame
@@ -60,6 +60,7 @@ __all__ = [
     "FaultProxy",
     "ForgetHistory",
     "Hang",
+    "HastyClock",
     "Hold",
     "Interrupt",
     "KillWorker",

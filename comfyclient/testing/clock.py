@@ -209,6 +209,29 @@ class FakeClock:
         )
 
 
+class HastyClock:
+    """A `Clock` on which whoever waits has waited: time passes with each wait.
+
+    For code in one thread that pauses before it tries again. What a deadline lets pass
+    in work alone does not count.
+    """
+
+    def __init__(self) -> None:
+        self._fake = FakeClock()
+
+    def monotonic(self) -> float:
+        """Seconds that were waited for since the clock was made."""
+        return self._fake.monotonic()
+
+    def now(self) -> datetime:
+        """The moment of its making, and what was waited for since."""
+        return self._fake.now()
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        """Let so much time have passed."""
+        self._fake.advance(max(0.0, seconds))
+
+
 def _settle(done: Future[T], work: Callable[[], T]) -> None:
     try:
         done.set_result(work())

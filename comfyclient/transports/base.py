@@ -26,7 +26,7 @@ from pydantic import JsonValue
 from ..errors import ComfyClientError
 from ..events import Event, NodeOutput
 from ..object_info import ObjectInfo
-from ..outputs import Download, OutputRef
+from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile, Workflow
 from .profile import Held
@@ -181,9 +181,9 @@ class Transport(Protocol):
         """Put an input file there, once; its name as the graph must give it."""
 
     def open(
-        self, ref: OutputRef, deadline: Deadline
+        self, ref: OutputRef, deadline: Deadline, *, span: ByteSpan = WHOLE
     ) -> AbstractContextManager[Download]:
-        """Open an output for streaming.
+        """Open a file of the instance for streaming, from the span's start if it can.
 
         Raises:
             OutputMissingError: the instance has no such file (any more).

@@ -22,7 +22,7 @@ from ..errors import (
 from ..events import Queued
 from ..logs import InstanceLog
 from ..object_info import ObjectInfo
-from ..outputs import Download, OutputRef
+from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import InputFile, Workflow
 from .answers import Accepted, read_accepted
@@ -204,10 +204,10 @@ class ComfyUITransport:
         return self._files.upload(file, deadline=deadline)
 
     def open(
-        self, ref: OutputRef, deadline: Deadline
+        self, ref: OutputRef, deadline: Deadline, *, span: ByteSpan = WHOLE
     ) -> AbstractContextManager[Download]:
         """Stream a file; see `Transport.open`."""
-        return self._files.open(ref, deadline)
+        return self._files.open(ref, deadline, span=span)
 
     def probe(self, *, deadline: Deadline) -> Probe:
         """Ask for version, devices and queue length, and tell what it can do."""

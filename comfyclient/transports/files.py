@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from ..errors import BadAnswerError, OutputMissingError, RefusedError
-from ..outputs import Download, OutputRef
+from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile
 from .http import ComfyHttp, Stream
@@ -28,8 +28,10 @@ class Files:
             return self._there(file, deadline) or self._send(file, deadline)
 
     @contextmanager
-    def open(self, ref: OutputRef, deadline: Deadline) -> Iterator[Download]:
-        """Stream a file through `/view`."""
+    def open(
+        self, ref: OutputRef, deadline: Deadline, *, span: ByteSpan = WHOLE
+    ) -> Iterator[Download]:
+        """Stream a file through `/view`, from the span's start on if it can."""
         params = _view_params(ref)
         what = f"{ref.type}/{params['subfolder']}/{params['filename']}".replace(
             "//", "/"
@@ -38,7 +40,11 @@ class Files:
             raise self._missing(ref, printable(what))
         try:
             with self._http.stream(
-                "/view", deadline=deadline, params=params, what=what
+                "/view",
+                deadline=deadline,
+                params=params,
+                what=what,
+                start=span.start,
             ) as answer:
                 if not isinstance(answer, Stream):
                     raise self._missing(ref, what)

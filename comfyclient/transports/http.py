@@ -21,6 +21,7 @@ from ..errors import (
     UnclearAnswerError,
     UnreachableError,
 )
+from ..output_refs import About
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .connections import serving
 from .eas_codes import is_gateway
@@ -28,6 +29,7 @@ from .endpoint import Endpoint
 from .http_errors import (
     NO_ANSWER,
     NO_CONNECTION,
+    content_range,
     kind_of,
     reason_of,
     status_error,
@@ -55,7 +57,7 @@ class Answer:
 
 
 class Stream:
-    """The body of a 200 that is being downloaded."""
+    """The body of a 200 or 206 that is being downloaded."""
 
     def __init__(
         self, what: str, headers: Mapping[str, str], pieces: Iterator[bytes]
@@ -65,8 +67,21 @@ class Stream:
         self._pieces = pieces
 
     @property
+    def about(self) -> About:
+        """What the head of the answer says of the file.
+
+        A weak ETag may stay when bytes change, so it marks nothing.
+        """
+        tag = self._headers.get("ETag", "")
+        part = content_range(self._headers.get("Content-Range", ""))
+        start, size = (0, self.size) if part is None else part
+        plain = self._headers.get("Content-Encoding", "identity") == "identity"
+        mark = tag if tag.startswith('"') and plain else None
+        return About(size=size, start=start, mark=mark)
+
+    @property
     def size(self) -> int | None:
-        """The announced size; None where the body is encoded or chunked."""
+        """The announced size of the body; None where it is encoded or chunked."""
         encoded = self._headers.get("Content-Encoding", "identity")
         length = whole(self._headers.get("Content-Length", ""))
         return length if encoded == "identity" else None
@@ -179,15 +194,26 @@ class ComfyHttp:
 
     @contextmanager
     def stream(
-        self, path: str, *, deadline: Deadline, params: Mapping[str, str], what: str
+        self,
+        path: str,
+        *,
+        deadline: Deadline,
+        params: Mapping[str, str],
+        what: str,
+        start: int = 0,
     ) -> Iterator[Stream | Answer]:
-        """GET a file: a Stream for a 200, an Answer for a 404, errors for the rest."""
+        """GET a file: a Stream for its bytes, an Answer for a 404, errors for the rest.
+
+        From `start` on, where the server knows of ranges; the stream tells.
+        """
         headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
         with self._exchange(
             "GET", path, deadline=deadline, params=params, headers=headers
         ) as exchange:
             head = exchange.response
-            if head.status_code == 200:
+            if head.status_code in {200, 206}:
                 yield Stream(what, head.headers, self._pieces(exchange))
             else:
                 yield self._answer(exchange, returned=())

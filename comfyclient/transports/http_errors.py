@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -27,6 +28,7 @@ from .eas_codes import meaning_of
 
 NO_CONNECTION = "no connection within the time allowed"
 NO_ANSWER = "no answer within the time allowed"
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-\d{1,19}/(\d{1,19}|\*)", re.ASCII)
 
 _STATUS: dict[int, tuple[type[TransportError], str | None]] = {
     401: (AccessDeniedError, "check the instance's token"),
@@ -125,6 +127,12 @@ def whole(text: str) -> int | None:
     """The number a header holds; None where it holds something else."""
     fits = text.isascii() and text.isdigit() and len(text) < 20
     return int(text) if fits else None
+
+
+def content_range(text: str) -> tuple[int, int | None] | None:
+    """Where a part begins, and the size of the whole; None where it is no part."""
+    found = _CONTENT_RANGE.fullmatch(text.strip())
+    return None if found is None else (int(found[1]), whole(found[2]))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

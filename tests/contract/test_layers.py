@@ -25,6 +25,9 @@ config_overlay isolation protection regions eas_certainty
 eas_gpus eas_service
 eas_notes eas_rules
 eas_reading eas_writing
+output_refs patience
+reader
+fetching
 outputs config
 config_dashscope
 workflow
@@ -84,6 +87,8 @@ transports.eas_http transports.eas_results transports.eas_parking transports.eas
 transports.eas_disposal transports.eas_watch
 transports.eas_following
 transports.comfyui transports.eas_queue
+storage.__init__ storage.base storage.paths storage.visibility
+storage.guarding storage.mount storage.view
 checking compatibility
 node_times hooks
 demands breaker estimates

@@ -15,6 +15,7 @@ from comfyclient.config import EnvironmentSettings, Settings
 from comfyclient.course import JobStatus
 from comfyclient.errors import (
     BusyError,
+    ConfigError,
     ExecutionError,
     JobCancelledError,
     JobLostError,
@@ -295,7 +296,7 @@ class TestAfterAClientIsGone:
         first.close()
         again = house.client(server.url).job(job.id)
         assert again.instance == "n1"
-        with pytest.raises(OutputMissingError, match="'n1', which is not configured"):
+        with pytest.raises(ConfigError, match="'n1', which is not configured"):
             again.result().outputs[0].save(tmp_path)
 
 

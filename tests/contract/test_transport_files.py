@@ -20,10 +20,11 @@ from comfyclient.errors import (
     UnsafePathError,
 )
 from comfyclient.outputs import Output, OutputRef
+from comfyclient.testing import HastyClock
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.scripted import ScriptedServer
-from comfyclient.timing import Deadline
+from comfyclient.timing import SYSTEM_CLOCK, Clock, Deadline
 from comfyclient.workflow import InputFile
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -36,10 +37,14 @@ def output(bench: Bench, server: ScriptedServer) -> Output:
     return output_of(bench, server, "a.png")
 
 
-def output_of(bench: Bench, server, name: str, **more: str) -> Output:
-    """An output of any name."""
+def output_of(
+    bench: Bench, server, name: str, *, clock: Clock | None = None, **more: str
+) -> Output:
+    """An output of any name; pauses take no time."""
     return Output(
-        OutputRef("2", "images", name, **more), bench.transport(server.url).open
+        OutputRef("2", "images", name, **more),
+        bench.transport(server.url).open,
+        clock=HastyClock() if clock is None else clock,
     )
 
 
@@ -98,19 +103,25 @@ class TestSaving:
         ],
     )
     def test_a_broken_stream(self, output, server, tmp_path, reply) -> None:
-        """A download that breaks leaves neither a file nor a part of one."""
-        server.answer("GET /view", reply)
+        """A download that breaks is taken up again; one that always does leaves none.
+
+        Neither a file nor a part of one.
+        """
+        server.always("GET /view", reply)
         with pytest.raises(OutputDamagedError) as caught:
             output.save(tmp_path)
         assert caught.value.retryable
         assert names_in(tmp_path) == []
         assert output.saved is None
+        server.always("GET /view", None)
+        server.answer("GET /view", reply)
         assert output.save(tmp_path).read_bytes() == CONTENT
+        assert names_in(tmp_path) == ["a.png"]
 
     def test_a_broken_stream_keeps_the_old_file(self, output, server, tmp_path) -> None:
         """Even with overwrite, what was there stays until the new file is whole."""
         (tmp_path / "a.png").write_bytes(b"mine")
-        server.answer("GET /view", Reply(sends=100))
+        server.always("GET /view", Reply(sends=100))
         with pytest.raises(OutputDamagedError):
             output.save(tmp_path, overwrite=True)
         assert (tmp_path / "a.png").read_bytes() == b"mine"
@@ -131,7 +142,7 @@ class TestSaving:
     )
     def test_no_file(self, output, server, tmp_path, reply, kind) -> None:
         """An answer that is no file is an error, and nothing is written."""
-        server.answer("GET /view", reply)
+        server.always("GET /view", reply)
         with pytest.raises(kind):
             output.save(tmp_path)
         assert names_in(tmp_path) == []
@@ -148,8 +159,9 @@ class TestSaving:
             output.save(tmp_path, timeout=0)
         assert names_in(tmp_path) == []
 
-    def test_a_drip_ends_with_the_deadline(self, output, server, tmp_path) -> None:
+    def test_a_drip_ends_with_the_deadline(self, bench, server, tmp_path) -> None:
         """A download that only drips ends with its deadline, and leaves nothing."""
+        output = output_of(bench, server, "a.png", clock=SYSTEM_CLOCK)
         stop = threading.Event()
         server.answer("GET /view", Reply(200, CONTENT, drips=stop))
         with pytest.raises(OutputDamagedError, match="not complete"):

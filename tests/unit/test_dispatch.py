@@ -26,6 +26,7 @@ from comfyclient.errors import (
     ValidationError,
 )
 from comfyclient.router import Router
+from comfyclient.storage.view import ViewStorage
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
 from comfyclient.transports.base import Ticket
@@ -100,6 +101,16 @@ class Check:
         return ValidationError("unfit", instance=instance.name) if left > 0 else None
 
 
+def dispatcher_of(
+    router: Router, journal: Journal, clock: FakeClock, **more
+) -> Dispatcher:
+    """A dispatcher that gives its files to the instances themselves."""
+    storage = ViewStorage(router.transports)
+    return Dispatcher(
+        router, journal, environment="e", storage=storage, clock=clock, **more
+    )
+
+
 @pytest.fixture
 def journal() -> Journal:
     """An empty journal."""
@@ -120,9 +131,7 @@ def send(
     settings = {"total_s": 300, "queue_s": 300, "silence_s": 100, **limits}
     course = Course("j", workflow, clock=clock, **settings)
     router = Router([Berth(stub) for stub in stubs], clock=clock)
-    dispatcher = Dispatcher(
-        router, journal, environment="e", checker=checker, clock=clock
-    )
+    dispatcher = dispatcher_of(router, journal, clock, checker=checker)
     with ThreadPoolExecutor(1) as pool:
         options = Options() if options is None else options
         sending = pool.submit(dispatcher.send, course, DEMAND, options, follower=course)
@@ -249,7 +258,7 @@ class TestPausing:
         )
         stub = Stub("a", journal, BusyError("x", retry_after=100), OK)
         router = Router([Berth(stub)], clock=clock)
-        dispatcher = Dispatcher(router, journal, environment="e", clock=clock)
+        dispatcher = dispatcher_of(router, journal, clock)
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(
                 dispatcher.send, course, DEMAND, Options(), follower=course

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyclient.errors import OutputDamagedError, OutputError, UnsafePathError
+from comfyclient.output_refs import WHOLE, About
 from comfyclient.outputs import MAX_NAME_BYTES, Output, OutputRef, safe_name
+from comfyclient.testing import HastyClock
 
 REF = OutputRef("2", "images", "a.png")
 
@@ -20,7 +22,7 @@ class Pieces:
     """A download of these pieces."""
 
     def __init__(self, *pieces: bytes, size: int | None = None) -> None:
-        self.pieces, self.size = pieces, size
+        self.pieces, self.about = pieces, About(size=size)
 
     def chunks(self):
         """The pieces; an exception among them is raised."""
@@ -34,10 +36,10 @@ def output_of(download: Pieces, ref: OutputRef = REF, **more: object) -> Output:
     """An output that opens this download."""
 
     @contextmanager
-    def opener(ref, deadline):
+    def opener(ref, deadline, *, span=WHOLE):
         yield download
 
-    return Output(ref, opener, **more)
+    return Output(ref, opener, clock=HastyClock(), **more)
 
 
 @given(st.text(min_size=1, max_size=400))

@@ -44,6 +44,7 @@ from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobIntent, JobState
 from comfyclient.pursuit import Pursuit
 from comfyclient.router import Router
+from comfyclient.storage.view import ViewStorage
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
 from comfyclient.timing import Deadline
@@ -142,14 +143,16 @@ class Bench:
         assert row.job_id == "j"
         self.servers = [Server("a"), Server("b")]
         self.router = Router([Berth(s) for s in self.servers], clock=self.clock)
+        storage = ViewStorage(self.servers)
         dispatcher = Dispatcher(
-            self.router, self.ledger, environment="e", clock=self.clock
+            self.router, self.ledger, environment="e", storage=storage, clock=self.clock
         )
         self.errands, self.keeper = ByHand(), ByHand()
         desk = Desk(
             environment="e",
             router=self.router,
             journal=self.ledger,
+            storage=storage,
             dispatcher=dispatcher,
             policies=policies,
             errands=self.errands,

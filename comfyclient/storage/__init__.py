@@ -1,0 +1,1 @@
+"""Where an environment's files are: one module for each kind of place."""

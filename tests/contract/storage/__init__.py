@@ -1,0 +1,1 @@
+"""One suite for every storage, and what is each one's own."""
