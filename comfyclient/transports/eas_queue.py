@@ -32,7 +32,7 @@ from ..errors import (
 from ..events import Queued
 from ..logs import InstanceLog
 from ..object_info import ObjectInfo
-from ..outputs import Download, OutputRef
+from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import InputFile, Workflow
 from .base import Attempt, Follower, Probe, Ticket, Verdict
@@ -201,7 +201,7 @@ class EasQueueTransport:
         raise self._no_files()
 
     def open(
-        self, ref: OutputRef, deadline: Deadline
+        self, ref: OutputRef, deadline: Deadline, *, span: ByteSpan = WHOLE
     ) -> AbstractContextManager[Download]:
         """No file comes through the queue."""
         raise self._no_files()
