@@ -20,6 +20,7 @@ from .config import (
     Settings,
     StorageSettings,
     default_ledger,
+    default_parking,
     read_token,
     secrets_of,
 )
@@ -43,6 +44,8 @@ from .storage.view import ViewStorage
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
+from .transports.eas_options import QueueOptions, check_queue_url, group_of
+from .transports.eas_queue import EasQueueTransport
 from .transports.endpoint import Endpoint, Tls
 
 ERRANDS_AT_ONCE = 8
@@ -88,7 +91,7 @@ def wire(
         stack.callback(keeper.close)
         stack.callback(errands.close)
         environment = _embedded(name, environment, stack)
-        instances = _instances(environment, stack, clock)
+        instances = _instances(name, environment, stack, clock, awaited=journal.awaits)
         storage = _storage(name, settings, environment, instances)
         stack.callback(storage.close)
         read_only = _read_only(name, settings)
@@ -148,10 +151,11 @@ def _checker(name: str, settings: Settings, clock: Clock) -> Checker | None:
 
 
 def _refuse_unsupported(name: str, settings: EnvironmentSettings) -> None:
-    if settings.transport == "eas-queue":
+    if settings.transport == "eas-queue" and settings.storage.kind == "view":
         raise ConfigError(
-            f"environment {name}: transport 'eas-queue' is not built yet",
-            hint="the standard edition works: transport = 'comfyui'",
+            f"environment {name}: the API edition of PAI-EAS hands out no files, so "
+            "storage of kind 'view' cannot work",
+            hint="use kind 'oss' with the bucket that the service mounts, or 'mount'",
         )
 
 
@@ -222,7 +226,7 @@ def open_instances(
     """
     _refuse_unsupported(name, settings)
     settings = _embedded(name, settings, stack)
-    return [berth.transport for berth in _instances(settings, stack, clock)]
+    return [berth.transport for berth in _instances(name, settings, stack, clock)]
 
 
 def open_storage(name: str, settings: Settings, stack: ExitStack) -> Storage:
@@ -284,19 +288,56 @@ def _embedded(
 
 
 def _instances(
-    settings: EnvironmentSettings, stack: ExitStack, clock: Clock
+    name: str,
+    settings: EnvironmentSettings,
+    stack: ExitStack,
+    clock: Clock,
+    *,
+    awaited: Callable[[str], bool | None] = lambda attempt_id: None,
 ) -> list[Berth]:
     berths: list[Berth] = []
     for instance in settings.instances:
-        transport = ComfyUITransport(
-            endpoint_of(instance),
-            clock=clock,
-            grace_s=settings.deadlines.grace_s,
-            version_range=settings.comfyui_version,
+        transport: Transport = (
+            _queue(name, settings, instance, awaited, clock)
+            if settings.transport == "eas-queue"
+            else ComfyUITransport(
+                endpoint_of(instance),
+                clock=clock,
+                grace_s=settings.deadlines.grace_s,
+                version_range=settings.comfyui_version,
+            )
         )
         stack.callback(transport.close)
         berths.append(Berth(transport, instance.weight, instance.window))
     return berths
+
+
+def _queue(
+    name: str,
+    settings: EnvironmentSettings,
+    instance: InstanceSettings,
+    awaited: Callable[[str], bool | None],
+    clock: Clock,
+) -> EasQueueTransport:
+    queue = settings.queue
+    ledger = settings.ledger if settings.ledger is not None else default_ledger(name)
+    group, parking = queue.group, queue.parking
+    options = QueueOptions(
+        group=group_of(name, ledger) if group is None else group,
+        parking=default_parking(name) if parking is None else parking,
+        results=queue.results,
+        window=queue.window,
+        unknown_results=queue.unknown_results,
+    )
+    endpoint = endpoint_of(instance)
+    check_queue_url(endpoint.name, endpoint.url)
+    return EasQueueTransport(
+        endpoint,
+        options,
+        awaited=awaited,
+        clock=clock,
+        grace_s=settings.deadlines.grace_s,
+    )
 
 
 class RunningEngine(Protocol):
