@@ -20,7 +20,6 @@ from .config import (
     Settings,
     StorageSettings,
     default_ledger,
-    default_parking,
     read_token,
     secrets_of,
 )
@@ -44,7 +43,7 @@ from .storage.view import ViewStorage
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
-from .transports.eas_options import QueueOptions, check_queue_url, group_of
+from .transports.eas_options import queue_options
 from .transports.eas_queue import EasQueueTransport
 from .transports.endpoint import Endpoint, Tls
 
@@ -297,46 +296,30 @@ def _instances(
 ) -> list[Berth]:
     berths: list[Berth] = []
     for instance in settings.instances:
-        transport: Transport = (
-            _queue(name, settings, instance, awaited, clock)
-            if settings.transport == "eas-queue"
-            else ComfyUITransport(
-                endpoint_of(instance),
-                clock=clock,
-                grace_s=settings.deadlines.grace_s,
-                version_range=settings.comfyui_version,
-            )
-        )
+        transport = _transport(name, settings, instance, awaited, clock)
         stack.callback(transport.close)
         berths.append(Berth(transport, instance.weight, instance.window))
     return berths
 
 
-def _queue(
+def _transport(
     name: str,
     settings: EnvironmentSettings,
     instance: InstanceSettings,
     awaited: Callable[[str], bool | None],
     clock: Clock,
-) -> EasQueueTransport:
-    queue = settings.queue
-    ledger = settings.ledger if settings.ledger is not None else default_ledger(name)
-    group, parking = queue.group, queue.parking
-    options = QueueOptions(
-        group=group_of(name, ledger) if group is None else group,
-        parking=default_parking(name) if parking is None else parking,
-        results=queue.results,
-        window=queue.window,
-        unknown_results=queue.unknown_results,
-    )
-    endpoint = endpoint_of(instance)
-    check_queue_url(endpoint.name, endpoint.url)
-    return EasQueueTransport(
+) -> Transport:
+    endpoint, grace_s = endpoint_of(instance), settings.deadlines.grace_s
+    if settings.transport == "eas-queue":
+        options = queue_options(name, settings, endpoint)
+        return EasQueueTransport(
+            endpoint, options, awaited=awaited, clock=clock, grace_s=grace_s
+        )
+    return ComfyUITransport(
         endpoint,
-        options,
-        awaited=awaited,
         clock=clock,
-        grace_s=settings.deadlines.grace_s,
+        grace_s=grace_s,
+        version_range=settings.comfyui_version,
     )
 
 
