@@ -25,7 +25,7 @@ from .config import (
 )
 from .desk import Desk
 from .dispatch import Dispatcher
-from .errands import Errands
+from .errands import Errands, Share
 from .errors import ConfigError, MissingExtraError
 from .hooking import Hooks
 from .hooks import Hook
@@ -43,10 +43,10 @@ from .storage.view import ViewStorage
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
-from .transports.eas_options import queue_options
-from .transports.eas_queue import EasQueueTransport
 from .transports.endpoint import Endpoint, Tls
 
+HANDS, PORTERS = 5, 3
+"""Threads that render, send and save for batches; of these, those that save."""
 ERRANDS_AT_ONCE = 8
 """Jobs that are sent, or asked for, at a time behind the callers' backs."""
 
@@ -57,7 +57,14 @@ class Wired:
 
     preparation: Preparation
     roster: Roster
+    router: Router
     journal: Journal
+    hands: Errands
+    """Render and send what no caller waits for, and bring outputs home."""
+    porters: Share
+    """The part of the hands that outputs may keep busy."""
+    add: Callable[[InstanceSettings], None]
+    """Opens one more instance, and lets it have jobs."""
     stack: ExitStack
 
 
@@ -89,8 +96,10 @@ def wire(
         keeper = Errands("keeper", clock=clock)
         stack.callback(keeper.close)
         stack.callback(errands.close)
+        hands = Errands("hands", workers=HANDS, clock=clock)
+        stack.callback(hands.close)
         environment = _embedded(name, environment, stack)
-        instances = _instances(name, environment, stack, clock, awaited=journal.awaits)
+        instances = _instances(environment, stack, clock)
         storage = _storage(name, settings, environment, instances)
         stack.callback(storage.close)
         read_only = _read_only(name, settings)
@@ -98,6 +107,7 @@ def wire(
             instances,
             read_only=read_only,
             clock=clock,
+            known=journal.durations(name),
             later=lambda step, seconds: keeper.do(step, after=seconds),
         )
         dispatcher = Dispatcher(
@@ -121,11 +131,17 @@ def wire(
             clock=clock,
             hooks=told,
         )
+        preparation = Preparation(name, settings, registry_of(settings.templates))
+        kept = stack.pop_all()
         return Wired(
-            preparation=Preparation(name, settings, registry_of(settings.templates)),
+            preparation=preparation,
             roster=Roster(desk),
+            router=router,
             journal=journal,
-            stack=stack.pop_all(),
+            hands=hands,
+            porters=Share(hands, at_once=PORTERS),
+            add=partial(_add, router, storage, environment, kept, clock),
+            stack=kept,
         )
     raise AssertionError("an ExitStack swallows nothing")
 
@@ -150,11 +166,10 @@ def _checker(name: str, settings: Settings, clock: Clock) -> Checker | None:
 
 
 def _refuse_unsupported(name: str, settings: EnvironmentSettings) -> None:
-    if settings.transport == "eas-queue" and settings.storage.kind == "view":
+    if settings.transport == "eas-queue":
         raise ConfigError(
-            f"environment {name}: the API edition of PAI-EAS hands out no files, so "
-            "storage of kind 'view' cannot work",
-            hint="use kind 'oss' with the bucket that the service mounts, or 'mount'",
+            f"environment {name}: transport 'eas-queue' is not built yet",
+            hint="the standard edition works: transport = 'comfyui'",
         )
 
 
@@ -225,7 +240,7 @@ def open_instances(
     """
     _refuse_unsupported(name, settings)
     settings = _embedded(name, settings, stack)
-    return [berth.transport for berth in _instances(name, settings, stack, clock)]
+    return [berth.transport for berth in _instances(settings, stack, clock)]
 
 
 def open_storage(name: str, settings: Settings, stack: ExitStack) -> Storage:
@@ -287,40 +302,40 @@ def _embedded(
 
 
 def _instances(
-    name: str,
+    settings: EnvironmentSettings, stack: ExitStack, clock: Clock
+) -> list[Berth]:
+    return [_berth(one, settings, stack, clock) for one in settings.instances]
+
+
+def _berth(
+    instance: InstanceSettings,
     settings: EnvironmentSettings,
     stack: ExitStack,
     clock: Clock,
-    *,
-    awaited: Callable[[str], bool | None] = lambda attempt_id: None,
-) -> list[Berth]:
-    berths: list[Berth] = []
-    for instance in settings.instances:
-        transport = _transport(name, settings, instance, awaited, clock)
-        stack.callback(transport.close)
-        berths.append(Berth(transport, instance.weight, instance.window))
-    return berths
-
-
-def _transport(
-    name: str,
-    settings: EnvironmentSettings,
-    instance: InstanceSettings,
-    awaited: Callable[[str], bool | None],
-    clock: Clock,
-) -> Transport:
-    endpoint, grace_s = endpoint_of(instance), settings.deadlines.grace_s
-    if settings.transport == "eas-queue":
-        options = queue_options(name, settings, endpoint)
-        return EasQueueTransport(
-            endpoint, options, awaited=awaited, clock=clock, grace_s=grace_s
-        )
-    return ComfyUITransport(
-        endpoint,
+) -> Berth:
+    transport = ComfyUITransport(
+        endpoint_of(instance),
         clock=clock,
-        grace_s=grace_s,
+        grace_s=settings.deadlines.grace_s,
         version_range=settings.comfyui_version,
     )
+    stack.callback(transport.close)
+    return Berth(transport, instance.weight, instance.window)
+
+
+def _add(
+    router: Router,
+    storage: Storage,
+    settings: EnvironmentSettings,
+    stack: ExitStack,
+    clock: Clock,
+    instance: InstanceSettings,
+) -> None:
+    """Open one more instance, and let router and storage know it."""
+    berth = _berth(instance, settings, stack, clock)
+    if isinstance(storage, ViewStorage):
+        storage.know(berth.transport)
+    router.add(berth)
 
 
 class RunningEngine(Protocol):

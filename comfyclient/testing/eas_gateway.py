@@ -203,11 +203,9 @@ class EasGateway:
             return [url.rstrip("/") for url in urls]
         if self.edition == "api" and self._inference is not None:
             return []
-        from .. import comfy_nodes  # these need the extra `local`
-        from ..local.engine import EmbeddedEngine
+        from ..local.engine import EmbeddedEngine  # needs the extra `local`
 
-        engine = EmbeddedEngine(None, node_packs=(comfy_nodes,))
-        stack.enter_context(engine)
+        engine = stack.enter_context(EmbeddedEngine(None))
         self._folder = engine.base_directory
         return [engine.url]
 

@@ -1,17 +1,10 @@
-"""How a queue service is reached, and results are taken from it. Pure."""
+"""How results are taken from a queue service. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
-
-from ..config import EnvironmentSettings, default_ledger, default_parking
-from ..errors import ConfigError
-from .endpoint import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,63 +21,3 @@ class QueueOptions:
     """Results handed to this reader before it commits one."""
     unknown_results: Literal["leave", "park", "pass"] = "leave"
     """What becomes of results of tasks that no job here ever had."""
-
-
-def queue_options(
-    environment: str, settings: EnvironmentSettings, endpoint: Endpoint
-) -> QueueOptions:
-    """What the configuration says of an environment's queue at this address.
-
-    Raises:
-        ConfigError: the address cannot be that of a queue.
-    """
-    check_queue_url(endpoint)
-    queue = settings.queue
-    group, parking = queue.group, queue.parking
-    if group is None:
-        ledger = settings.ledger
-        group = group_of(
-            environment, default_ledger(environment) if ledger is None else ledger
-        )
-    return QueueOptions(
-        group=group,
-        parking=default_parking(environment) if parking is None else parking,
-        results=queue.results,
-        window=queue.window,
-        unknown_results=queue.unknown_results,
-    )
-
-
-def group_of(environment: str, ledger: str) -> str:
-    """The consumer group of those who share an environment and its ledger.
-
-    Whoever has another ledger is another application, and gets results of its own. A
-    file is another one on each machine; of a URL, the password makes no difference.
-    """
-    parts = urlsplit(ledger)
-    place = f"{parts.scheme}//{parts.netloc.rpartition('@')[2]}{parts.path}"
-    if parts.scheme.startswith("sqlite"):
-        place = f"{socket.gethostname()}:{place}"
-    digest = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"comfyclient-{environment}-{digest[:8]}"
-
-
-def check_queue_url(endpoint: Endpoint) -> None:
-    """Refuse an address that cannot be that of an API edition.
-
-    Raises:
-        ConfigError: it has no service's name, or goes beyond it.
-    """
-    path = urlsplit(endpoint.url).path.rstrip("/")
-    for end in ("/sink", "/api_prompt", "/prompt"):
-        if path.endswith(end):
-            raise ConfigError(
-                f"instance {endpoint.name}: the url ends with {end}, which we add",
-                hint="end it with the service's name: …/api/predict/<service>",
-            )
-    if not path:
-        raise ConfigError(
-            f"instance {endpoint.name}: the url has no path, and a queue needs one",
-            hint="write http://<uid>.<region>.pai-eas.aliyuncs.com/api/predict/"
-            "<service>, or the same with a gateway's host",
-        )

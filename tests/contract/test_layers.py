@@ -40,10 +40,11 @@ registry
 locked locktext lockfile pins template_folders
 hostile lint
 answers
+estimates
 ledger_lease ledger_records
 dashscope_errors dashscope_models
 ledger_schema ledger_rows ledger_faults
-ledger_statements ledger_database ledger_owner ledger_steps
+ledger_statements ledger_database ledger_durations ledger_owner ledger_steps
 ledger_answers
 ledger_reader ledger_unfinished ledger_look
 ledger
@@ -83,16 +84,15 @@ transports.followed
 transports.rounds
 transports.following
 transports.eas_frames transports.eas_attributes transports.eas_options
-transports.eas_bodies
 transports.eas_http transports.eas_results transports.eas_parking transports.eas_tasks
-transports.eas_disposal transports.eas_watch transports.eas_arrival
+transports.eas_disposal transports.eas_watch
 transports.eas_following
 transports.comfyui transports.eas_queue
 storage.__init__ storage.base storage.paths storage.visibility
 storage.guarding storage.mount storage.view
 checking compatibility
 node_times hooks
-demands breaker estimates
+demands breaker
 routing waiting
 berths
 progress router result course errands budget revival unplaced
@@ -102,7 +102,9 @@ attempt desk
 parting
 pursuit
 holding
-roster preparing
+roster preparing saving orders
+launching instances
+ordering batch
 thumbnails telemetry
 wiring
 pinned
@@ -122,7 +124,7 @@ report
 report_page
 cli_options
 cli_pinboard cli_scaffolding cli_target
-cli_compatibility cli_verifying
+cli_compatibility
 cli_config cli_doctor cli_eas cli_running cli_templates cli_pins
 cli_jobs cli_report cli_resume cli_preflight
 cli
@@ -245,7 +247,8 @@ def test_everything_promised_is_there_and_sorted() -> None:
 def test_the_public_names_are_pinned() -> None:
     """A name that goes or comes is a decision, not an accident."""
     assert set(comfyclient.__all__) == {
-        "Client", "ComfyClientError", "Job", "JobStatus", "Output", "OutputRef",
+        "Batch", "Client", "ComfyClientError", "Job", "JobStatus", "Order", "Outcome",
+        "Output", "OutputRef",
         "Provenance", "Result", "Settings", "Trip", "Workflow", "__version__",
         "load_settings", "load_trip", "load_trips",
     }  # fmt: skip
