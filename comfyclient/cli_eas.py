@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from .cli_layout import layout
 from .cli_options import Config, Env
 from .config import Settings, load_settings
 from .config_errors import mistakes_of
@@ -25,6 +26,9 @@ from .trip_files import open_regular
 MAX_BYTES = 1 << 20
 
 eas = typer.Typer(help="Services of PAI-EAS.", no_args_is_help=True)
+
+
+eas.command("layout")(layout)
 
 
 class Format(StrEnum):

@@ -88,7 +88,8 @@ class Doctor:
             return skipped("it writes something: --write-probe runs it")
         if deadline.passed():
             return skipped(f"no time was left of {deadline.seconds:g} s", "--timeout")
-        return self._run(check, deadline.within(self._each_s))
+        allowed = max(self._each_s, check.patience_s)
+        return self._run(check, deadline.within(allowed))
 
     def _run(self, check: Check, deadline: Deadline) -> Diagnosis:
         """Run it in a thread of its own: a resolver may never come back."""

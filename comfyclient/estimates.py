@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 UNKNOWN_WORK_S = 10.0
 """Seconds that a job of an unknown kind is taken to need."""
@@ -29,16 +29,6 @@ class Learned:
     """Whether its models had to be loaded first."""
     seconds: float
     jobs: int
-
-
-class Durations(Protocol):
-    """How long jobs take, from one process to the next."""
-
-    def durations(self, environment: str) -> list[Learned]:
-        """What is known."""
-
-    def learned(self, environment: str, durations: Sequence[Learned]) -> None:
-        """Record what was learned."""
 
 
 class Estimates:

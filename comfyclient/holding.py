@@ -20,7 +20,6 @@ from .logs import about
 from .outputs import Opener
 from .pursuit import Pursuit
 from .revival import Terms, verdict_of_row
-from .router import Place
 from .timing import Deadline, Span
 from .workflow import Workflow
 
@@ -99,13 +98,7 @@ class Hold:
         """Whether this process works on it."""
         return self._ours
 
-    def submit(
-        self,
-        rendered: Span | None = None,
-        *,
-        place: Place | None = None,
-        patient: bool = False,
-    ) -> None:
+    def submit(self, rendered: Span | None = None) -> None:
         """Send a job that no server has; `rendered` is when its graph was made.
 
         Raises:
@@ -116,7 +109,7 @@ class Hold:
             self._witness.step("render", rendered.begin, until=rendered.end)
         begun, failed = self._desk.clock.now(), None
         try:
-            self._pursuit.submit(place, patient=patient)
+            self._pursuit.submit()
         except ComfyClientError as error:
             failed = error
             raise

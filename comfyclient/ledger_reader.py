@@ -9,9 +9,7 @@ from datetime import datetime
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 
-from .estimates import Learned
 from .ledger_database import Database
-from .ledger_durations import load_durations
 from .ledger_owner import owner_row
 from .ledger_records import ChangeRow, JobRow, JobState, OwnerRow
 from .ledger_rows import damage_named, load_history, load_jobs, unpacked
@@ -60,11 +58,6 @@ class LedgerReader:
         values = {"environment": environment, "key": idempotency_key}
         with self._reading() as connection:
             return next(iter(load_jobs(connection, _BY_KEY, values)), None)
-
-    def durations(self, environment: str) -> list[Learned]:
-        """How long jobs took there, as far as it was written down."""
-        with self._reading() as connection:
-            return load_durations(connection, environment)
 
     def jobs(
         self,

@@ -14,7 +14,6 @@ from pydantic import JsonValue
 from . import errors
 from .answers import Answers
 from .errors import ComfyClientError
-from .estimates import Durations
 from .outputs import OutputRef, SavedFile
 
 MAX_MESSAGE = 2000
@@ -359,7 +358,7 @@ class JobLeases(Protocol):
         """Release every job and close the database."""
 
 
-class Journal(JobWrites, JobReads, JobLeases, Durations, Protocol):
+class Journal(JobWrites, JobReads, JobLeases, Protocol):
     """What the rest of the package needs of a ledger."""
 
     @property

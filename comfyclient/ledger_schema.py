@@ -206,18 +206,6 @@ answer = Table(
     Column("ended_at", Moment),
 )
 
-duration = Table(
-    "comfyclient_duration",
-    metadata,
-    Column("environment", String(LONG), primary_key=True),
-    Column("kind", String(LONG), primary_key=True),
-    Column("instance", String(LONG), primary_key=True),
-    Column("loading", Integer, primary_key=True, autoincrement=False),
-    Column("seconds", Double, nullable=False),
-    Column("jobs", BigInteger, nullable=False),
-    Column("updated_at", Moment, nullable=False),
-)
-
 Step = Callable[[Connection], None]
 
 
@@ -227,7 +215,6 @@ def _add_told(connection: Connection) -> None:
 
 def _add_answers(connection: Connection) -> None:
     answer.create(connection)
-    duration.create(connection)
 
 
 def _add_receipt(connection: Connection) -> None:

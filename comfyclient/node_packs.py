@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+OWN_PACK = "comfyclient's own node pack"
+"""What our own pack is called."""
+
 _PACKS = (
     (r"VHS_", "ComfyUI-VideoHelperSuite"),
     (r"ADE_", "ComfyUI-AnimateDiff-Evolved"),
@@ -34,7 +37,7 @@ _PACKS = (
     (r".*KJ(v2)?$", "ComfyUI-KJNodes"),
     (r".*\+$", "ComfyUI_essentials"),
     (r".*\(mtb\)$", "comfy-mtb"),
-    (r"Trip[A-Z]", "comfyclient's own node pack"),
+    (r"Trip[A-Z]", OWN_PACK),
 )
 _PATTERNS = tuple((re.compile(pattern), pack) for pattern, pack in _PACKS)
 

@@ -25,7 +25,7 @@ from .config import (
 )
 from .desk import Desk
 from .dispatch import Dispatcher
-from .errands import Errands, Share
+from .errands import Errands
 from .errors import ConfigError, MissingExtraError
 from .hooking import Hooks
 from .hooks import Hook
@@ -45,8 +45,6 @@ from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
 from .transports.endpoint import Endpoint, Tls
 
-HANDS, PORTERS = 5, 3
-"""Threads that render, send and save for batches; of these, those that save."""
 ERRANDS_AT_ONCE = 8
 """Jobs that are sent, or asked for, at a time behind the callers' backs."""
 
@@ -57,14 +55,7 @@ class Wired:
 
     preparation: Preparation
     roster: Roster
-    router: Router
     journal: Journal
-    hands: Errands
-    """Render and send what no caller waits for, and bring outputs home."""
-    porters: Share
-    """The part of the hands that outputs may keep busy."""
-    add: Callable[[InstanceSettings], None]
-    """Opens one more instance, and lets it have jobs."""
     stack: ExitStack
 
 
@@ -96,9 +87,7 @@ def wire(
         keeper = Errands("keeper", clock=clock)
         stack.callback(keeper.close)
         stack.callback(errands.close)
-        hands = Errands("hands", workers=HANDS, clock=clock)
-        stack.callback(hands.close)
-        environment = _embedded(name, environment, stack)
+        environment = with_engine(name, environment, stack)
         instances = _instances(environment, stack, clock)
         storage = _storage(name, settings, environment, instances)
         stack.callback(storage.close)
@@ -107,7 +96,6 @@ def wire(
             instances,
             read_only=read_only,
             clock=clock,
-            known=journal.durations(name),
             later=lambda step, seconds: keeper.do(step, after=seconds),
         )
         dispatcher = Dispatcher(
@@ -131,17 +119,11 @@ def wire(
             clock=clock,
             hooks=told,
         )
-        preparation = Preparation(name, settings, registry_of(settings.templates))
-        kept = stack.pop_all()
         return Wired(
-            preparation=preparation,
+            preparation=Preparation(name, settings, registry_of(settings.templates)),
             roster=Roster(desk),
-            router=router,
             journal=journal,
-            hands=hands,
-            porters=Share(hands, at_once=PORTERS),
-            add=partial(_add, router, storage, environment, kept, clock),
-            stack=kept,
+            stack=stack.pop_all(),
         )
     raise AssertionError("an ExitStack swallows nothing")
 
@@ -239,7 +221,7 @@ def open_instances(
         EngineError: the embedded engine could not start.
     """
     _refuse_unsupported(name, settings)
-    settings = _embedded(name, settings, stack)
+    settings = with_engine(name, settings, stack)
     return [berth.transport for berth in _instances(settings, stack, clock)]
 
 
@@ -278,10 +260,17 @@ def _storage(
     return storage if settings.writes_storage(name) else ReadOnlyStorage(storage)
 
 
-def _embedded(
+def with_engine(
     name: str, settings: EnvironmentSettings, stack: ExitStack
 ) -> EnvironmentSettings:
-    """An environment on the embedded engine, with the engine started."""
+    """An environment; where it is on the embedded engine, with the engine started.
+
+    The stack stops it.
+
+    Raises:
+        MissingExtraError: the engine needs a package that is not installed.
+        EngineError: it could not start.
+    """
     if settings.transport != "embedded":
         return settings
     engine, storage = settings.engine, settings.storage
@@ -304,38 +293,17 @@ def _embedded(
 def _instances(
     settings: EnvironmentSettings, stack: ExitStack, clock: Clock
 ) -> list[Berth]:
-    return [_berth(one, settings, stack, clock) for one in settings.instances]
-
-
-def _berth(
-    instance: InstanceSettings,
-    settings: EnvironmentSettings,
-    stack: ExitStack,
-    clock: Clock,
-) -> Berth:
-    transport = ComfyUITransport(
-        endpoint_of(instance),
-        clock=clock,
-        grace_s=settings.deadlines.grace_s,
-        version_range=settings.comfyui_version,
-    )
-    stack.callback(transport.close)
-    return Berth(transport, instance.weight, instance.window)
-
-
-def _add(
-    router: Router,
-    storage: Storage,
-    settings: EnvironmentSettings,
-    stack: ExitStack,
-    clock: Clock,
-    instance: InstanceSettings,
-) -> None:
-    """Open one more instance, and let router and storage know it."""
-    berth = _berth(instance, settings, stack, clock)
-    if isinstance(storage, ViewStorage):
-        storage.know(berth.transport)
-    router.add(berth)
+    berths: list[Berth] = []
+    for instance in settings.instances:
+        transport = ComfyUITransport(
+            endpoint_of(instance),
+            clock=clock,
+            grace_s=settings.deadlines.grace_s,
+            version_range=settings.comfyui_version,
+        )
+        stack.callback(transport.close)
+        berths.append(Berth(transport, instance.weight, instance.window))
+    return berths
 
 
 class RunningEngine(Protocol):

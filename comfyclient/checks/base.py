@@ -72,6 +72,8 @@ class Check:
     run: Ask
     needs: tuple[str, ...] = ()
     """Keys of the checks without which this one makes no sense."""
+    patience_s: float = 0
+    """Seconds that it may take, where that is more than others may."""
 
     @property
     def key(self) -> str:

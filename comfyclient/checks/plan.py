@@ -14,12 +14,19 @@ from ..graph import canonical
 from ..pinned import PinnedTemplates, pinned_templates
 from ..registry import Registry
 from ..transports.base import Transport
-from ..wiring import LedgerSight, endpoint_of, open_instances, see_ledger, start_engine
+from ..wiring import (
+    LedgerSight,
+    endpoint_of,
+    open_instances,
+    see_ledger,
+    with_engine,
+)
 from . import machine, places
 from .base import Check
 from .gateway import Visit
 from .network import Way, host_at
 from .plan_models import of_models
+from .plan_storage import of_storage
 from .senses import Senses
 from .servers import Kitchen
 
@@ -33,6 +40,15 @@ class Patient:
     environment: EnvironmentSettings
     """With the address of the embedded engine, where that is what it runs on."""
     pinned: PinnedTemplates | ComfyClientError
+
+    @property
+    def as_it_runs(self) -> Settings:
+        """The configuration with the engine's address, as that of any other server."""
+        if self.environment.transport != "embedded":
+            return self.settings
+        there = self.environment.model_copy(update={"transport": "comfyui"})
+        environments = {**self.settings.environments, self.name: there}
+        return self.settings.model_copy(update={"environments": environments})
 
     @property
     def templates(self) -> PinnedTemplates:
@@ -51,11 +67,7 @@ def patient_of(
         ConfigError: there is no such environment.
         EngineError: the embedded engine could not start.
     """
-    environment = settings.environment(name)[1]
-    if environment.transport == "embedded":
-        engine = start_engine(environment.engine, stack)
-        instance = InstanceSettings(name=f"{name}-engine", url=engine.url)
-        environment = environment.model_copy(update={"instances": (instance,)})
+    environment = with_engine(name, settings.environment(name)[1], stack)
     pinned: PinnedTemplates | ComfyClientError
     try:
         pinned = pinned_templates(name, settings, registry)
@@ -69,6 +81,7 @@ def plan(patient: Patient, stack: ExitStack, senses: Senses) -> Iterator[Check]:
     yield from _of_machine(patient, senses)
     for instance in patient.environment.instances:
         yield from _of_instance(patient, instance, stack, senses)
+    yield from of_storage(patient.name, patient.as_it_runs, stack, senses)
     yield from of_models(patient.name, patient.settings, stack, senses)
 
 

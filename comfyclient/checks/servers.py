@@ -16,9 +16,9 @@ from ..workflow import Workflow
 from .base import Diagnosis, fail, ok, skipped, warn
 
 _CALLS_OUT = re.compile(
-    r"dash.?scope|bailian|tongyi|qwen.*api|wanx?.*api|from.?url|url.*load|load.*url"
-    r"|api(node)?$|open.?ai|gemini|kling",
-    re.IGNORECASE,
+    r"QwenText$|QwenVision$|WanImage$"  # our own pack's
+    r"|(?i:dash.?scope|bailian|tongyi|qwen.*api|wanx?.*api|from.?url|url.*load|load.*url"
+    r"|api(node)?$|open.?ai|gemini|kling)"
 )
 """Classes that fetch or ask something from the internet, by the names packs use."""
 

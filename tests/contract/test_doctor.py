@@ -51,13 +51,13 @@ def environment(url: str, **more: Any) -> EnvironmentSettings:
 def examined(
     one: EnvironmentSettings, senses: Senses | None = None, *, name: str = "test"
 ) -> dict[str, Examined]:
-    """What the doctor found, by kind."""
+    """What the doctor found, by kind; the first of each."""
     settings = Settings(environments={name: one})
     with ExitStack() as stack:
         patient = patient_of(name, settings, stack, registry=Registry())
         checks = plan(patient, stack, Senses() if senses is None else senses)
         found = list(Doctor().examine(checks, deadline=Deadline(50)))
-    return {examined.check.kind: examined for examined in found}
+    return {one.check.kind: one for one in reversed(found)}
 
 
 def said(found: dict[str, Examined], kind: str) -> tuple[str, str, str]:

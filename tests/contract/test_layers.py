@@ -17,7 +17,7 @@ PACKAGE = Path(comfyclient.__file__).parent
 FLOORS = """
 issues
 errors timing logs
-geography graph jsontext sun tomltext tracks privacy
+geography graph jsontext own_pack sun tomltext tracks privacy
 toml_lines
 config_shapes config_secrets
 config_errors config_models config_sources addresses
@@ -40,11 +40,10 @@ registry
 locked locktext lockfile pins template_folders
 hostile lint
 answers
-estimates
 ledger_lease ledger_records
 dashscope_errors dashscope_models
 ledger_schema ledger_rows ledger_faults
-ledger_statements ledger_database ledger_durations ledger_owner ledger_steps
+ledger_statements ledger_database ledger_owner ledger_steps
 ledger_answers
 ledger_reader ledger_unfinished ledger_look
 ledger
@@ -57,6 +56,7 @@ comparing scaffolding
 locking
 object_info
 dynamic_inputs findings link_types node_packs own_checks replaced_nodes server_rules
+eas_layout
 input_values
 node_checks
 preflight
@@ -92,7 +92,7 @@ storage.__init__ storage.base storage.paths storage.visibility
 storage.guarding storage.mount storage.view
 checking compatibility
 node_times hooks
-demands breaker
+demands breaker estimates
 routing waiting
 berths
 progress router result course errands budget revival unplaced
@@ -102,20 +102,19 @@ attempt desk
 parting
 pursuit
 holding
-roster preparing saving orders
-launching instances
-ordering batch
+roster preparing
 thumbnails telemetry
 wiring
-pinned
+pinned eas_mount
+client
 checks.__init__ checks.base checks.kinds
 checks.network
 checks.gateway checks.machine checks.places checks.servers
-checks.models checks.senses
-checks.plan_models
+checks.models checks.senses checks.shelf
+checks.round_trip
+checks.plan_models checks.plan_storage
 checks.plan
 doctor
-client
 __init__
 console job_views pin_views timeline
 report_jobs
@@ -125,6 +124,7 @@ report_page
 cli_options
 cli_pinboard cli_scaffolding cli_target
 cli_compatibility
+cli_layout
 cli_config cli_doctor cli_eas cli_running cli_templates cli_pins
 cli_jobs cli_report cli_resume cli_preflight
 cli
@@ -247,8 +247,7 @@ def test_everything_promised_is_there_and_sorted() -> None:
 def test_the_public_names_are_pinned() -> None:
     """A name that goes or comes is a decision, not an accident."""
     assert set(comfyclient.__all__) == {
-        "Batch", "Client", "ComfyClientError", "Job", "JobStatus", "Order", "Outcome",
-        "Output", "OutputRef",
+        "Client", "ComfyClientError", "Job", "JobStatus", "Output", "OutputRef",
         "Provenance", "Result", "Settings", "Trip", "Workflow", "__version__",
         "load_settings", "load_trip", "load_trips",
     }  # fmt: skip

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import comfyclient
 from comfyclient.cli import app
-from comfyclient.errors import ServiceFileError, UsageError
+from comfyclient.errors import ComfyClientError, ServiceFileError, UsageError
 
 CONFIG = """\
 default_environment = "test"
@@ -110,3 +111,121 @@ def test_wrong_use_is_told(run: Run, arguments: tuple[str, ...], words: str) -> 
     assert isinstance(done.exception, UsageError)
     assert any(word in str(done.exception) for word in words.split("|"))
     assert done.stdout == ""
+
+
+# -- layout
+
+
+@pytest.fixture
+def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The mounted folder of an environment `nas`, protected; `web` has only HTTP."""
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    (tmp_path / "comfyclient.toml").write_text(
+        f"""\
+default_environment = "nas"
+[environments.nas]
+protected = true
+pins = {{ trip-postcard = "==1.0.0" }}
+[[environments.nas.instances]]
+name = "a"
+url = "http://127.0.0.1:1"
+[environments.nas.storage]
+kind = "mount"
+root = "{folder}"
+[environments.web]
+[[environments.web.instances]]
+name = "w"
+url = "http://127.0.0.1:2"
+[environments.guest]
+shared_with = {{ nas = "it looks" }}
+[[environments.guest.instances]]
+name = "g"
+url = "http://127.0.0.1:3"
+[environments.guest.storage]
+kind = "mount"
+root = "{folder}"
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_what_must_lie_where_is_told_without_looking(run: Run, mount: Path) -> None:
+    """For the pinned templates, with sizes and where to get it."""
+    done = run("layout", "--json")
+
+    found = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert found["templates"] == ["trip-postcard@1.0.0"]
+    assert {one["state"] for one in found["needs"]} == {"unknown"}
+    assert all(one["expected_size"] > 0 for one in found["needs"])
+    assert "custom_nodes/comfyclient_trip/ (" in run("layout").stdout
+
+
+def test_what_is_missing_is_pushed_once(run: Run, mount: Path, tmp_path: Path) -> None:
+    """Then it is there, and it is said which restart makes it visible."""
+    assert run("layout", "--check").exit_code == 1
+    model = tmp_path / "car.safetensors"
+    model.write_bytes(b"weights")
+    (mount / "output").mkdir()
+    (mount / "output" / "a.png").write_bytes(b"12345")
+
+    push = ("layout", "--push", "--confirm", "nas", "--file", f"models/loras/={model}")
+    first, again = run(*push), run(*push)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert "to be done now: restart the ComfyUI process" in first.stderr
+    assert "0 files were sent" in again.stderr
+    assert "to be done now" not in again.stderr
+    assert (mount / "models/loras/car.safetensors").read_bytes() == b"weights"
+
+    pack = mount / "custom_nodes" / "comfyclient_trip"
+    source = Path(comfyclient.__file__).parent / "comfy_nodes"
+    assert {file.name for file in pack.iterdir()} == {
+        file.name for file in source.glob("*.*")
+    }
+    checked = run("layout", "--check", "--json")
+    found = json.loads(checked.stdout)
+    assert checked.exit_code == 0
+    assert {one["state"] for one in found["needs"]} == {"there"}
+    assert found["folders"]["output"] == {"files": 1, "bytes": 5, "more": False}
+    assert found["folders"]["temp"]["files"] == 0
+
+
+def test_an_older_pack_is_told_apart(run: Run, mount: Path) -> None:
+    """By the size of its files."""
+    assert run("layout", "--push", "--confirm", "nas").exit_code == 0
+    (mount / "custom_nodes/comfyclient_trip/scene.py").write_bytes(b"older")
+    done = run("layout", "--check")
+    assert done.exit_code == 1
+    assert "1 of another size" in done.stdout
+    assert "5, not " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--push",), "must be confirmed"),
+        (("--push", "--confirm", "nas", "--file", "x"), "PATH=FILE"),
+        (("--push", "--confirm", "nas", "--file", "output/x=y"), "in no folder"),
+        (("--push", "--confirm", "nas", "--file", "models/x=none"), "is no file"),
+        (
+            ("--push", "--confirm", "nas", "--file", "models/../x=comfyclient.toml"),
+            "..",
+        ),
+        (("--file", "models/x=y"), "add --push"),
+        (("--check", "--env", "web"), "kind 'view'"),
+        (
+            ("--push", "--env", "guest", "--file", "models/x=comfyclient.toml"),
+            "another's",
+        ),
+    ],
+)
+def test_wrong_pushes_are_refused(
+    run: Run, mount: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    """Before anything is written."""
+    done = run("layout", *arguments, "--no-pack")
+    assert isinstance(done.exception, ComfyClientError), done.exception
+    assert words in str(done.exception)
+    assert not [file for file in mount.rglob("*") if file.is_file()]

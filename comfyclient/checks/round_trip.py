@@ -1,0 +1,96 @@
+"""A tiny job on an instance, whose file must arrive where the client reads."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from pathlib import Path
+
+from ..client import Client
+from ..config import EnvironmentSettings, InstanceSettings, Settings
+from ..errors import ComfyClientError
+from ..outputs import Output
+from ..timing import Deadline
+from ..workflow import Workflow
+from .base import Diagnosis, fail, ok
+from .shelf import Shelf
+
+PATIENCE_S = 120.0
+"""A job may wait behind others, and a service wake up first."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def tiny_workflow(mark: str) -> Workflow:
+    """Eight by eight pixels, by two nodes that every ComfyUI has; no model, no GPU."""
+    number = uuid.UUID(mark).int % 0xFFFFFF  # another picture, so none from the cache
+    return Workflow.from_graph(
+        {
+            "1": {
+                "class_type": "EmptyImage",
+                "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": number},
+            },
+            "2": {
+                "class_type": "SaveImage",
+                "inputs": {
+                    "images": ["1", 0],
+                    "filename_prefix": f"comfyclient-doctor/{mark}",
+                },
+            },
+        }
+    )
+
+
+class RoundTrip:
+    """Runs the job on one instance of an environment, with a ledger of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        environment: EnvironmentSettings,
+        instance: InstanceSettings,
+        shelf: Shelf | None,
+    ) -> None:
+        own = {
+            "instances": (instance,),
+            "ledger": "sqlite://",
+            "preflight": "off",
+            "pins": {},
+        }
+        one = environment.model_copy(update=own)
+        self._settings = Settings(environments={name: one}, default_environment=name)
+        self._name = name
+        self._shelf = shelf
+
+    def run(self, deadline: Deadline) -> Diagnosis:
+        """Whether its file comes back."""
+        workflow = tiny_workflow(str(uuid.uuid4()))
+        seconds = max(deadline.remaining() - 1, 1)
+        with Client(self._settings, environment=self._name) as client:
+            result = client.run(workflow, timeout=seconds, confirm=self._name)
+            (output,) = result.outputs
+            content = _content(output)
+        kept = self._clean_up(output, deadline)
+        if not content.startswith(_PNG):
+            return fail(
+                f"{output.ref.filename} came back with {len(content)} bytes that are "
+                "no PNG",
+                "does something between here and the storage change files?",
+            )
+        return ok(f"the job ran, and its {len(content)} bytes came back{kept}")
+
+    def _clean_up(self, output: Output, deadline: Deadline) -> str:
+        """Delete the file; what to say of it."""
+        ref = output.ref
+        path = "/".join(filter(None, (ref.type, ref.subfolder, ref.filename)))
+        if self._shelf is None:
+            return f"; {path} stays on the server: HTTP deletes nothing"
+        try:
+            self._shelf.forget(path, deadline)
+        except ComfyClientError as error:
+            return f"; {path} stays there: {error.message}"
+        return ""
+
+
+def _content(output: Output) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="comfyclient-doctor-") as folder:
+        return output.save(Path(folder)).read_bytes()
