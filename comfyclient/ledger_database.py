@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 from .errors import ClosedError, LedgerError
 from .ledger_faults import explained
 from .ledger_records import redacted
-from .ledger_schema import check_version, migrate, version_of
+from .ledger_schema import SCHEMA_VERSION, check_version, migrate, version_of
 from .ledger_statements import say
 from .timing import Clock, Deadline
 
@@ -160,8 +160,9 @@ class Database:
         with self.reading() as connection:
             found = version_of(connection)
         check_version(found)
-        with self.writing() as connection:
-            migrate(connection, now=self._clock.now())
+        if found < SCHEMA_VERSION:  # else whoever writes meanwhile is not waited for
+            with self.writing() as connection:
+                migrate(connection, now=self._clock.now())
         self._inode = _inode(self._file)
 
     def _connectable(self, url: URL) -> Engine:

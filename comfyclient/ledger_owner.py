@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    RowMapping,
     Select,
     bindparam,
     delete,
@@ -26,6 +25,7 @@ from .ledger_lease import Process, is_gone, this_process
 from .ledger_records import OwnerRow
 from .ledger_rows import checked
 from .ledger_schema import job, owner
+from .ledger_statements import first_row, rows, write
 
 _MAX_LABEL = 150
 _FORGOTTEN_AFTER = timedelta(days=7)
@@ -34,6 +34,14 @@ _RENEW = (
     update(owner)
     .where(owner.c.owner == bindparam("me"))
     .values(expires_at=bindparam("until"))
+)
+_REGISTER = insert(owner)
+_LEAVE_JOBS = update(job).where(job.c.owner == bindparam("me")).values(owner=None)
+_LEAVE = delete(owner).where(owner.c.owner == bindparam("me"))
+_FORGET = (
+    delete(owner)
+    .where(owner.c.expires_at < bindparam("before", type_=owner.c.expires_at.type))
+    .where(~exists().where(job.c.owner == owner.c.owner))
 )
 _FIND = select(owner).where(owner.c.owner == bindparam("name"))
 # Who is silent may wake up while its jobs are taken: its row is held until they are,
@@ -88,8 +96,7 @@ class Owner:
         if not force and not self._due(now):
             return False
         until = now + self._lease
-        done = connection.execute(_RENEW, {"me": self.name, "until": until})
-        if done.rowcount == 0:
+        if write(connection, _RENEW, {"me": self.name, "until": until}) == 0:
             self._register(connection, until=until, now=now)
         return True
 
@@ -99,15 +106,15 @@ class Owner:
 
     def vacant(self, connection: Connection, name: str, *, now: datetime) -> bool:
         """Whether another owner lives no more: its lease ran out, or its process."""
-        row = connection.execute(_FIND, {"name": name}).mappings().first()
+        row = first_row(connection, _FIND, {"name": name})
         if row is None or _is_gone(row):
             return True
         return bool(_lapsed(connection, [name], now=now))
 
     def all_vacant(self, connection: Connection, *, now: datetime) -> list[str]:
         """Every other owner of a job that lives no more."""
-        rows = connection.execute(_EVERY_OWNER).mappings().all()
-        others = [row for row in rows if row["name"] != self.name]
+        everybody = rows(connection, _EVERY_OWNER, {})
+        others = [row for row in everybody if row["name"] != self.name]
         gone = [row["name"] for row in others if row["owner"] is None or _is_gone(row)]
         silent = [
             row["name"]
@@ -118,9 +125,8 @@ class Owner:
 
     def leave(self, connection: Connection) -> None:
         """Release every job and the lease."""
-        mine = update(job).where(job.c.owner == self.name).values(owner=None)
-        connection.execute(mine)
-        connection.execute(delete(owner).where(owner.c.owner == self.name))
+        write(connection, _LEAVE_JOBS, {"me": self.name})
+        write(connection, _LEAVE, {"me": self.name})
 
     def _due(self, now: datetime) -> bool:
         if self._renewed_at is None:
@@ -130,23 +136,20 @@ class Owner:
     def _register(
         self, connection: Connection, *, until: datetime, now: datetime
     ) -> None:
-        connection.execute(
-            insert(owner).values(
-                owner=self.name,
-                machine=self._process.machine,
-                pid=self._process.pid,
-                started=self._process.started,
-                expires_at=until,
-            )
-        )
-        old = owner.c.expires_at < now - _FORGOTTEN_AFTER
-        idle = ~exists().where(job.c.owner == owner.c.owner)
-        connection.execute(delete(owner).where(old, idle))
+        columns = {
+            "owner": self.name,
+            "machine": self._process.machine,
+            "pid": self._process.pid,
+            "started": self._process.started,
+            "expires_at": until,
+        }
+        write(connection, _REGISTER, columns)
+        write(connection, _FORGET, {"before": now - _FORGOTTEN_AFTER})
 
 
 def owner_row(connection: Connection, name: str) -> OwnerRow:
     """An owner as another one sees it."""
-    row = connection.execute(_FIND, {"name": name}).mappings().first()
+    row = first_row(connection, _FIND, {"name": name})
     if row is None:
         return OwnerRow(name, until=None, gone=False)
     return OwnerRow(name, until=row["expires_at"], gone=_is_gone(row))
@@ -160,5 +163,5 @@ def _lapsed(
     return list(connection.scalars(_LAPSED, {"names": names, "now": now}))
 
 
-def _is_gone(row: RowMapping) -> bool:
+def _is_gone(row: Mapping[str, Any]) -> bool:
     return is_gone(Process(row["machine"], row["pid"], row["started"]))

@@ -12,8 +12,15 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 from .ledger_database import Database
 from .ledger_owner import owner_row
 from .ledger_records import ChangeRow, JobRow, JobState, OwnerRow
-from .ledger_rows import damage_named, load_history, load_jobs, unpacked
+from .ledger_rows import (
+    damage_named,
+    load_history,
+    load_jobs,
+    unpacked,
+    with_attempts,
+)
 from .ledger_schema import attempt, job, workflow
+from .ledger_statements import rows
 from .ledger_steps import unknown
 
 _JOB = select(job).where(job.c.job_id == bindparam("id"))
@@ -57,7 +64,8 @@ class LedgerReader:
         """The job that was intended under a key."""
         values = {"environment": environment, "key": idempotency_key}
         with self._reading() as connection:
-            return next(iter(load_jobs(connection, _BY_KEY, values)), None)
+            found = rows(connection, _BY_KEY, values)
+            return next(iter(with_attempts(connection, found)), None)
 
     def jobs(
         self,
@@ -141,10 +149,10 @@ class LedgerReader:
             yield connection
 
     def _row(self, connection: Connection, job_id: str) -> JobRow:
-        found = load_jobs(connection, _JOB, {"id": job_id})
+        found = rows(connection, _JOB, {"id": job_id})
         if not found:
             raise unknown(job_id)
-        return found[0]
+        return with_attempts(connection, found)[0]
 
     def _seq(self, connection: Connection, job_id: str) -> int:
         """A job's place in the order of intents."""

@@ -25,6 +25,7 @@ from .ledger_records import (
     storable,
 )
 from .ledger_schema import LONG, SHORT, as_json, attempt, change
+from .ledger_statements import rows as prepared_rows
 from .outputs import OutputRef, SavedFile
 
 Redact = Callable[[str], str]
@@ -38,6 +39,14 @@ _ATTEMPTS = (
     select(attempt)
     .where(attempt.c.job_id.in_(bindparam("job_ids", expanding=True)))
     .order_by(attempt.c.job_id, attempt.c.ordinal)
+)
+_ATTEMPTS_OF_ONE = (
+    select(attempt)
+    .where(attempt.c.job_id == bindparam("job"))
+    .order_by(attempt.c.ordinal)
+)
+_HISTORY = (
+    select(change).where(change.c.job_id == bindparam("job")).order_by(change.c.seq)
 )
 
 
@@ -55,12 +64,16 @@ def with_attempts(
     connection: Connection, rows: Sequence[Mapping[str, Any] | RowMapping]
 ) -> list[JobRow]:
     """The jobs of these rows."""
+    if len(rows) == 1:
+        (row,) = rows
+        found = prepared_rows(connection, _ATTEMPTS_OF_ONE, {"job": row["job_id"]})
+        return [_job(row, tuple(map(_attempt, found)))]
     ids = [row["job_id"] for row in rows]
     attempts: dict[str, list[AttemptRow]] = {job_id: [] for job_id in ids}
     for start in range(0, len(ids), _IN_ONE_QUERY):
         some = {"job_ids": ids[start : start + _IN_ONE_QUERY]}
-        for found in connection.execute(_ATTEMPTS, some).mappings():
-            attempts[found["job_id"]].append(_attempt(found))
+        for each in connection.execute(_ATTEMPTS, some).mappings():
+            attempts[each["job_id"]].append(_attempt(each))
     return [_job(row, tuple(attempts[row["job_id"]])) for row in rows]
 
 
@@ -73,8 +86,9 @@ def new_job(columns: Mapping[str, Any], *, owner: str, now: datetime) -> JobRow:
 
 def load_history(connection: Connection, job_id: str) -> list[ChangeRow]:
     """A job's changes, oldest first."""
-    query = select(change).where(change.c.job_id == job_id).order_by(change.c.seq)
-    return [_change(row) for row in connection.execute(query).mappings()]
+    return [
+        _change(row) for row in prepared_rows(connection, _HISTORY, {"job": job_id})
+    ]
 
 
 @contextmanager
@@ -115,7 +129,7 @@ def _job(
     )
 
 
-def _attempt(row: RowMapping) -> AttemptRow:
+def _attempt(row: Mapping[str, Any] | RowMapping) -> AttemptRow:
     receipt = row["receipt"]
     return AttemptRow(
         **{
@@ -126,7 +140,7 @@ def _attempt(row: RowMapping) -> AttemptRow:
     )
 
 
-def _change(row: RowMapping) -> ChangeRow:
+def _change(row: Mapping[str, Any]) -> ChangeRow:
     return ChangeRow(
         at=row["at"],
         state=JobState(row["state"]),

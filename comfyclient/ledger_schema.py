@@ -25,13 +25,13 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     insert,
-    inspect,
     select,
     text,
 )
 from sqlalchemy.types import TypeDecorator
 
 from .errors import LedgerVersionError
+from .ledger_statements import first_row
 
 SCHEMA_VERSION = 3
 
@@ -206,6 +206,8 @@ answer = Table(
     Column("ended_at", Moment),
 )
 
+_VERSION = select(func.max(schema.c.version).label("version"))
+
 Step = Callable[[Connection], None]
 
 
@@ -236,9 +238,10 @@ _MIGRATION_LOCK = 0x636F6D6679
 
 def version_of(connection: Connection) -> int:
     """The version of the tables there; 0 where there are none."""
-    if not inspect(connection).has_table(schema.name):
+    if not connection.dialect.has_table(connection, schema.name):
         return 0
-    return connection.scalar(select(func.max(schema.c.version))) or 0
+    found = first_row(connection, _VERSION, {})
+    return 0 if found is None else found["version"] or 0
 
 
 def check_version(found: int, *, known: int = SCHEMA_VERSION) -> None:

@@ -21,6 +21,9 @@ Bound = Sequence[Any] | Mapping[str, Any]
 Convert = Callable[[Any], Any] | None
 
 _PREPARED = "comfyclient_prepared"
+_SQLITE: dict[Any, Any] = {}
+"""What was compiled for SQLite: it is one library with one dialect in a process, while
+other databases' dialects learn from the server that they are connected to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ def _done(
 def _prepared(
     connection: Connection, statement: Statement, values: Values
 ) -> _Prepared:
-    known = connection.info.setdefault(_PREPARED, {})
+    known = _SQLITE
+    if connection.dialect.name != "sqlite":
+        known = connection.info.setdefault(_PREPARED, {})
     key = (statement, tuple(values))
     if key not in known:
         known[key] = _compiled(statement, tuple(values), connection.dialect)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 _GLANCE = 0.05
 """Real seconds after which a waiter looks again: time may have passed between its
 look at the clock and its wait."""
-_BREATH = 0.0001
+_BREATH = 0.0003
 """Real seconds between two steps of a pumped clock, for whoever was woken."""
 _STRAIN = 0.003
 """Real seconds between two steps while somebody waits for an answer that does not come:
@@ -122,7 +122,7 @@ class FakeClock:
                 threads do.
         """
         began = worked = time.monotonic()
-        stillness = Stillness()
+        stillness, pause = Stillness(), threading.Event()
         while not until():
             now = time.monotonic()
             if now - began > limit:
@@ -133,7 +133,7 @@ class FakeClock:
                 stride = self._stride(step)
                 self.advance(stride)
                 worked = worked if stride == step else now
-            threading.Event().wait(_STRAIN if stillness.strained else _BREATH)
+            pause.wait(_STRAIN if stillness.strained else _BREATH)
 
     def run(self, work: Callable[[], T], *, limit: float = 10, step: float = 0.25) -> T:
         """What a call returns or raises that is made while time passes.

@@ -40,10 +40,10 @@ registry
 locked locktext lockfile pins template_folders
 hostile lint
 answers
-ledger_lease ledger_records
+ledger_lease ledger_records ledger_statements
 dashscope_errors dashscope_models
 ledger_schema ledger_rows ledger_faults
-ledger_statements ledger_database ledger_owner ledger_steps
+ledger_database ledger_owner ledger_steps
 ledger_answers
 ledger_reader ledger_unfinished ledger_look
 ledger

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -194,10 +195,11 @@ def _second_life(scene: Scene, observed: Observed) -> None:
 
 
 def _row(ledger: Path) -> JobRow | None:
-    with Ledger(ledger).open() as opened:
-        rows = opened.jobs()
-    assert len(rows) <= 1, "one job was submitted"
-    return rows[0] if rows else None
+    with closing(sqlite3.connect(ledger)) as database:
+        ids = [row[0] for row in database.execute("SELECT job_id FROM comfyclient_job")]
+    assert len(ids) <= 1, "one job was submitted"
+    with Ledger(ledger) as opened:
+        return opened.job(ids[0]) if ids else None
 
 
 def _count(scene: Scene, observed: Observed) -> None:
