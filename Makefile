@@ -21,6 +21,10 @@ $(READY): pyproject.toml
 demo: $(READY) ## turn the sample trips into postcards on the embedded engine
 	$(BIN)/comfyclient demo --out out/
 
+# Tests are compiled with every assertion written out, which takes longer than most of
+# them: what was compiled is kept, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
+
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest -q -n 3
 
@@ -33,11 +37,14 @@ check: $(READY) ## ruff and mypy --strict
 export SOAK_SECONDS ?= 60
 export SOAK_SEED ?= 1000
 MACHINES = $(shell grep -rl --include='*.py' RuleBasedStateMachine tests)
+PROPERTIES = $(shell grep -rl --include='*.py' '^@given' tests)
 
 soak: $(READY) ## the long tests: crashes, races, every fault, state machines
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m soak
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --timeout 0 \
 		-p tests.profiles --hypothesis-profile soak $(MACHINES)
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --timeout 0 \
+		-p tests.profiles --hypothesis-profile long $(PROPERTIES)
 
 live: $(READY) ## the contract tests against a real server: make live URL=http://…
 	$(BIN)/python -m pytest -q tests/contract --comfyui-url $(URL)

@@ -15,8 +15,14 @@ from hypothesis import HealthCheck, settings
 
 from .nursery import Nursery
 
-# a machine that is busy with the other tests draws slowly: that is no fault of a test
-settings.register_profile("usual", suppress_health_check=[HealthCheck.too_slow])
+# a machine that is busy with the other tests draws slowly: that is no fault of a test;
+# `make soak` draws by the thousand
+settings.register_profile(
+    "usual",
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("usual")
 
 # a shell starts background jobs with Ctrl-C ignored, and what tests start inherits that

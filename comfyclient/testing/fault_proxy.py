@@ -133,7 +133,8 @@ class FaultProxy:
 
     def close(self) -> None:
         """End every connection and thread."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self._stop_listening()
         self.cut_now()
         while self._threads:
@@ -182,6 +183,9 @@ class FaultProxy:
         pair = _Pair(client, server, faults)
         with self._lock:
             self._pairs.add(pair)
+            closed = self._closed
+        if closed:  # while the way was opened: nobody else ends this one
+            pair.cut(resets=False)
         back = threading.Thread(target=self._to_client, args=(pair,))
         back.start()
         self._to_server(pair)

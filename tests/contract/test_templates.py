@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyclient.comfy_nodes import NODE_CLASS_MAPPINGS
@@ -86,7 +86,6 @@ HARMLESS: dict[str, Any] = {
 
 
 @each_template
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts=_texts(), own_copy=st.booleans())
 def test_no_text_changes_the_graph(
     template: Template, texts: dict[str, Any], own_copy: bool

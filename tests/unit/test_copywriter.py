@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -80,7 +80,6 @@ def test_chinese_titles_follow_the_facts(
     assert copy_of(language="zh", **changes).title == title
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from(["zh", "en"]),
     st.sampled_from([None, *TERRAINS]),

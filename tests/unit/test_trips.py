@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -392,7 +392,6 @@ def outcome(path: Path) -> Trip | TripError:
         return error
 
 
-@settings(max_examples=150, deadline=None)
 @given(changes=st.dictionaries(_names, _values, max_size=3))
 def test_any_json_is_a_trip_or_a_trip_error(
     tmp_path_factory: pytest.TempPathFactory, changes: Fields
@@ -408,7 +407,6 @@ def test_any_json_is_a_trip_or_a_trip_error(
         assert str(found).encode()
 
 
-@settings(max_examples=60, deadline=None)
 @given(raw=st.binary(max_size=60), at=st.integers(0, 400))
 def test_any_bytes_are_a_trip_or_a_trip_error(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes, at: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyclient.comfy_nodes.geometry import Frame
@@ -31,7 +31,6 @@ def _boxes(placed: list[Placed | None]) -> list[Frame]:
     return [spot.box for spot in placed if spot is not None]
 
 
-@settings(max_examples=60, deadline=None)
 @given(requests)
 def test_labels_never_overlap_nor_leave_the_frame(wanted: list[Request]) -> None:
     """Whatever is asked for, the labels placed are apart and inside."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyclient.comfy_nodes.typesetting import (
@@ -30,7 +30,6 @@ texts = st.text(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(texts, st.integers(12, 40))
 def test_nothing_is_lost_and_no_line_is_too_wide(text: str, width: int) -> None:
     """Every character but spaces is kept in order, in lines within the width."""

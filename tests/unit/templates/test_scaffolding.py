@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from comfyclient.errors import TemplateError
@@ -110,7 +110,6 @@ def test_every_recorded_graph_comes_back() -> None:
 
 
 @given(graph=graphs())
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_made_up_graph_comes_back(graph: dict[str, Any]) -> None:
     """With hostile texts as ids, classes, titles, names and values."""
     workflow = Workflow.from_graph(graph)
@@ -118,7 +117,6 @@ def test_every_made_up_graph_comes_back(graph: dict[str, Any]) -> None:
 
 
 @given(graph=graphs(), data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_input_can_be_a_parameter(
     graph: dict[str, Any], data: st.DataObject
 ) -> None:

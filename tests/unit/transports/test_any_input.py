@@ -68,14 +68,14 @@ def shaped(*keys: str) -> st.SearchStrategy[JsonValue]:
 
 
 def soon(read: Callable[[], object]) -> None:
-    """Nothing but an error of ours comes out, printable, within a second."""
-    began = time.perf_counter()
+    """Nothing but an error of ours comes out, printable, after little work."""
+    began = time.thread_time()
     try:
         read()
     except BadAnswerError as error:
         str(error).encode()
 
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 KINDS = [
