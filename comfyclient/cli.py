@@ -295,7 +295,7 @@ def _params(place: Place, what: str, given: list[str]) -> dict[str, JsonValue]:
                 f"--param takes NAME=VALUE, got {one!r}", template=what
             )
         texts[name] = value
-    return place.registry.find(what).manifest.read(texts) if texts else {}
+    return place.template(what).manifest.read(texts) if texts else {}
 
 
 def _tell(outcome: Outcome, place: Place | None, *, as_json: bool) -> None:

@@ -23,7 +23,10 @@ from .config import (
 )
 from .errors import UsageError
 from .ledger_records import JobReads, redacted
+from .lockfile import read_lock
+from .pins import resolve
 from .registry import Registry, registry_of
+from .template import Template
 from .transports.endpoint import Endpoint
 from .wiring import open_ledger
 
@@ -75,6 +78,22 @@ class Place:
     def registry(self) -> Registry:
         """The templates that it finds."""
         return registry_of(self.settings.templates)
+
+    def template(self, ref: str) -> Template:
+        """The template that it runs for a name, a version or a range.
+
+        Raises:
+            TemplateError: there is none, or lock or pin stand against it.
+            LockError: the lock cannot be read.
+        """
+        return resolve(
+            ref,
+            environment=self.name,
+            pins=self.environment.pins,
+            lock=None if self.settings.lock is None else read_lock(self.settings.lock),
+            registry=self.registry,
+            confirm=self.name,
+        )
 
     def client(self) -> Client:
         """A client of it."""

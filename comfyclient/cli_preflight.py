@@ -142,7 +142,7 @@ def _filled(
         if trip is not None or given:
             raise UsageError("a graph file takes no trip and no parameters")
         return None, Workflow.from_file(what)
-    template = place.registry.find(what)
+    template = place.template(what)
     texts = dict(_pair(what, one) for one in given)
     source = template.sample_trip if trip is None else trip
     published = None

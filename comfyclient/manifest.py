@@ -99,6 +99,11 @@ class Requirements(_Part):
             raise ValueError(f"{text!r} is no version range like '>=0.3.12'") from error
         return text
 
+    @property
+    def model_free(self) -> bool:
+        """Whether an instance runs it without any model file."""
+        return not self.models
+
     def accepts(self, comfyui: Version) -> bool:
         """Whether a server of that version is in the range."""
         return SpecifierSet(self.comfyui).contains(comfyui, prereleases=True)

@@ -91,7 +91,8 @@ FILE_CHECKS: Mapping[str, FileCheck] = {
 OUR_PACK = frozenset(
     {
         "QwenText", "QwenVision", "TripBackdrop", "TripPage", "TripPaper", "TripPhoto",
-        "TripPlace", "TripRouteMap", "TripTextPanel", "TripTimeline", "WanImage",
+        "TripPlace", "TripRouteMap", "TripShade", "TripTextPanel", "TripTimeline",
+        "WanImage",
     }
 )  # fmt: skip
 """Classes of our own node pack: they look at texts alone, and into these."""

@@ -64,6 +64,9 @@ def pinned_templates(
     else:
         names = sorted({entry.name for entry in registry.entries()})
         basis = "neither pinned nor locked: the newest of each"
+        if environment.transport == "embedded":
+            names = [one for one in names if not _needs_models(one, registry)]
+            basis += "; the engine has no models"
     found = []
     for one in names:
         try:
@@ -80,6 +83,14 @@ def pinned_templates(
         else:
             found.append(_filled(one, template))
     return PinnedTemplates(basis, tuple(found), is_locked=section is not None)
+
+
+def _needs_models(name: str, registry: Registry) -> bool:
+    """Whether no version of a template runs without model files."""
+    try:
+        return not registry.find(name).manifest.requirements.model_free
+    except TemplateError:
+        return False  # whoever resolves it says what is wrong
 
 
 def _filled(name: str, template: Template) -> Pinned:

@@ -50,6 +50,8 @@ class Registry:
         """The newest template that fits `name`, `name@1.0.0` or `name@~=1.0`.
 
         Pre-releases are found by their exact version, or where there is nothing else.
+        A bare name gives the newest version that needs no model files, where there is
+        one: who has the models asks for the version, or pins its range.
 
         Raises:
             TemplateNotFoundError: none fits; the message lists what there is.
@@ -63,7 +65,13 @@ class Registry:
                 f"no version of {name!r} fits {ref.strip().partition('@')[2]!r}; "
                 f"there are {', '.join(map(str, named))}"
             )
-        return self.load(named[max(fitting)])
+        newest = sorted(fitting, reverse=True)
+        if not wanted:
+            for version in newest:
+                template = self.load(named[version])
+                if template.manifest.requirements.model_free:
+                    return template
+        return self.load(named[newest[0]])
 
     def versions(self, name: str) -> dict[Version, TemplateEntry]:
         """The versions of a template, oldest first.

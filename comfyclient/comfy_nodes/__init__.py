@@ -12,6 +12,7 @@ from .paper import TripPaper
 from .photo import TripPhoto
 from .qwen import QwenText, QwenVision
 from .routemap import TripRouteMap
+from .shade import TripShade
 from .textpanel import TripTextPanel
 from .timeline import TripTimeline
 from .wan import WanImage
@@ -25,6 +26,7 @@ NODE_CLASS_MAPPINGS = {
     "TripPhoto": TripPhoto,
     "TripPlace": TripPlace,
     "TripRouteMap": TripRouteMap,
+    "TripShade": TripShade,
     "TripTextPanel": TripTextPanel,
     "TripTimeline": TripTimeline,
     "WanImage": WanImage,
@@ -38,6 +40,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "TripPhoto": "Trip Photo",
     "TripPlace": "Trip Place",
     "TripRouteMap": "Trip Route Map",
+    "TripShade": "Trip Shade",
     "TripTextPanel": "Trip Text Panel",
     "TripTimeline": "Trip Timeline",
     "WanImage": "Wan Image",

@@ -323,8 +323,8 @@ def test_bumps_and_their_limits(run: Run, tmp_path: Path) -> None:
 def test_a_shipped_template_is_bumped_into_ones_own(run: Run, tmp_path: Path) -> None:
     """Where there is no folder of one's own as yet."""
     done = run("templates", "bump", "trip-postcard", "--minor", "--json")
-    assert (done.code, done.json["version"]) == (0, "1.1.0")
-    assert (tmp_path / "templates" / "trip-postcard" / "1.1.0").is_dir()
+    assert (done.code, done.json["version"]) == (0, "2.1.0")
+    assert (tmp_path / "templates" / "trip-postcard" / "2.1.0").is_dir()
 
 
 @pytest.mark.parametrize(

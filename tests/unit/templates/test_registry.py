@@ -43,6 +43,26 @@ def test_the_newest_that_fits_is_found(
     assert registry.find(ref).ref == found
 
 
+def test_a_bare_name_is_a_version_that_needs_no_models(
+    write_template: WriteTemplate,
+) -> None:
+    """Who has the models asks for them; where all versions need some, the newest."""
+    model = '[[requirements.models]]\nfolder = "vae"\nfile = "a.safetensors"\n'
+    for name, version, needs in (
+        ("card", "1.0.0", False), ("card", "1.1.0", False), ("card", "2.0.0", True),
+        ("print", "1.0.0", True), ("print", "1.1.0", True),
+    ):  # fmt: skip
+        folder = write_template(name=name, version=version)
+        with (folder / "manifest.toml").open("a", encoding="utf-8") as file:
+            file.write(model if needs else "")
+    registry = Registry([folder.parents[1]])
+
+    found = ("card", "card@>=1", "card@~=2.0", "card@2.0.0", "print")
+    assert [registry.find(ref).ref for ref in found] == [
+        *("card@1.1.0", "card@2.0.0", "card@2.0.0", "card@2.0.0", "print@1.1.0")
+    ]
+
+
 @pytest.mark.parametrize(
     ("ref", "said"),
     [
