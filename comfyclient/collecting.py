@@ -11,7 +11,7 @@ from .course import Course
 from .errors import ClosedError, LeaseError, LedgerError
 from .ledger_records import Journal
 from .logs import JobLog
-from .outputs import Opener, Output, SavedFile
+from .outputs import Homecoming, Opener, SavedFile
 from .result import Provenance, Result, gather
 from .transports.base import Verdict
 
@@ -40,7 +40,9 @@ class Collection:
         *,
         environment: str,
         origin: Callable[[], Origin],
+        on_home: Callable[[Homecoming], None] | None = None,
     ) -> None:
+        self._on_home = on_home
         self._course = course
         self._journal = journal
         self._environment = environment
@@ -92,7 +94,12 @@ class Collection:
             cached_nodes=verdict.cached_nodes,
         )
 
-    def _home(self, output: Output) -> None:
+    def _home(self, homecoming: Homecoming) -> None:
+        if self._on_home is not None:
+            self._on_home(homecoming)
+        if homecoming.error is not None:
+            return
+        output = homecoming.output
         with self._lock:
             self._missing.discard(id(output))
             if output.saved is not None:

@@ -83,6 +83,7 @@ class Hold:
             desk.journal,
             environment=desk.environment,
             origin=self._origin,
+            on_home=self._witness.collected,
         )
         self.job = Job(
             self.course,

@@ -25,6 +25,7 @@ from .events import (
     Started,
 )
 from .hooks import End, Hook, JobFacts, Step, StepName
+from .outputs import Homecoming
 from .timing import SYSTEM_CLOCK, Clock, Span
 from .workflow import Workflow
 
@@ -139,6 +140,17 @@ class Witness:
             error=error,
         )
         self._hooks.call(self._context, lambda hook: hook.stepped(self._job, step))
+
+    def collected(self, homecoming: Homecoming) -> None:
+        """A file came home, or did not."""
+        self.step(
+            "collect",
+            homecoming.took.begin,
+            until=homecoming.took.end,
+            subject=homecoming.output.ref.filename,
+            bytes=homecoming.bytes,
+            error=homecoming.error,
+        )
 
     def _follow(self, event: Event, now: datetime) -> None:
         match event:

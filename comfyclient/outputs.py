@@ -7,20 +7,21 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from .errors import OutputError, UnsafePathError
+from .errors import ComfyClientError, OutputError, UnsafePathError
 from .fetching import fetch
 from .output_refs import About as About
 from .output_refs import Download as Download
 from .output_refs import Opener as Opener
 from .output_refs import OutputRef as OutputRef
 from .reader import ChangedError, Reader
-from .timing import SYSTEM_CLOCK, Clock, Deadline
+from .timing import SYSTEM_CLOCK, Clock, Deadline, Span
 
 PART_SUFFIX = ".part"
 """Of a file that is being written."""
@@ -39,6 +40,23 @@ class SavedFile:
     sha256: str
 
 
+@dataclass(slots=True)
+class _Way:
+    """What is known while a file is fetched."""
+
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Homecoming:
+    """That an output was fetched, or why it was not."""
+
+    output: Output
+    took: Span
+    bytes: int | None = None
+    error: ComfyClientError | None = None
+
+
 class Output:
     """One result file: fetched when it is saved or read."""
 
@@ -48,7 +66,7 @@ class Output:
         opener: Opener,
         *,
         name: str | None = None,
-        on_home: Callable[[Output], None] | None = None,
+        on_home: Callable[[Homecoming], None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.ref = ref
@@ -91,13 +109,14 @@ class Output:
             TransportError, StorageError: where it is does not answer.
         """
         path = self._target(Path(target))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.saved = self._save(path, self._until(timeout), overwrite=overwrite)
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        self._came_home()
-        return self.saved.path
+        with self._homecoming() as way:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                saved = self._save(path, self._until(timeout), overwrite=overwrite)
+            except OSError as error:
+                raise OutputError(f"cannot write {path}: {error.strerror}") from error
+            self.saved, way.bytes = saved, saved.bytes
+        return saved.path
 
     def read(self, *, timeout: float = 300, limit: int = 1 << 28) -> bytes:
         """The whole file in memory, up to `limit` bytes (256 MiB).
@@ -106,8 +125,9 @@ class Output:
             OutputError: it is larger than `limit`; `save` streams it to disk.
         """
         body = BytesIO()
-        fetch(self._open, self.ref, body, self._until(timeout), limit=limit)
-        self._came_home()
+        with self._homecoming() as way:
+            fetch(self._open, self.ref, body, self._until(timeout), limit=limit)
+            way.bytes = body.tell()
         return body.getvalue()
 
     def stream(self, *, timeout: float = 300) -> Iterator[bytes]:
@@ -119,7 +139,13 @@ class Output:
         Raises:
             OutputDamagedError: what came is not right, or broke off for good.
         """
-        reader = Reader(self._open, self.ref, self._until(timeout))
+        with self._homecoming() as way:
+            for chunk in self._pieces(self._until(timeout)):
+                way.bytes = (way.bytes or 0) + len(chunk)
+                yield chunk
+
+    def _pieces(self, deadline: Deadline) -> Iterator[bytes]:
+        reader = Reader(self._open, self.ref, deadline)
         checksum = reader.about().checksum
         total, expected = None if checksum is None else checksum.begin(), 0
         for place, chunk in reader:
@@ -131,14 +157,27 @@ class Output:
             yield chunk
         if total is not None and not total.fits():
             raise ChangedError(f"{self.ref.filename} arrived with another checksum")
-        self._came_home()
 
     def _until(self, timeout: float) -> Deadline:
         return Deadline(timeout, clock=self._clock)
 
-    def _came_home(self) -> None:
+    @contextmanager
+    def _homecoming(self) -> Iterator[_Way]:
+        """Tell how the fetching within ended; who stops midway has not fetched it."""
+        begun, way = self._clock.now(), _Way()
+        try:
+            yield way
+        except ComfyClientError as error:
+            self._tell(Homecoming(self, self._since(begun), error=error))
+            raise
+        self._tell(Homecoming(self, self._since(begun), way.bytes))
+
+    def _since(self, begun: datetime) -> Span:
+        return Span(begun, self._clock.now())
+
+    def _tell(self, homecoming: Homecoming) -> None:
         if self._on_home is not None:
-            self._on_home(self)
+            self._on_home(homecoming)
 
     def _target(self, target: Path) -> Path:
         is_file = bool(target.suffix) and not target.is_dir()

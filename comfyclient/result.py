@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from .errors import OutputMissingError
 from .events import NodeOutput
-from .outputs import Opener, Output, OutputRef
+from .outputs import Homecoming, Opener, Output, OutputRef
 from .transports.base import Verdict
 from .workflow import NamedOutput, Workflow
 
@@ -74,7 +74,7 @@ def gather(
     provenance: Provenance,
     *,
     opener: Opener,
-    on_home: Callable[[Output], None] | None = None,
+    on_home: Callable[[Homecoming], None] | None = None,
 ) -> Result:
     """The result of a job that succeeded; its files are fetched when saved or read.
 

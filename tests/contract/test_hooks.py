@@ -106,14 +106,18 @@ class TestHooks:
         book = Book()
         with client_with(server.url, tmp_path, book) as client:
             job = client.submit(WORKFLOW)
-            job.result()
+            saved = job.result().outputs[0].save(tmp_path)
             events = [type(event).__name__ for event in job.events()]
 
         names = [step.name for step in book.steps]
         assert book.lines[0] == "began"
         assert book.lines.count("ended") == 1
         assert [line for line in book.lines if line in set(events)] == events
-        assert sorted(set(names)) == ["execute", "node", "queue", "render", "submit"]
+        assert sorted(set(names)) == [
+            "collect", "execute", "node", "queue", "render", "submit",
+        ]  # fmt: skip
+        (home,) = (step for step in book.steps if step.name == "collect")
+        assert (home.subject, home.bytes) == (saved.name, saved.stat().st_size)
         assert [s.subject for s in book.steps if s.name == "node"] == [
             "EmptyImage", "Save it",
         ]  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from comfyclient.errors import OutputDamagedError, OutputError, UnsafePathError
 from comfyclient.output_refs import WHOLE, About
-from comfyclient.outputs import MAX_NAME_BYTES, Output, OutputRef, safe_name
+from comfyclient.outputs import MAX_NAME_BYTES, Homecoming, Output, OutputRef, safe_name
 from comfyclient.testing import HastyClock
 
 REF = OutputRef("2", "images", "a.png")
@@ -125,12 +125,26 @@ def test_a_target_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_what_was_saved_is_told(tmp_path: Path) -> None:
-    """The callback gets the output once its file is whole."""
-    told: list[Output] = []
+    """The callback gets the output once its file is whole, or why it is not."""
+    told: list[Homecoming] = []
     output = output_of(Pieces(b"abc"), on_home=told.append)
     output.save(tmp_path)
-    assert told == [output]
+    with pytest.raises(OutputError):
+        output.read(limit=1)
+    assert b"".join(output.stream()) == b"abc"
+    assert [(one.output, one.bytes, one.error is None) for one in told] == [
+        (output, 3, True), (output, None, False), (output, 3, True),
+    ]  # fmt: skip
     assert output.saved.bytes == 3
+
+
+def test_a_stream_that_nobody_reads_on_is_not_home() -> None:
+    """Neither fetched nor failed: whoever stopped knows why."""
+    told: list[Homecoming] = []
+    pieces = output_of(Pieces(b"abc", b"def"), on_home=told.append).stream()
+    next(pieces)
+    pieces.close()
+    assert told == []
 
 
 def test_reading_has_a_limit() -> None:
