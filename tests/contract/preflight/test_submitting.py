@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,18 @@ def test_a_server_is_asked_once_for_many_jobs(server, client) -> None:
 
     assert one.asked["GET /object_info"] == 1
     assert one.asked["GET /system_stats"] == 3  # each client, and before object_info
+
+
+def test_threads_that_begin_together_ask_once(server, client) -> None:
+    """The first one asks, and the others wait for its answer."""
+    one = server(offers=CORE)
+    mine = client(one)
+
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda _: mine.run(PLAIN), range(8)))
+
+    assert len(done) == 8
+    assert one.asked["GET /object_info"] == 1
 
 
 def test_a_server_that_does_not_tell_decides_itself(server, client) -> None:
