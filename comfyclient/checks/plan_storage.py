@@ -16,22 +16,21 @@ from .round_trip import PATIENCE_S, RoundTrip
 from .senses import Senses
 from .shelf import Shelf
 
-_SUBJECT = "storage"
-
 
 def of_storage(
     name: str, settings: Settings, stack: ExitStack, senses: Senses
 ) -> Iterator[Check]:
     """The checks of the way to the storage, and of what the services write there."""
     environment = settings.environment(name)[1]
-    if environment.storage.kind == "view":
+    subject = environment.storage.kind
+    if subject == "view":
         none = skipped("kind 'view': outputs come over HTTP from their instance")
-        yield Check("storage", _SUBJECT, lambda _: none)
+        yield Check("storage", subject, lambda _: none)
         yield from _round_trips(name, settings, None)
         return
     needs: tuple[str, ...] = ()
     if environment.storage.kind == "oss":
-        yield Check("region", _SUBJECT, lambda _: places.of_storage(name, environment))
+        yield Check("region", subject, lambda _: places.of_storage(name, environment))
         steps = _way(environment.storage, senses)
         yield from steps
         needs = (steps[-1].key,)
@@ -39,11 +38,11 @@ def of_storage(
         lambda: open_storage(name, settings, stack),
         writable=settings.writes_storage(name),
     )
-    opened, listed = f"storage:{_SUBJECT}", f"list:{_SUBJECT}"
-    yield Check("storage", _SUBJECT, shelf.open, needs=needs)
-    yield Check("list", _SUBJECT, shelf.list, needs=(opened,))
-    yield Check("read", _SUBJECT, shelf.read, needs=(listed,))
-    yield Check("write", _SUBJECT, shelf.write, needs=(opened,))
+    opened, listed = f"storage:{subject}", f"list:{subject}"
+    yield Check("storage", subject, shelf.open, needs=needs)
+    yield Check("list", subject, shelf.list, needs=(opened,))
+    yield Check("read", subject, shelf.read, needs=(listed,))
+    yield Check("write", subject, shelf.write, needs=(opened,))
     yield from _round_trips(name, settings, shelf)
 
 
@@ -54,7 +53,7 @@ def _way(storage: StorageSettings, senses: Senses) -> list[Check]:
     if oss_address(endpoint) is not None:
         url = f"{urlsplit(url).scheme}://{storage.bucket}.{host_of(endpoint)}"
     way = Way(host_at(url), network=senses.network, clock=senses.clock)
-    return way.checks(_SUBJECT)
+    return way.checks("oss")
 
 
 def _round_trips(name: str, settings: Settings, shelf: Shelf | None) -> Iterator[Check]:
@@ -63,7 +62,7 @@ def _round_trips(name: str, settings: Settings, shelf: Shelf | None) -> Iterator
     for instance in settings.writable_instances(name):
         trip = RoundTrip(name, environment, instance, shelf)
         needs = [f"edition:{instance.name}"]
-        needs += [] if shelf is None else [f"storage:{_SUBJECT}"]
+        needs += [] if shelf is None else [f"storage:{environment.storage.kind}"]
         yield Check(
             "round-trip",
             instance.name,

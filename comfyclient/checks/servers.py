@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from ..checking import take
-from ..findings import Finding
+from ..findings import Finding, Lack
 from ..object_info import ObjectInfo
+from ..own_checks import OUR_PACK
 from ..preflight import check
 from ..timing import Clock, Deadline
 from ..transports.base import Transport
@@ -47,23 +48,19 @@ class Kitchen:
             )
         with self._opened() as instance:
             self._info = take(instance, deadline=deadline, clock=self._clock).info
-        troubles = list(self._troubles(self._info))
-        if troubles:
-            more = f", and {len(troubles) - 3} more" if len(troubles) > 3 else ""
-            return fail("; ".join(troubles[:3]) + more, _remedy(troubles))
+        found = list(self._errors(self._info))
+        if found:
+            return fail("; ".join(_told(found)), _remedy(found))
         return ok(
             f"{len(self._info)} node classes; it would run "
             f"{', '.join(self._workflows) or 'nothing, for nothing is pinned'}"
         )
 
-    def _troubles(self, info: ObjectInfo) -> Iterator[str]:
+    def _errors(self, info: ObjectInfo) -> Iterator[tuple[str, Finding]]:
         for ref, workflow in self._workflows.items():
-            seen: set[str] = set()
             for finding in check(workflow, info).findings:
-                words = _words(finding)
-                if finding.is_error and words not in seen:
-                    seen.add(words)
-                    yield f"{ref}: {words}"
+                if finding.is_error:
+                    yield ref, finding
 
     def egress(self, deadline: Deadline) -> Diagnosis:
         """Whether a graph has nodes that need the internet from inside the service."""
@@ -94,17 +91,47 @@ def _classes(workflow: Workflow) -> Iterator[str]:
             yield class_type
 
 
-def _words(finding: Finding) -> str:
+def _told(found: Sequence[tuple[str, Finding]]) -> Iterator[str]:
+    """What is missing, by kind; of the rest, the first few."""
+    for lack, words in _LACKS.items():
+        lacking = [(ref, finding) for ref, finding in found if finding.lacks == lack]
+        names = {_missing(finding) for _, finding in lacking}
+        if names:
+            refs = ", ".join(sorted({ref for ref, _ in lacking}))
+            yield f"no {words} {', '.join(sorted(names)[:8])}{_more(names, 8)} ({refs})"
+    others = {
+        f"{ref}: {finding.issue}": None
+        for ref, finding in found
+        if finding.lacks is None
+    }
+    yield from list(others)[:3]
+    if len(others) > 3:
+        yield f"and {len(others) - 3} more"
+
+
+_LACKS: Mapping[Lack, str] = {"node": "class", "model": "model", "file": "file"}
+
+
+def _missing(finding: Finding) -> str:
     issue = finding.issue
-    return f"{issue.class_type or issue.node_id}: {issue.message}"
+    name = issue.class_type if finding.lacks == "node" else issue.value
+    return str(name if name is not None else issue.node_id)
 
 
-def _remedy(troubles: list[str]) -> str:
-    if any("model" in one or "not in" in one or "list" in one for one in troubles):
+def _more(names: Collection[str], shown: int) -> str:
+    return f" and {len(names) - shown} more" if len(names) > shown else ""
+
+
+def _remedy(found: Sequence[tuple[str, Finding]]) -> str:
+    lacks = {finding.lacks for _, finding in found}
+    if lacks <= {None}:
+        return "change the template, or the parameters of its sample trip"
+    if lacks & {"model", "file"}:
         return (
             "comfyclient eas layout --check says which files are missing; after an "
             "upload the service must be restarted"
         )
-    return (
-        "comfyclient eas layout --push uploads our own pack; restart the service then"
-    )
+    classes = {finding.issue.class_type for _, finding in found}
+    if classes & OUR_PACK:
+        return "comfyclient eas layout --push uploads our own pack; restart the service"
+    return "install the packs that have these classes; restart the service then"
