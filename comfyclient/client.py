@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
 from .config import Settings, load_settings
 from .errors import ClosedError, UnknownJobError, UsageError
+from .events import Event
 from .hooks import Hook
 from .job import Job
 from .ledger_records import JobIntent
 from .result import Result
 from .revival import Terms, extra_of
-from .timing import SYSTEM_CLOCK, Clock, Span
+from .timing import SYSTEM_CLOCK, Clock, Deadline, Span
 from .trips import Trip
 from .wiring import Wired, wire
 from .workflow import Workflow
@@ -88,6 +89,7 @@ class Client:
         allow_partial: bool = False,
         previews: bool = False,
         confirm: str | None = None,
+        told: Callable[[Event], None] | None = None,
     ) -> Job:
         """Send a template filled from a trip, or any graph; returns once accepted.
 
@@ -106,12 +108,15 @@ class Client:
             previews: ask for pictures of the work so far.
             confirm: the environment's name, to run what is not locked in one that is
                 protected.
+            told: called with the beginning and end of each stage that asks a model,
+                in its thread, while this call waits for them.
 
         Raises:
             TemplateError, ParameterError, RenderError: before anything is sent.
             PinError: the environment does not run that template or version.
             ValidationError: the server refuses the graph; names node and slot.
             UsageError: an argument cannot be right.
+            ModelError: a hosted model failed that the template needs.
             TransportError: no instance took it.
             LedgerConflictError: the idempotency key stands for other content.
             LedgerError: it could not be recorded; nothing was sent.
@@ -127,13 +132,25 @@ class Client:
         begun = self._clock.now()
         if seed is None and idempotency_key is not None and isinstance(what, str):
             seed = _seed_of(idempotency_key)
+        given = {} if params is None else params
+        if idempotency_key is not None:
+            row = wired.journal.find(idempotency_key, environment=self._name)
+            if row is not None and wired.preparation.repeats(
+                row, what, trip, params=given, confirm=confirm
+            ):
+                return wired.roster.attach(row)
+        deadline = Deadline(terms.total_s, clock=self._clock)
         workflow = wired.preparation.workflow(
             what,
             trip,
             seed=seed,
-            params={} if params is None else params,
+            params=given,
             confirm=confirm,
+            deadline=deadline,
+            told=told,
         )
+        if workflow.stages:
+            terms = terms.after(deadline.remaining())
         intent = self._intent(workflow, idempotency_key, terms)
         rendered = Span(begun, self._clock.now())
         return wired.roster.begin(intent, workflow, terms, rendered=rendered)

@@ -92,6 +92,7 @@ class Collection:
             started_at=verdict.started_at,
             ended_at=verdict.ended_at,
             cached_nodes=verdict.cached_nodes,
+            stages=workflow.stages,
         )
 
     def _home(self, homecoming: Homecoming) -> None:

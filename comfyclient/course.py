@@ -100,6 +100,7 @@ class Course:
         self._abandoned = False
         self.verdict: Verdict | None = None
         self.created_at = clock.now() if created_at is None else created_at
+        self._log += self._meter.stages()
 
     # -- what a transport tells
 

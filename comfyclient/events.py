@@ -23,6 +23,22 @@ from pydantic import JsonValue
 
 from .errors import ComfyClientError
 from .outputs import OutputRef
+from .stage_records import StageKind, StageRecord
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """A stage began: words, photos or pictures, before the graph is filled."""
+
+    name: str
+    kind: StageKind
+
+
+@dataclass(frozen=True, slots=True)
+class StageFinished:
+    """A stage is over."""
+
+    record: StageRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +163,9 @@ class Finished:
 
 
 Event: TypeAlias = (
-    Queued
+    StageStarted
+    | StageFinished
+    | Queued
     | Started
     | NodesCached
     | NodeStarted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 from .collecting import Collection, Origin
@@ -108,6 +109,9 @@ class Hold:
         self._witness.began()
         if rendered is not None:
             self._witness.step("render", rendered.begin, until=rendered.end)
+        for stage in self.course.workflow.stages:
+            until = stage.begun_at + timedelta(seconds=stage.seconds)
+            self._witness.step("stage", stage.begun_at, until=until, subject=stage.name)
         begun, failed = self._desk.clock.now(), None
         try:
             self._pursuit.submit()

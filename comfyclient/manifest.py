@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from .errors import ManifestError, ParameterError
 from .parameters import Parameter
 from .published import PublishedTrip
+from .stages import StagePart, mistakes_in
 from .workflow import NamedOutput
 
 FILE = "manifest.toml"
@@ -124,6 +125,16 @@ class Manifest(_Part):
     filename_prefix: Literal["job", "own"] = "job"
     """Whether files are saved into a folder of their job, or as the nodes say."""
     requirements: Requirements = Field(default_factory=Requirements)
+    stage: list[StagePart] = Field(default_factory=list, max_length=20)
+    """What is written, looked at and painted before the graph is filled."""
+
+    @field_validator("stage")
+    @classmethod
+    def _stages(cls, stages: list[StagePart]) -> list[StagePart]:
+        mistakes = list(mistakes_in(stages))
+        if mistakes:
+            raise ValueError("; ".join(mistakes[:4]))
+        return stages
 
     @field_validator("name")
     @classmethod
@@ -267,6 +278,7 @@ _PARTS: Mapping[str, Iterable[str]] = {
     "requirements": Requirements.model_fields,
     "models": ModelFile.model_fields,
     "node_packs": NodePack.model_fields,
+    "stage": StagePart.model_fields,
     "parameters": (
         *("type", "default", "description", "required"),
         *("min", "max", "choices", "max_length"),

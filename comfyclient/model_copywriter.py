@@ -81,9 +81,14 @@ class ModelCopywriter:
         deadline = Deadline(self._total_s, clock=self._asking.clock)
         return self.compose(trip, deadline=deadline).copy
 
-    def compose(self, trip: PublishedTrip, *, deadline: Deadline) -> Written:
-        """The words and where they came from; see `write`."""
-        question = Question(self._model, copy_messages(trip))
+    def compose(
+        self, trip: PublishedTrip, *, seen: Sequence[str] = (), deadline: Deadline
+    ) -> Written:
+        """The words and where they came from; see `write`.
+
+        `seen` is what is on photos of the trip, in the words of an observer.
+        """
+        question = Question(self._model, copy_messages(trip, seen=seen))
 
         def read(text: str) -> dict[str, object]:
             return _read(text, trip, self._forbidden).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""What is on a trip's photos, and which of them may be published."""
+"""Looks at a trip's photos with a vision model: what is on them, which may be shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,7 @@ from .answers import NOTHING, Usage
 from .asking import Asking
 from .dashscope_calls import MAX_IMAGE, Image, Question
 from .errors import ClosedError, ComfyClientError, LedgerError, UsageError
+from .observation import Observation, OfflineObserver, SeenPhoto
 from .photo_bytes import stripped
 from .prompts import language_of, observe_messages
 from .published import PublishedPhoto, PublishedTrip, photo_source
@@ -30,56 +31,6 @@ MOST = 8
 """Photos that are looked at: the first ones."""
 _MAX_BYTES = MAX_IMAGE * 3 // 4 - 1024
 """Of a photo: it is a third longer inside a request."""
-
-
-class SeenPhoto(BaseModel):
-    """One photo, as the model saw it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int
-    """As in `trip.photos`."""
-    shows: str = ""
-    fit: bool | None = None
-    """Whether it may be published; None where nobody looked."""
-    why: str = ""
-    """Why not, or why nobody looked."""
-    quality: float | None = None
-    """0 to 1."""
-
-
-class Observation(BaseModel):
-    """All photos of a trip."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    photos: tuple[SeenPhoto, ...] = ()
-    best: int | None = None
-    """The number of the best one that is fit; None where none is, or nobody looked."""
-
-    @property
-    def fit(self) -> tuple[int, ...]:
-        """The numbers of those that may be published, the best first."""
-        fit = [p for p in self.photos if p.fit]
-        return tuple(p.number for p in sorted(fit, key=lambda p: -(p.quality or 0)))
-
-
-class Observer(Protocol):
-    """Looks at a trip's photos."""
-
-    def look(self, trip: PublishedTrip) -> Observation:
-        """What is on each, and which is best."""
-
-
-class OfflineObserver:
-    """Looks at nothing, and says so: no photo is called fit."""
-
-    def look(self, trip: PublishedTrip) -> Observation:
-        """Every photo, unseen."""
-        why = "nobody looked: no vision model is configured"
-        return Observation(
-            photos=tuple(SeenPhoto(number=p.number, why=why) for p in trip.photos)
-        )
 
 
 class _Entry(BaseModel):

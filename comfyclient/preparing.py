@@ -6,22 +6,29 @@ from collections.abc import Mapping
 
 from .config import Settings
 from .errors import UsageError
+from .ledger_records import JobRow
 from .lockfile import read_lock
 from .pins import resolve
 from .protection import require_confirmation
 from .registry import Registry
+from .staging import Staging, Teller
+from .template import Template
+from .timing import Deadline
 from .trips import Trip
 from .workflow import Workflow
 
 
 class Preparation:
-    """Chooses and fills templates for one environment; sends nothing."""
+    """Chooses and fills templates for one environment; sends no job."""
 
-    def __init__(self, name: str, settings: Settings, registry: Registry) -> None:
+    def __init__(
+        self, name: str, settings: Settings, registry: Registry, staging: Staging
+    ) -> None:
         self._name = name
         self._settings = settings
         self._environment = settings.environment(name)[1]
         self._registry = registry
+        self._staging = staging
 
     def workflow(
         self,
@@ -31,6 +38,8 @@ class Preparation:
         seed: int | None,
         params: Mapping[str, object],
         confirm: str | None,
+        deadline: Deadline,
+        told: Teller | None = None,
     ) -> Workflow:
         """The workflow to be sent: the one given, or a template, chosen and filled.
 
@@ -39,9 +48,17 @@ class Preparation:
                 what is not locked, and that was not confirmed.
             TemplateError: the environment may not run that template, or it cannot be
                 filled.
+            ModelError: a hosted model failed that a stage of it needs.
         """
         if not isinstance(what, Workflow):
-            return self._filled(what, trip, seed=seed, params=params, confirm=confirm)
+            return self._filled(
+                self._template(what, confirm),
+                trip,
+                seed=seed,
+                params=params,
+                deadline=deadline,
+                told=told,
+            )
         if trip is not None or params or seed is not None:
             raise UsageError(
                 "trip, params and seed fill a template; a Workflow is filled",
@@ -55,17 +72,61 @@ class Preparation:
         )
         return what
 
+    def repeats(
+        self,
+        row: JobRow,
+        what: str | Workflow,
+        trip: Trip | None,
+        *,
+        params: Mapping[str, object],
+        confirm: str | None,
+    ) -> bool:
+        """Whether a call means a job of the ledger whose stages were done before.
+
+        Models need not be asked again for that; and would they answer otherwise by
+        now, the call would mean another graph.
+        """
+        if isinstance(what, Workflow):
+            return False
+        template = self._template(what, confirm)
+        return (
+            bool(template.manifest.stage)
+            and row.template == template.ref
+            and row.params == template.manifest.values(params)
+            and row.trip_id == (None if trip is None else trip.id)
+        )
+
     def _filled(
         self,
-        ref: str,
+        template: Template,
         trip: Trip | None,
         *,
         seed: int | None,
         params: Mapping[str, object],
-        confirm: str | None,
+        deadline: Deadline,
+        told: Teller | None,
     ) -> Workflow:
+        radius = self._settings.privacy.home_radius_m
+        stages = template.manifest.stage
+        if not stages:
+            return template.render(trip, params, seed=seed, home_radius_m=radius)
+        # what can be wrong with it is found before a model is asked and paid
+        tried = template.render(trip, params, seed=seed, home_radius_m=radius)
+        assert tried.seed is not None, "a template's workflow has a seed"
+        shown = None if trip is None else trip.for_publishing(home_radius_m=radius)
+        staged = self._staging.run(
+            stages,
+            shown,
+            seed=tried.seed,
+            ref=template.ref,
+            deadline=deadline,
+            told=told,
+        )
+        return template.render(shown, params, seed=tried.seed, staged=staged)
+
+    def _template(self, ref: str, confirm: str | None) -> Template:
         lock = self._settings.lock
-        template = resolve(
+        return resolve(
             ref,
             environment=self._name,
             pins=self._environment.pins,
@@ -73,10 +134,4 @@ class Preparation:
             registry=self._registry,
             protected=self._environment.protected,
             confirm=confirm,
-        )
-        return template.render(
-            trip,
-            params,
-            seed=seed,
-            home_radius_m=self._settings.privacy.home_radius_m,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
@@ -14,6 +14,8 @@ from .events import (
     NodesCached,
     NodeStarted,
     Progress,
+    StageFinished,
+    StageStarted,
 )
 from .workflow import Workflow
 
@@ -34,6 +36,8 @@ WEIGHTS: Mapping[str, float] = {
 """Rough work of common node classes, as multiples of an ordinary node's."""
 
 SMALLEST_STEP = 0.001
+STAGE_SHARE = 0.1
+"""Of a whole job, each stage before its graph; at most half of it all together."""
 
 
 class ProgressMeter:
@@ -51,6 +55,7 @@ class ProgressMeter:
         self._total = sum(self._weights.values()) or 1.0
         self._shares: dict[str, float] = {}
         self._current: str | None = None
+        self._before = min(0.5, STAGE_SHARE * len(workflow.stages))
         self._told: tuple[float, str | None] = (0.0, None)
 
     @property
@@ -62,6 +67,16 @@ class ProgressMeter:
     def current(self) -> str | None:
         """The node at work."""
         return self._current
+
+    def stages(self) -> Iterator[Event]:
+        """What the stages before the graph told, and the progress that they were."""
+        records = self._workflow.stages
+        for record in records:
+            yield StageStarted(record.name, record.kind)
+        for number, record in enumerate(records, start=1):
+            yield StageFinished(record)
+            self._told = (self._before * number / len(records), None)
+            yield Progress(self._told[0], title=record.name)
 
     def apply(self, event: Event) -> Progress | None:
         """Take an event in; the new progress, where it moved."""
@@ -81,7 +96,8 @@ class ProgressMeter:
                 return None
         done = sum(self._weights[node] * share for node, share in self._shares.items())
         # the last step belongs to the server's word that it is done
-        return self._tell(min(done / self._total, 0.99))
+        share = self._before + (1 - self._before) * done / self._total
+        return self._tell(min(share, 0.99))
 
     def restart(self) -> None:
         """The graph runs from its beginning again; what was told does not fall."""

@@ -7,7 +7,7 @@ that a person wrote in it are cut short. Nothing of a trip ever stands in the ta
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -64,11 +64,13 @@ LENGTHS: Mapping[str, tuple[int, int, int]] = {"zh": (10, 24, 20), "en": (28, 56
 """Characters of title, subtitle and line that fit; a little more than is asked for."""
 
 
-def copy_messages(trip: PublishedTrip) -> tuple[Message, ...]:
-    """Ask for the words of a trip."""
+def copy_messages(
+    trip: PublishedTrip, *, seen: Sequence[str] = ()
+) -> tuple[Message, ...]:
+    """Ask for the words of a trip; `seen` is what its photos show."""
     language = language_of(trip)
     task = _COPY.format(language=_LANGUAGES[language], **_LIMITS[language])
-    return Message("system", task), Message("user", trip_data(trip))
+    return Message("system", task), Message("user", trip_data(trip, seen=seen))
 
 
 def observe_messages(language: str, images: tuple[Image, ...]) -> tuple[Message, ...]:
@@ -82,7 +84,7 @@ def language_of(trip: PublishedTrip) -> str:
     return "zh" if trip.language == "zh" else "en"
 
 
-def trip_data(trip: PublishedTrip) -> str:
+def trip_data(trip: PublishedTrip, *, seen: Sequence[str] = ()) -> str:
     """What a model may know of a trip: no place's coordinates, no photo, no id."""
     weather = trip.weather
     data: dict[str, JsonValue] = {
@@ -106,6 +108,8 @@ def trip_data(trip: PublishedTrip) -> str:
         "climb_m": trip.figures.climb_m,
         "highest_m": None if trip.highest is None else trip.highest.altitude_m,
     }
+    if seen:
+        data["photos_show"] = [_cut(text) for text in seen[:8]]
     if weather is not None:
         data["weather"] = {
             "condition": weather.condition,

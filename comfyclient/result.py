@@ -10,9 +10,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from .answers import Usage
 from .errors import OutputMissingError
 from .events import NodeOutput
 from .outputs import Homecoming, Opener, Output, OutputRef
+from .stage_records import StageRecord, usage_of
 from .transports.base import Verdict
 from .workflow import NamedOutput, Workflow
 
@@ -36,6 +38,13 @@ class Provenance:
     ended_at: datetime | None = None
     cached_nodes: tuple[str, ...] = ()
     """Nodes whose results the server had already."""
+    stages: tuple[StageRecord, ...] = ()
+    """What was written, looked at and painted before, by whom, and what it cost."""
+
+    @property
+    def usage(self) -> Usage:
+        """What the hosted models were paid for: tokens and pictures."""
+        return usage_of(self.stages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from .answers import Usage
 from .errors import LedgerError
 from .events import NodeOutput
 from .graph import graph_problems
 from .ledger_records import JobRow
 from .outputs import OutputRef
+from .stage_records import Source, StageKind, StageRecord
 from .transports.base import Verdict
 from .workflow import InputFile, NamedOutput, Workflow
 
@@ -39,6 +42,26 @@ class _KeptFile(_Kept):
     """None where the caller gave bytes: they are not kept."""
 
 
+class _KeptStage(_Kept):
+    name: str
+    kind: StageKind
+    begun_at: datetime
+    seconds: float
+    source: Source = "offline"
+    model: str | None = None
+    request_id: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    images: int = 0
+    warning: str | None = None
+
+    def record(self) -> StageRecord:
+        """The stage as it was."""
+        usage = Usage(self.input_tokens, self.output_tokens, self.images)
+        costs = {"input_tokens", "output_tokens", "images"}
+        return StageRecord(**self.model_dump(exclude=costs), usage=usage)
+
+
 class Terms(_Kept):
     """How a job is to be sent and how long it may take, beside its graph."""
 
@@ -48,12 +71,19 @@ class Terms(_Kept):
     queue_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300
     silence_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120
 
+    def after(self, left_s: float) -> Terms:
+        """What is left of them once the stages took their time."""
+        total = max(1.0, left_s)
+        queue = min(self.queue_s, total)
+        return self.model_copy(update={"total_s": total, "queue_s": queue})
+
 
 class _Extra(_Kept):
     terms: Terms = Terms()
     outputs: tuple[_KeptOutput, ...] = ()
     files: tuple[_KeptFile, ...] = ()
     own_prefix: bool = True
+    stages: tuple[_KeptStage, ...] = ()
 
 
 def extra_of(workflow: Workflow, terms: Terms) -> dict[str, JsonValue]:
@@ -66,6 +96,7 @@ def extra_of(workflow: Workflow, terms: Terms) -> dict[str, JsonValue]:
         ),
         files=tuple(map(_kept_file, workflow.files)),
         own_prefix=workflow.own_prefix,
+        stages=tuple(map(_kept_stage, workflow.stages)),
     )
     kept: dict[str, JsonValue] = extra.model_dump(mode="json", exclude_defaults=True)
     return kept
@@ -100,6 +131,7 @@ def workflow_of(row: JobRow, graph: JsonValue) -> Workflow:
         ],
         trip_id=row.trip_id,
         own_prefix=extra.own_prefix,
+        stages=[stage.record() for stage in extra.stages],
     )
     if workflow.digest != row.digest:
         raise LedgerError(
@@ -150,6 +182,12 @@ def verdict_of_row(row: JobRow) -> Verdict:
 def _kept_file(file: InputFile) -> _KeptFile:
     path = file.source.absolute() if isinstance(file.source, Path) else None
     return _KeptFile(name=file.name, sha256=file.sha256, size=file.size, path=path)
+
+
+def _kept_stage(record: StageRecord) -> _KeptStage:
+    costs = asdict(record.usage)
+    fields = set(_KeptStage.model_fields) - costs.keys()
+    return _KeptStage(**{name: getattr(record, name) for name in fields}, **costs)
 
 
 def _extra(row: JobRow) -> _Extra:

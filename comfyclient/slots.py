@@ -25,7 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from .errors import RenderError
 from .filters import FILTERS, RUN, TESTS, Uploads, to_json
 
-NAMES = ("copy", "params", "seed", "template", "trip")
+NAMES = ("copy", "params", "seed", "stages", "template", "trip")
 """What a template may refer to, besides its own variables."""
 
 MAX_TEXT = 64 << 20
@@ -171,6 +171,8 @@ class SlotTemplate:
         """The trip's attributes that the template reads, each with its first line."""
         self.param_names: Mapping[str, int] = {}
         """The parameters that the template reads, each with its first line."""
+        self.stage_names: Mapping[str, int] = {}
+        """The stages that the template reads, each with its first line."""
         self.names: frozenset[str] = frozenset()
         """Which of `NAMES` it reads."""
         self.slots: tuple[Slot, ...] = ()
@@ -231,6 +233,7 @@ class SlotTemplate:
     def _check(self, tree: nodes.Template) -> None:
         trip: dict[str, int] = {}
         params: dict[str, int] = {}
+        stages: dict[str, int] = {}
         names: set[str] = set()
         own = {n.name for n in tree.find_all(nodes.Name) if n.ctx == "store"}
         for node in _walk(tree):
@@ -244,7 +247,10 @@ class SlotTemplate:
                     trip.setdefault(name, node.lineno)
                 case ("params", name):
                     params.setdefault(name, node.lineno)
+                case ("stages", name):
+                    stages.setdefault(name, node.lineno)
         self.trip_fields, self.param_names = trip, params
+        self.stage_names = stages
         self.names = frozenset(names)
 
     def _wrap(self, tree: nodes.Template) -> None:

@@ -28,6 +28,7 @@ from .jsontext import Member, duplicate, members
 from .manifest import FILE, TRIP_FIELDS, Manifest, meant, parse_manifest
 from .published import PublishedTrip
 from .slots import Filled, Slot, SlotTemplate
+from .staged import Staged, rehearsed
 from .trips import Trip
 from .uploads import TripFiles
 from .workflow import (
@@ -105,6 +106,12 @@ class Template:
         for name, line in source.param_names.items():
             if name not in self.manifest.parameters:
                 raise self._error(f"the manifest has no parameter {name!r}", line)
+        stages = [stage.name for stage in self.manifest.stage]
+        for name, line in source.stage_names.items():
+            if name not in stages:
+                raise self._error(
+                    f"the manifest has no stage {name!r}{meant(name, stages)}", line
+                )
         for name, line in source.trip_fields.items():
             if name not in TRIP_FIELDS:
                 raise self._error(
@@ -130,13 +137,15 @@ class Template:
         *,
         seed: int | None = None,
         copy: TripCopy | None = None,
+        staged: Staged | None = None,
         home_radius_m: float = 500,
     ) -> Workflow:
         """Fill the template.
 
         The template sees what may be published of the trip, never the trip itself.
         Without a `seed` one is drawn; without a `copy` the trip's own facts are put
-        into words.
+        into words. Without `staged`, what its stages give is rehearsed: offline words,
+        photos that nobody looked at, and grey pictures.
 
         Raises:
             ParameterError: a parameter or the seed is not allowed.
@@ -154,6 +163,11 @@ class Template:
             "seed": seed,
             "template": {"name": self.name, "version": self.manifest.version},
         }
+        if staged is None:
+            staged = rehearsed(self.manifest.stage, trip)
+        context["stages"] = SimpleNamespace(**staged.values)
+        if copy is None:
+            copy = staged.copy
         if trip is not None:
             context["trip"] = trip
             if copy is None and "copy" in self.source.names:
@@ -166,11 +180,12 @@ class Template:
             template=self.ref,
             seed=seed,
             params=values,
-            files=uploads.files,
+            files=(*uploads.files, *staged.used_in(filled.text)),
             outputs=self.manifest.named_outputs(),
             trip_id=None if trip is None else trip.id,
             own_prefix=self.manifest.filename_prefix == "own",
             places=_SlotPlaces(self.ref, filled),
+            stages=staged.records,
         )
 
     def _graph(self, filled: Filled) -> Graph:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from .berths import Berth
 from .checking import Checker
 from .config import (
+    DashScopeSettings,
     EngineSettings,
     EnvironmentSettings,
     InstanceSettings,
@@ -23,12 +24,15 @@ from .config import (
     read_token,
     secrets_of,
 )
+from .config_dashscope import base_address, dashscope_of, read_key
+from .dashscope_calls import ModelService
 from .desk import Desk
 from .dispatch import Dispatcher
 from .errands import Errands
 from .errors import ConfigError, MissingExtraError
 from .hooking import Hooks
 from .hooks import Hook
+from .hosted_models import HostedModels, results_folder
 from .ledger_records import Journal, redacted
 from .preparing import Preparation
 from .registry import registry_of
@@ -36,6 +40,8 @@ from .roster import Roster
 from .router import Router
 from .snapshot_cache import SnapshotCache
 from .snapshots import Snapshot
+from .staging import Staging
+from .steps import Steps
 from .storage.base import Storage
 from .storage.guarding import ReadOnlyStorage
 from .storage.mount import MountStorage
@@ -119,13 +125,66 @@ def wire(
             clock=clock,
             hooks=told,
         )
+        staging = Staging(
+            _steps(name, settings, journal, stack, clock=clock), clock=clock
+        )
+        registry = registry_of(settings.templates)
         return Wired(
-            preparation=Preparation(name, settings, registry_of(settings.templates)),
+            preparation=Preparation(name, settings, registry, staging),
             roster=Roster(desk),
             journal=journal,
             stack=stack.pop_all(),
         )
     raise AssertionError("an ExitStack swallows nothing")
+
+
+def _steps(
+    name: str, settings: Settings, journal: Journal, stack: ExitStack, *, clock: Clock
+) -> Steps:
+    """What does the stages: with DashScope where that is configured, else offline."""
+    models = dashscope_of(settings, name)
+    if models is None:
+        return Steps()
+    hosted = HostedModels(
+        models,
+        connect=partial(connect_dashscope, models, clock=clock),
+        answers=journal.answers,
+        environment=name,
+        results=results_folder(settings.cache),
+        clock=clock,
+    )
+    stack.callback(hosted.close)
+    return Steps(
+        copywriter=hosted.copywriter,
+        observer=hosted.observer,
+        painter=hosted.painter,
+    )
+
+
+def connect_dashscope(
+    settings: DashScopeSettings, *, clock: Clock = SYSTEM_CLOCK
+) -> ModelService:
+    """The hosted models of a configuration; nothing is sent.
+
+    Raises:
+        ConfigError: there is no key, or no address is known.
+        MissingExtraError: the dashscope SDK is not installed.
+    """
+    key, address = read_key(settings), base_address(settings)
+    try:
+        from .dashscope_sdk import DashScope  # its import takes half a second
+    except ImportError as error:
+        raise MissingExtraError(
+            f"hosted models need {error.name}, which is not installed",
+            hint="pip install 'comfyclient[dashscope]'",
+        ) from error
+    return DashScope(
+        address,
+        key,
+        workspace=settings.workspace,
+        request_s=settings.request_s,
+        clock=clock,
+    )
 
 
 def _checker(name: str, settings: Settings, clock: Clock) -> Checker | None:

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from .errors import TemplatePlace, UiFormatError, WorkflowError
 from .graph import Graph, GraphProblem, canonical, graph_problems, short, with_meta
 from .jsontext import Member, duplicate, line_of, members
+from .stage_records import StageRecord
 
 Places: TypeAlias = Callable[[str, str | None], TemplatePlace | None]
 """Finds where a node, or one input of it, was written."""
@@ -98,6 +99,7 @@ class Workflow:
         "own_prefix",
         "params",
         "seed",
+        "stages",
         "template",
         "trip_id",
     )
@@ -114,6 +116,7 @@ class Workflow:
         trip_id: str | None = None,
         own_prefix: bool = True,
         places: Places | None = None,
+        stages: Sequence[StageRecord] = (),
     ) -> None:
         self.graph = graph
         """Checked, each node with a `_meta` object; read it, never change it."""
@@ -126,6 +129,8 @@ class Workflow:
         self.trip_id = trip_id
         self.own_prefix = own_prefix
         """Whether its nodes save under the very `filename_prefix` that they name."""
+        self.stages = tuple(stages)
+        """What was written, looked at and painted before it was filled."""
         self._places = places
         self._digest: str | None = None
 
@@ -240,6 +245,7 @@ class Workflow:
             trip_id=self.trip_id,
             own_prefix=self.own_prefix,
             places=self._places,
+            stages=self.stages,
         )
 
     def __eq__(self, other: object) -> bool:

@@ -17,6 +17,7 @@ PACKAGE = Path(comfyclient.__file__).parent
 FLOORS = """
 issues
 errors timing logs
+answers stage_records
 geography graph jsontext own_pack sun tomltext tracks privacy
 toml_lines
 config_shapes config_secrets
@@ -34,12 +35,12 @@ workflow
 events
 gpx trip_files trip_records trip_facts published recorded totals publishing trips
 copy_facts copy_chinese copy_english copywriter
-filters slots parameters uploads manifest
+filters slots parameters uploads stages observation manifest
+staged
 template
 registry
 locked locktext lockfile pins template_folders
 hostile lint
-answers
 ledger_lease ledger_records ledger_statements
 dashscope_errors dashscope_models
 ledger_schema ledger_rows ledger_faults
@@ -78,6 +79,8 @@ photo_bytes wording reading prompts allowance
 relay
 asking
 model_copywriter observer painter
+steps hosted_models
+staging
 transports.lookup transports.verdicts transports.probing transports.version_range
 transports.arrival transports.cancelling transports.catalogue transports.files
 transports.followed

@@ -13,7 +13,8 @@ from PIL import Image
 
 from comfyclient import errors
 from comfyclient.asking import Asking
-from comfyclient.observer import Looked, ModelObserver, OfflineObserver
+from comfyclient.observation import OfflineObserver
+from comfyclient.observer import Looked, ModelObserver
 from comfyclient.published import PublishedPhoto, PublishedTrip, with_source
 from comfyclient.testing import DashScopeServer, FakeClock, Refuses, Says
 from comfyclient.timing import Deadline
