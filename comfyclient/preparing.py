@@ -11,7 +11,7 @@ from .lockfile import read_lock
 from .pins import resolve
 from .protection import require_confirmation
 from .registry import Registry
-from .staging import Staging, Teller
+from .staging import Staging, Teller, require_trip
 from .template import Template
 from .timing import Deadline
 from .trips import Trip
@@ -110,6 +110,7 @@ class Preparation:
         stages = template.manifest.stage
         if not stages:
             return template.render(trip, params, seed=seed, home_radius_m=radius)
+        require_trip(stages, template.ref, given=trip is not None)
         # what can be wrong with it is found before a model is asked and paid
         tried = template.render(trip, params, seed=seed, home_radius_m=radius)
         assert tried.seed is not None, "a template's workflow has a seed"

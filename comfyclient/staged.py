@@ -46,7 +46,8 @@ class Staged:
 
     def used_in(self, text: str) -> tuple[InputFile, ...]:
         """The files that a filled template names."""
-        return tuple(file for file in self.files if f'"{file.name}"' in text)
+        named = {file.name: file for file in self.files if f'"{file.name}"' in text}
+        return tuple(named.values())
 
 
 def rehearsed(stages: Sequence[StagePart], trip: PublishedTrip | None) -> Staged:

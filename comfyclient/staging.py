@@ -58,8 +58,7 @@ class Staging:
         Raises:
             ComfyClientError: a stage that is required came to nothing; the first one.
         """
-        if trip is None and any(s.kind in {"copy", "observe"} for s in stages):
-            raise TripError(f"{ref} writes or looks at a trip, none was given")
+        require_trip(stages, ref, given=trip is not None)
         run = _Run(
             steps=self.steps,
             stages=stages,
@@ -71,6 +70,16 @@ class Staging:
             told=told if told is not None else _unheard,
         )
         return run.whole()
+
+
+def require_trip(stages: Sequence[StagePart], ref: str, *, given: bool) -> None:
+    """Refuse stages that have nothing to write of or to look at.
+
+    Raises:
+        TripError: they need a trip, and none was given.
+    """
+    if not given and any(stage.kind in {"copy", "observe"} for stage in stages):
+        raise TripError(f"{ref} writes of a trip or looks at one, none was given")
 
 
 @dataclass(slots=True)
