@@ -34,7 +34,7 @@ from .cli_pins import pins
 from .cli_preflight import check, snapshot
 from .cli_report import report
 from .cli_resume import resume
-from .cli_running import STOPS, Outcome, exit_code, save_outputs, stoppable
+from .cli_running import STOPS, Outcome, exit_code, stoppable
 from .cli_templates import templates
 from .client import Client
 from .config import EngineSettings
@@ -50,6 +50,7 @@ from .console import (
 )
 from .errors import ComfyClientError, ParameterError, UsageError
 from .job import Job
+from .saving import save_outputs
 from .trips import load_trip
 from .wiring import start_engine
 from .workflow import Workflow

@@ -20,12 +20,13 @@ from .cli_options import (
     Url,
     find_place,
 )
-from .cli_running import STOPS, Outcome, exit_code, stem_of, stoppable
+from .cli_running import STOPS, Outcome, exit_code, stoppable
 from .client import Client
 from .console import Board, board, err, out, show_error, show_json
 from .errors import ClosedError, ComfyClientError
 from .job import Job
 from .job_views import plural, short_ids
+from .saving import stem_of
 
 
 def resume(
@@ -105,7 +106,9 @@ def _bring_all_home(outcomes: Sequence[Outcome], folder: Path, shown: Board) -> 
         shown.add(names[job.id])
     for outcome, job in taken:
         try:
-            outcome.bring_home(names[job.id], folder, stem=stem_of(job), shown=shown)
+            outcome.bring_home(
+                names[job.id], folder, stem=stem_of(job.workflow, job.id), shown=shown
+            )
         except ComfyClientError as error:
             outcome.error = error.attach(job_id=job.id)
 
@@ -114,7 +117,7 @@ def _names(jobs: Sequence[Job]) -> dict[str, str]:
     """What the board calls each job: a trip may have several."""
     names = short_ids(job.id for job in jobs)
     for job in jobs:
-        if (stem := stem_of(job)) != job.id:
+        if (stem := stem_of(job.workflow, job.id)) != job.id:
             names[job.id] = f"{stem} {names[job.id]}"
     return names
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -28,13 +27,13 @@ from .errors import (
 from .job import Job, JobStatus
 from .outputs import Output
 from .result import Result
+from .saving import save_outputs
 from .settling import stays_open
 
 STOPS = (KeyboardInterrupt, SystemExit)
 """What ends a `stoppable` block from outside."""
 
 _STOPPED_BY_CTRL_C = 130
-_MAX_STEM_BYTES = 150
 
 
 @dataclass(slots=True)
@@ -123,27 +122,6 @@ def exit_code(end: BaseException) -> int:
     if isinstance(end, SystemExit):
         return end.code if isinstance(end.code, int) else FAILED
     return WRONG_USE if isinstance(end, UsageError) else FAILED
-
-
-def save_outputs(
-    result: Result, name: str, folder: Path, *, overwrite: bool = False
-) -> list[tuple[Output, Path]]:
-    """Save what the template names, or everything; files are named after the trip."""
-    wanted = [o for o in result.outputs if o.name] or list(result.outputs)
-    saved: list[tuple[Output, Path]] = []
-    for output in wanted:
-        label = f"-{output.name}" if output.name else f"-{output.filename}"
-        suffix = "" if output.name is None else Path(output.filename).suffix
-        path = folder / f"{name}{label}{suffix}"
-        saved.append((output, output.save(path, overwrite=overwrite)))
-    return saved
-
-
-def stem_of(job: Job) -> str:
-    """What files of a job are named after: its trip, made safe, or its own id."""
-    trip_id = job.workflow.trip_id
-    kept = re.sub(r"[^\w.-]+", "_", trip_id).strip("._-") if trip_id else ""
-    return kept.encode()[:_MAX_STEM_BYTES].decode("utf-8", "ignore") or job.id
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import Self
-from uuid import uuid4
+from typing import Any, Self
+from weakref import WeakSet
 
-from .config import Settings, load_settings
+from .batch import LOOKAHEAD, Batch, BatchOptions
+from .config import InstanceSettings, Settings, load_settings, with_instance
 from .errors import ClosedError, UnknownJobError, UsageError
 from .events import Event
 from .hooks import Hook
+from .instances import Instances
 from .job import Job
-from .ledger_records import JobIntent
+from .launching import Launcher, launched
+from .ordering import Prepare, preparing, terms_of
+from .orders import Asked, Order, Outcome, ordered_from
 from .result import Result
-from .revival import Terms, extra_of
-from .timing import SYSTEM_CLOCK, Clock, Deadline, Span
+from .timing import SYSTEM_CLOCK, Clock
 from .trips import Trip
 from .wiring import Wired, wire
 from .workflow import Workflow
@@ -46,6 +51,7 @@ class Client:
         self._lock = threading.Lock()
         self._wired: Wired | None = None
         self._closed = False
+        self._batches: WeakSet[Batch] = WeakSet()
 
     @classmethod
     def from_config(
@@ -121,39 +127,159 @@ class Client:
             LedgerConflictError: the idempotency key stands for other content.
             LedgerError: it could not be recorded; nothing was sent.
         """
-        terms = self._terms(
+        prepare = self._preparing(
+            confirm,
+            told=told,
             timeout=timeout,
             queue_timeout=queue_timeout,
             silence_timeout=silence_timeout,
             allow_partial=allow_partial,
             previews=previews,
         )
+        order = Order(what, trip, seed, {} if params is None else params)
         wired = self._connect()
-        begun = self._clock.now()
-        if seed is None and idempotency_key is not None and isinstance(what, str):
-            seed = _seed_of(idempotency_key)
-        given = {} if params is None else params
-        if idempotency_key is not None:
-            row = wired.journal.find(idempotency_key, environment=self._name)
-            if row is not None and wired.preparation.repeats(
-                row, what, trip, params=given, confirm=confirm
-            ):
-                return wired.roster.attach(row)
-        deadline = Deadline(terms.total_s, clock=self._clock)
-        workflow = wired.preparation.workflow(
+        known = self._repeated(wired, order, idempotency_key, confirm=confirm)
+        if known is not None:
+            return known
+        prepared = prepare(order, idempotency_key)
+        return wired.roster.begin(
+            prepared.intent,
+            prepared.workflow,
+            prepared.terms,
+            rendered=prepared.rendered,
+        )
+
+    async def asubmit(
+        self,
+        what: str | Workflow,
+        trip: Trip | None = None,
+        *,
+        seed: int | None = None,
+        params: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+        priority: int = 0,
+        timeout: float | None = None,
+        queue_timeout: float | None = None,
+        silence_timeout: float | None = None,
+        allow_partial: bool = False,
+        previews: bool = False,
+        confirm: str | None = None,
+    ) -> Job:
+        """`submit` for asyncio code; however many wait for a place, no thread does.
+
+        One that is cancelled while it waits is not sent, and not in the ledger.
+
+        Raises:
+            ComfyClientError: as `submit` does.
+        """
+        wired = await asyncio.to_thread(self._connect)
+        prepare = self._preparing(
+            confirm,
+            timeout=timeout,
+            queue_timeout=queue_timeout,
+            silence_timeout=silence_timeout,
+            allow_partial=allow_partial,
+            previews=previews,
+        )
+        order = Order(
             what,
             trip,
-            seed=seed,
-            params=given,
-            confirm=confirm,
-            deadline=deadline,
-            told=told,
+            seed,
+            {} if params is None else params,
+            key=idempotency_key,
+            priority=priority,
         )
-        if workflow.stages:
-            terms = terms.after(deadline.remaining())
-        intent = self._intent(workflow, idempotency_key, terms)
-        rendered = Span(begun, self._clock.now())
-        return wired.roster.begin(intent, workflow, terms, rendered=rendered)
+        patience = self._environment.deadlines.queue_s
+        return await launched(
+            self._launcher(wired, prepare),
+            order,
+            patience_s=patience if queue_timeout is None else queue_timeout,
+        )
+
+    def map(
+        self,
+        what: str | Workflow | None,
+        trips: Iterable[Asked],
+        *,
+        name: str | None = None,
+        params: Mapping[str, object] | None = None,
+        seed: int | None = None,
+        priority: int = 0,
+        ordered: bool = False,
+        save_to: str | os.PathLike[str] | None = None,
+        lookahead: int = LOOKAHEAD,
+        timeout: float | None = None,
+        queue_timeout: float | None = None,
+        silence_timeout: float | None = None,
+        allow_partial: bool = False,
+        confirm: str | None = None,
+    ) -> Batch:
+        """Make a template of each trip; an iterator of outcomes, as they end.
+
+        The trips are read as they are needed, in the thread that asks for outcomes. An
+        order that fails is an outcome too, and stops no other.
+
+        Args:
+            what: a template or a Workflow; None where each of `trips` says its own.
+            trips: trips, or Orders and Workflows of their own; an error among them is
+                an outcome.
+            name: the batch's name: run again under it, what was made is not made anew.
+            params: the template's parameters, for all.
+            seed: the first one's seed; the others count on from there.
+            priority: higher ones are placed first; callers of equal ones take turns.
+            ordered: give the outcomes in the order of the trips.
+            save_to: the folder where outputs are saved, several at a time.
+            lookahead: how many are rendered before there is a place for them.
+            timeout: a job's total time in seconds, from when there is a place for it.
+            queue_timeout: likewise, how long it may wait for its start there; and how
+                long it is waited for any instance that takes jobs.
+            silence_timeout: likewise, without a sign of life.
+            allow_partial: accept that servers drop outputs they find invalid.
+            confirm: the environment's name, as in `submit`.
+
+        Raises:
+            UsageError: an argument cannot be right.
+        """
+        if lookahead < 1:
+            raise UsageError(f"lookahead takes a number above 0, got {lookahead}")
+        prepare = self._preparing(
+            confirm,
+            timeout=timeout,
+            queue_timeout=queue_timeout,
+            silence_timeout=silence_timeout,
+            allow_partial=allow_partial,
+            previews=False,
+        )
+        limits, wired = self._environment.deadlines, self._connect()
+        batch = Batch(
+            ordered_from(what, trips, params=params, seed=seed, priority=priority),
+            BatchOptions(
+                name=name,
+                ordered=ordered,
+                save_to=None if save_to is None else Path(save_to),
+                lookahead=lookahead,
+                stall_s=limits.queue_s if queue_timeout is None else queue_timeout,
+            ),
+            launcher=self._launcher(wired, prepare, patient=True),
+            porters=wired.porters,
+            places=lambda: wired.router.places,
+            clock=self._clock,
+        )
+        with self._lock:
+            self._batches.add(batch)
+        return batch
+
+    async def amap(
+        self, what: str | Workflow | None, trips: Iterable[Asked], **options: Any
+    ) -> AsyncIterator[Outcome]:
+        """`map` for asyncio code, with the same options.
+
+        The trips are read in a thread. Left early, it drains: what was sent goes on.
+        """
+        batch = await asyncio.to_thread(self.map, what, trips, **options)
+        with batch:
+            while (outcome := await asyncio.to_thread(next, batch, None)) is not None:
+                yield outcome
 
     def run(
         self,
@@ -205,6 +331,12 @@ class Client:
         """
         return self._connect().roster.resume()
 
+    @property
+    def instances(self) -> Instances:
+        """Its instances: how they stand; drained, added and removed while it runs."""
+        wired = self._connect()
+        return Instances(wired.router, partial(self._add_instance, wired))
+
     def close(self) -> None:
         """Let go of everything; jobs that run stay on their servers.
 
@@ -213,7 +345,11 @@ class Client:
         with self._lock:
             self._closed = True
             wired, self._wired = self._wired, None
+            batches = list(self._batches)
+        for batch in batches:
+            batch.abandon()
         if wired is not None:
+            wired.roster.parting()
             wired.stack.close()
             wired.roster.close()
 
@@ -240,53 +376,55 @@ class Client:
                 )
             return self._wired
 
-    def _intent(
-        self, workflow: Workflow, idempotency_key: str | None, terms: Terms
-    ) -> JobIntent:
-        return JobIntent(
-            job_id=str(uuid4()),
-            environment=self._name,
-            digest=workflow.digest,
-            template=workflow.template,
-            seed=workflow.seed,
-            params=workflow.params,
-            trip_id=workflow.trip_id,
-            idempotency_key=idempotency_key,
-            graph=dict(workflow.graph),
-            extra=extra_of(workflow, terms),
-        )
+    def _add_instance(self, wired: Wired, instance: InstanceSettings) -> None:
+        with self._lock:
+            self._settings = with_instance(self._settings, self._name, instance)
+            self._environment = self._settings.environment(self._name)[1]
+        wired.add(instance)
 
-    def _terms(
+    def _repeated(
+        self, wired: Wired, order: Order, key: str | None, *, confirm: str | None
+    ) -> Job | None:
+        """The job that was sent before under the key, where no model need be asked."""
+        if key is None:
+            return None
+        row = wired.journal.find(key, environment=self._name)
+        repeats = wired.preparation.repeats
+        if row is None or not repeats(
+            row, order.what, order.trip, params=order.params, confirm=confirm
+        ):
+            return None
+        return wired.roster.attach(row)
+
+    def _preparing(
         self,
+        confirm: str | None,
         *,
-        timeout: float | None,
-        queue_timeout: float | None,
-        silence_timeout: float | None,
-        allow_partial: bool,
-        previews: bool,
-    ) -> Terms:
-        limits = self._environment.deadlines
-        total = _seconds("timeout", timeout, limits.total_s)
-        return Terms(
-            total_s=total,
-            queue_s=min(
-                _seconds("queue_timeout", queue_timeout, limits.queue_s), total
-            ),
-            silence_s=_seconds("silence_timeout", silence_timeout, limits.silence_s),
-            allow_partial=allow_partial,
-            previews=previews,
+        told: Callable[[Event], None] | None = None,
+        **terms: Any,
+    ) -> Prepare:
+        """What renders the orders of one call."""
+        return preparing(
+            self._connect().preparation,
+            terms_of(self._environment.deadlines, **terms),
+            environment=self._name,
+            confirm=confirm,
+            clock=self._clock,
+            told=told,
         )
 
+    def _launcher(
+        self, wired: Wired, prepare: Prepare, *, patient: bool = False
+    ) -> Launcher:
+        def known(key: str) -> Job | None:
+            row = wired.journal.find(key, environment=self._name)
+            return None if row is None else wired.roster.attach(row)
 
-def _seconds(name: str, given: float | None, usual: float) -> float:
-    if given is None:
-        return usual
-    if not 0 < given < float("inf"):
-        raise UsageError(f"{name} takes seconds above 0, got {given!r}")
-    return given
-
-
-def _seed_of(idempotency_key: str) -> int:
-    """A repeated call must mean the same job, so it gets the same seed."""
-    digest = hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:6], "big")
+        return Launcher(
+            prepare,
+            known,
+            roster=wired.roster,
+            router=wired.router,
+            hands=wired.hands,
+            patient=patient,
+        )

@@ -51,7 +51,7 @@ from .config_sources import FILE_NAME as FILE_NAME
 from .config_sources import VARIABLE as VARIABLE
 from .config_sources import Sources, anchor_paths, read_file
 from .config_sources import find_file as find_file
-from .errors import ConfigError
+from .errors import ConfigError, UsageError
 from .isolation import mistakes_between, writable_instances, writes_storage
 from .toml_lines import Location
 
@@ -349,3 +349,31 @@ def _secrets(settings: Settings) -> Iterator[tuple[Location, str]]:
                 yield (*at, "url"), in_url
             for header in secret_headers(instance.headers):
                 yield (*at, "headers", header), "what looks like a credential"
+
+
+def with_instance(
+    settings: Settings, name: str, instance: InstanceSettings
+) -> Settings:
+    """The settings with one more instance in an environment.
+
+    Raises:
+        UsageError: the environment runs on the embedded engine.
+        ConfigError: it shares a name or an address with another one.
+    """
+    environment = settings.environment(name)[1]
+    if environment.transport == "embedded":
+        raise UsageError(
+            f"environment {name!r} runs on the embedded engine, and on no instances",
+            hint="use an environment with transport = 'comfyui'",
+        )
+    instances = (*environment.instances, instance)
+    grown = environment.model_copy(update={"instances": instances})
+    fields = {key: getattr(settings, key) for key in Settings.model_fields}
+    environments = {**settings.environments, name: grown}
+    try:
+        return Settings(**{**fields, "environments": environments})
+    except ValidationError as error:
+        raise ConfigError(
+            f"instance {instance.name!r} cannot be added to {name!r}: "
+            + "; ".join(each["msg"] for each in error.errors(include_input=False))
+        ) from None

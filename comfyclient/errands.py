@@ -6,6 +6,7 @@ import heapq
 import itertools
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from .timing import SYSTEM_CLOCK, Clock
@@ -84,3 +85,39 @@ class Errands:
                 self._clock.wait(self._condition, wait)
                 self._idle -= 1
             return None
+
+
+class Share:
+    """A part of some workers: no more than so many of these errands run at a time."""
+
+    def __init__(self, errands: Errands, *, at_once: int) -> None:
+        self._errands = errands
+        self._at_once = at_once
+        self._lock = threading.Lock()
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._running = 0
+
+    def do(self, errand: Callable[[], None]) -> None:
+        """Run an errand as soon as there is a worker, and a part of the share."""
+        with self._lock:
+            self._waiting.append(errand)
+            if self._running == self._at_once:
+                return
+            self._running += 1
+        self._errands.do(self._next)
+
+    def _next(self) -> None:
+        """One errand; then others' turn comes before the next one."""
+        with self._lock:
+            if not self._waiting:  # another worker was faster
+                self._running -= 1
+                return
+            errand = self._waiting.popleft()
+        try:
+            errand()
+        finally:
+            with self._lock:
+                again = bool(self._waiting)
+                self._running -= not again
+            if again:
+                self._errands.do(self._next)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 UNKNOWN_WORK_S = 10.0
 """Seconds that a job of an unknown kind is taken to need."""
@@ -29,6 +29,16 @@ class Learned:
     """Whether its models had to be loaded first."""
     seconds: float
     jobs: int
+
+
+class Durations(Protocol):
+    """How long jobs take, from one process to the next."""
+
+    def durations(self, environment: str) -> list[Learned]:
+        """What is known."""
+
+    def learned(self, environment: str, durations: Sequence[Learned]) -> None:
+        """Record what was learned."""
 
 
 class Estimates:

@@ -21,6 +21,7 @@ from .logs import about
 from .outputs import Opener
 from .pursuit import Pursuit
 from .revival import Terms, verdict_of_row
+from .router import Place
 from .timing import Deadline, Span
 from .workflow import Workflow
 
@@ -100,7 +101,13 @@ class Hold:
         """Whether this process works on it."""
         return self._ours
 
-    def submit(self, rendered: Span | None = None) -> None:
+    def submit(
+        self,
+        rendered: Span | None = None,
+        *,
+        place: Place | None = None,
+        patient: bool = False,
+    ) -> None:
         """Send a job that no server has; `rendered` is when its graph was made.
 
         Raises:
@@ -114,7 +121,7 @@ class Hold:
             self._witness.step("stage", stage.begun_at, until=until, subject=stage.name)
         begun, failed = self._desk.clock.now(), None
         try:
-            self._pursuit.submit()
+            self._pursuit.submit(place, patient=patient)
         except ComfyClientError as error:
             failed = error
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 
@@ -106,6 +107,21 @@ class Job:
         if self._result is None:
             self._result = self._make_result(verdict)
         return self._result
+
+    def when_ended(self, tell: Callable[[], object]) -> None:
+        """Call this once, when the job has ended; at once, if it has.
+
+        It is called from any thread, and must return at once.
+        """
+        untold = deque([tell])
+
+        def look() -> None:
+            if self.status.final:
+                with suppress(IndexError):  # another thread was faster
+                    untold.pop()()
+
+        self._course.subscribe(look)
+        look()
 
     def cancel(self, *, timeout: float = 30) -> JobStatus:
         """Ask the server to drop or stop this job, and wait for how it ended.

@@ -18,8 +18,10 @@ from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from .errors import ClosedError, ComfyClientError, LedgerError
+from .estimates import Learned
 from .ledger_answers import LedgerAnswers
 from .ledger_database import Database
+from .ledger_durations import store_durations
 from .ledger_faults import is_clash
 from .ledger_owner import Owner
 from .ledger_reader import LedgerReader
@@ -257,6 +259,11 @@ class Ledger(LedgerReader):
             row = locked_job(connection, job_id, owner=self.owner)
             now = self._clock.now()
             collect_job(connection, row, files_column(files), now=now)
+
+    def learned(self, environment: str, durations: Sequence[Learned]) -> None:
+        """Record how long jobs take, so that the next process knows."""
+        with self._owning() as connection:
+            store_durations(connection, environment, durations, now=self._clock.now())
 
     # Who works on a job
 

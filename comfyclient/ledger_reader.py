@@ -9,7 +9,9 @@ from datetime import datetime
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 
+from .estimates import Learned
 from .ledger_database import Database
+from .ledger_durations import load_durations
 from .ledger_owner import owner_row
 from .ledger_records import ChangeRow, JobRow, JobState, OwnerRow
 from .ledger_rows import (
@@ -66,6 +68,11 @@ class LedgerReader:
         with self._reading() as connection:
             found = rows(connection, _BY_KEY, values)
             return next(iter(with_attempts(connection, found)), None)
+
+    def durations(self, environment: str) -> list[Learned]:
+        """How long jobs took there, as far as it was written down."""
+        with self._reading() as connection:
+            return load_durations(connection, environment)
 
     def jobs(
         self,

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from . import errors
 from .answers import Answers
 from .errors import ComfyClientError
+from .estimates import Durations
 from .outputs import OutputRef, SavedFile
 
 MAX_MESSAGE = 2000
@@ -358,7 +359,7 @@ class JobLeases(Protocol):
         """Release every job and close the database."""
 
 
-class Journal(JobWrites, JobReads, JobLeases, Protocol):
+class Journal(JobWrites, JobReads, JobLeases, Durations, Protocol):
     """What the rest of the package needs of a ledger."""
 
     @property

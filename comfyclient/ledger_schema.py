@@ -206,6 +206,18 @@ answer = Table(
     Column("ended_at", Moment),
 )
 
+duration = Table(
+    "comfyclient_duration",
+    metadata,
+    Column("environment", String(LONG), primary_key=True),
+    Column("kind", String(LONG), primary_key=True),
+    Column("instance", String(LONG), primary_key=True),
+    Column("loading", Integer, primary_key=True, autoincrement=False),
+    Column("seconds", Double, nullable=False),
+    Column("jobs", BigInteger, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
 _VERSION = select(func.max(schema.c.version).label("version"))
 
 Step = Callable[[Connection], None]
@@ -217,6 +229,7 @@ def _add_told(connection: Connection) -> None:
 
 def _add_answers(connection: Connection) -> None:
     answer.create(connection)
+    duration.create(connection)
 
 
 def _add_receipt(connection: Connection) -> None:

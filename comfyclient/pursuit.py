@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from .attempt import Attempt
@@ -94,17 +95,17 @@ class Pursuit:
         present = self._present
         return None if present is None else present.placed
 
-    def submit(self, place: Place | None = None) -> None:
+    def submit(self, place: Place | None = None, *, patient: bool = False) -> None:
         """Send the job for the first time, while the caller waits.
 
-        To `place`, where it was given one.
+        To `place`, where it was given one; others follow when it is not taken there.
 
         Raises:
             ComfyClientError: nobody took it; the job has ended with that, or stays
                 open in the ledger where a server may have it.
         """
         try:
-            self._send(self._options, place)
+            self._send(replace(self._options, patient=patient), place)
         except ComfyClientError as error:
             self._finish(Verdict(error))
             raise error.attach(job_id=self._id) from error.__cause__
@@ -237,14 +238,7 @@ class Pursuit:
 
     def _go_on(self, *, last: Transport | None = None) -> None:
         """Send the job, once it is certain that no server has it."""
-        options = Options(
-            allow_partial=self._options.allow_partial,
-            previews=self._options.previews,
-            patient=True,
-            last=last,
-            lane=self._options.lane,
-            priority=self._options.priority,
-        )
+        options = replace(self._options, patient=True, last=last)
         while True:
             unclear = self._desk.journal.job(self._id).unclear
             if unclear is not None and self._found(unclear):

@@ -16,6 +16,7 @@ from .job import Job
 from .ledger_records import JobIntent, JobRow, JobState
 from .logs import about
 from .revival import Terms, terms_of, workflow_of
+from .router import Place
 from .timing import Span
 from .workflow import Workflow
 
@@ -46,8 +47,13 @@ class Roster:
         terms: Terms,
         *,
         rendered: Span | None = None,
+        place: Place | None = None,
+        patient: bool = False,
     ) -> Job:
         """Write a job down and send it; returns once a server took it.
+
+        To `place`, where it was given one; that is free again if it is not needed.
+        One that is `patient` is tried until its time is over.
 
         A job of the same idempotency key is attached to instead; see `attach`.
 
@@ -55,16 +61,28 @@ class Roster:
             LedgerError: it could not be written down, so it was not sent.
             ComfyClientError: nobody took it.
         """
+        try:
+            hold, unsent = self._written(intent, workflow, terms)
+        except BaseException:
+            if place is not None:
+                place.free()
+            raise
+        if unsent:
+            hold.submit(rendered, place=place, patient=patient)
+        elif place is not None:
+            place.free()
+        return hold.job
+
+    def _written(
+        self, intent: JobIntent, workflow: Workflow, terms: Terms
+    ) -> tuple[Hold, bool]:
+        """The job as the ledger has it, and whether it is ours and to be sent."""
         # two threads with one key: the second one must find the first one's job here
         with nullcontext() if intent.idempotency_key is None else self._taking:
             row = self._desk.journal.intend(intent)
             if row.job_id == intent.job_id:
-                hold, unsent = self._hold(row, workflow, terms), True
-            else:
-                hold, unsent = self._attached(row, terms)
-        if unsent:
-            hold.submit(rendered)
-        return hold.job
+                return self._hold(row, workflow, terms), True
+            return self._attached(row, terms)
 
     def find(self, job_id: str) -> Job | None:
         """The handle of a job that this client has in hand."""
@@ -116,6 +134,13 @@ class Roster:
                 return jobs
             after = rows[-1].job_id
 
+    def parting(self) -> None:
+        """Write down what the next process is to know; before the ledger is closed."""
+        try:
+            self._write_durations()
+        except (LedgerError, ClosedError) as error:
+            _log.info("durations were not written down: %s", error.message)
+
     def close(self) -> None:
         """Wake whoever waits for a job: nothing more will be told."""
         with self._lock:
@@ -163,10 +188,16 @@ class Roster:
         try:
             self._desk.journal.heartbeat()
             self._check_ownership()
+            self._write_durations()
         except (LedgerError, ClosedError) as error:
             _log.warning("no heartbeat: %s", error.message)
         finally:
             self._desk.keeper.do(self._beat, after=HEARTBEAT_S)
+
+    def _write_durations(self) -> None:
+        learned = self._desk.router.fresh()
+        if learned:
+            self._desk.journal.learned(self._desk.environment, learned)
 
     def _check_ownership(self) -> None:
         with self._lock:

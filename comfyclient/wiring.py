@@ -28,7 +28,7 @@ from .config_dashscope import base_address, dashscope_of, read_key
 from .dashscope_calls import ModelService
 from .desk import Desk
 from .dispatch import Dispatcher
-from .errands import Errands
+from .errands import Errands, Share
 from .errors import ConfigError, MissingExtraError
 from .hooking import Hooks
 from .hooks import Hook
@@ -51,6 +51,8 @@ from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
 from .transports.endpoint import Endpoint, Tls
 
+HANDS, PORTERS = 5, 3
+"""Threads that render, send and save for batches; of these, those that save."""
 ERRANDS_AT_ONCE = 8
 """Jobs that are sent, or asked for, at a time behind the callers' backs."""
 
@@ -61,7 +63,14 @@ class Wired:
 
     preparation: Preparation
     roster: Roster
+    router: Router
     journal: Journal
+    hands: Errands
+    """Render and send what no caller waits for, and bring outputs home."""
+    porters: Share
+    """The part of the hands that outputs may keep busy."""
+    add: Callable[[InstanceSettings], None]
+    """Opens one more instance, and lets it have jobs."""
     stack: ExitStack
 
 
@@ -93,6 +102,8 @@ def wire(
         keeper = Errands("keeper", clock=clock)
         stack.callback(keeper.close)
         stack.callback(errands.close)
+        hands = Errands("hands", workers=HANDS, clock=clock)
+        stack.callback(hands.close)
         environment = with_engine(name, environment, stack)
         instances = _instances(environment, stack, clock)
         storage = _storage(name, settings, environment, instances)
@@ -102,6 +113,7 @@ def wire(
             instances,
             read_only=read_only,
             clock=clock,
+            known=journal.durations(name),
             later=lambda step, seconds: keeper.do(step, after=seconds),
         )
         dispatcher = Dispatcher(
@@ -129,11 +141,17 @@ def wire(
             _steps(name, settings, journal, stack, clock=clock), clock=clock
         )
         registry = registry_of(settings.templates)
+        preparation = Preparation(name, settings, registry, staging)
+        kept = stack.pop_all()
         return Wired(
-            preparation=Preparation(name, settings, registry, staging),
+            preparation=preparation,
             roster=Roster(desk),
+            router=router,
             journal=journal,
-            stack=stack.pop_all(),
+            hands=hands,
+            porters=Share(hands, at_once=PORTERS),
+            add=partial(_add, router, storage, environment, kept, clock),
+            stack=kept,
         )
     raise AssertionError("an ExitStack swallows nothing")
 
@@ -352,17 +370,38 @@ def with_engine(
 def _instances(
     settings: EnvironmentSettings, stack: ExitStack, clock: Clock
 ) -> list[Berth]:
-    berths: list[Berth] = []
-    for instance in settings.instances:
-        transport = ComfyUITransport(
-            endpoint_of(instance),
-            clock=clock,
-            grace_s=settings.deadlines.grace_s,
-            version_range=settings.comfyui_version,
-        )
-        stack.callback(transport.close)
-        berths.append(Berth(transport, instance.weight, instance.window))
-    return berths
+    return [_berth(one, settings, stack, clock) for one in settings.instances]
+
+
+def _berth(
+    instance: InstanceSettings,
+    settings: EnvironmentSettings,
+    stack: ExitStack,
+    clock: Clock,
+) -> Berth:
+    transport = ComfyUITransport(
+        endpoint_of(instance),
+        clock=clock,
+        grace_s=settings.deadlines.grace_s,
+        version_range=settings.comfyui_version,
+    )
+    stack.callback(transport.close)
+    return Berth(transport, instance.weight, instance.window)
+
+
+def _add(
+    router: Router,
+    storage: Storage,
+    settings: EnvironmentSettings,
+    stack: ExitStack,
+    clock: Clock,
+    instance: InstanceSettings,
+) -> None:
+    """Open one more instance, and let router and storage know it."""
+    berth = _berth(instance, settings, stack, clock)
+    if isinstance(storage, ViewStorage):
+        storage.know(berth.transport)
+    router.add(berth)
 
 
 class RunningEngine(Protocol):

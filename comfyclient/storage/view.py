@@ -21,6 +21,10 @@ class ViewStorage:
     def __init__(self, instances: Sequence[Transport]) -> None:
         self._instances = {one.name: one for one in instances}
 
+    def know(self, instance: Transport) -> None:
+        """One more instance that hands files out."""
+        self._instances[instance.name] = instance
+
     @property
     def shown(self) -> str:
         """What it is."""

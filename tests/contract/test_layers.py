@@ -41,10 +41,11 @@ template
 registry
 locked locktext lockfile pins template_folders
 hostile lint
+estimates
 ledger_lease ledger_records ledger_statements
 dashscope_errors dashscope_models
 ledger_schema ledger_rows ledger_faults
-ledger_database ledger_owner ledger_steps
+ledger_database ledger_durations ledger_owner ledger_steps
 ledger_answers
 ledger_reader ledger_unfinished ledger_look
 ledger
@@ -95,7 +96,7 @@ storage.__init__ storage.base storage.paths storage.visibility
 storage.guarding storage.mount storage.view
 checking compatibility
 node_times hooks
-demands breaker estimates
+demands breaker
 routing waiting
 berths
 progress router result course errands budget revival unplaced
@@ -105,7 +106,9 @@ attempt desk
 parting
 pursuit
 holding
-roster preparing
+roster preparing saving orders
+launching instances
+ordering batch
 thumbnails telemetry
 wiring
 pinned eas_mount
@@ -250,7 +253,8 @@ def test_everything_promised_is_there_and_sorted() -> None:
 def test_the_public_names_are_pinned() -> None:
     """A name that goes or comes is a decision, not an accident."""
     assert set(comfyclient.__all__) == {
-        "Client", "ComfyClientError", "Job", "JobStatus", "Output", "OutputRef",
+        "Batch", "Client", "ComfyClientError", "Job", "JobStatus", "Order", "Outcome",
+        "Output", "OutputRef",
         "Provenance", "Result", "Settings", "Trip", "Workflow", "__version__",
         "load_settings", "load_trip", "load_trips",
     }  # fmt: skip

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import assert_type
 
 from comfyclient import (
+    Batch,
     Client,
     Job,
     JobStatus,
+    Order,
+    Outcome,
     Output,
     OutputRef,
     Provenance,
@@ -45,6 +48,23 @@ async def check_async(job: Job) -> None:
     assert_type(await job, Result)
     async for event in job:
         assert_type(event, Event)
+
+
+def check_many(client: Client, trips: list[Trip]) -> None:
+    """A batch gives outcomes, whatever it is made of."""
+    batch = client.map("trip-postcard", trips, save_to="out/", ordered=True)
+    assert_type(batch, Batch)
+    for outcome in batch:
+        assert_type(outcome, Outcome)
+        assert_type(outcome.files, tuple[Path, ...])
+    client.map(None, [Order("trip-postcard", trips[0], priority=1)])
+
+
+async def check_many_async(client: Client, trips: list[Trip]) -> None:
+    """Likewise in asyncio code."""
+    assert_type(await client.asubmit("trip-postcard", trips[0]), Job)
+    async for outcome in client.amap("trip-postcard", trips):
+        assert_type(outcome, Outcome)
 
 
 def check_the_rest(client: Client, result: Result) -> None:

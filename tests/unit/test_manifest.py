@@ -157,5 +157,6 @@ def test_foreign_bytes_are_told(tmp_path: Path) -> None:
 def test_the_manifest_in_the_docs_is_right(tmp_path: Path) -> None:
     """The page on templates shows a manifest that can be read."""
     page = (Path(__file__).parents[2] / "docs" / "templates.md").read_text("utf-8")
-    shown = page.split("```toml")[1].split("```")[0]
+    blocks = [block.split("```")[0] for block in page.split("```toml\n")[1:]]
+    (shown,) = (block for block in blocks if block.startswith("name = "))
     assert manifest(tmp_path, shown).ref == "trip-postcard@1.0.0"

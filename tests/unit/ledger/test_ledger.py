@@ -780,7 +780,8 @@ def test_older_tables_gain_what_is_new(opened: Opener) -> None:
     with first._database.writing() as connection:
         connection.execute(text("ALTER TABLE comfyclient_job DROP COLUMN told"))
         connection.execute(text("ALTER TABLE comfyclient_attempt DROP COLUMN receipt"))
-        connection.execute(text("DROP TABLE comfyclient_answer"))
+        for table in ("answer", "duration"):
+            connection.execute(text(f"DROP TABLE comfyclient_{table}"))
         connection.execute(text("UPDATE comfyclient_schema SET version = 1"))
     ledger = opened()
 
