@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from .checking import take
 from .cli_pinboard import Pinboard
+from .cli_target import Target
 from .compatibility import Cell, Column, judged
 from .console import out, printable, show_rows
-from .errors import ComfyClientError, TemplateError, UsageError
+from .errors import ComfyClientError, InputFileError, TemplateError, UsageError
 from .lint import LintReport
 from .pins import resolve
 from .snapshots import Snapshot
 from .template import Template
-from .timing import Deadline
-from .wiring import open_instances
-
-ASKING_S = 60.0
-"""Seconds that an instance may take to tell what it offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +102,13 @@ def _saved(given: str) -> Column:
 
 def _asked(board: Pinboard, name: str) -> Column:
     """What an environment's servers offer: as saved where it names a snapshot."""
-    environment = board.require(name)
-    if environment.snapshot is not None:
-        return Column(name, (Snapshot.read(environment.snapshot),))
-    with ExitStack() as stack:
-        try:
-            instances = open_instances(name, environment, stack)
-            offers = [take(one, deadline=Deadline(ASKING_S)) for one in instances]
-        except ComfyClientError as error:
-            return Column(name, (), error)
-    return Column(name, tuple(offers))
+    target = Target(name, board.require(name))
+    try:
+        return Column(name, target.offers)
+    except InputFileError:
+        raise
+    except ComfyClientError as error:
+        return Column(name, (), error)
 
 
 def _run_there(

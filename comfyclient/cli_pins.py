@@ -6,7 +6,6 @@ import sys
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
 
 from .cli_options import FAILED, Config, Confirm, Json, Templates, YesProd
 from .cli_pinboard import (
@@ -19,10 +18,10 @@ from .cli_pinboard import (
     unconfirmed,
 )
 from .cli_target import Target
+from .cli_verifying import verify_pins
 from .comparing import compare
 from .console import printable, show_json, show_rows
 from .errors import UsageError
-from .locked import Lock
 from .locking import Promotion, lock_templates, prepare
 from .pin_views import (
     promotion_report,
@@ -31,13 +30,13 @@ from .pin_views import (
     show_promotion,
     standing_report,
     state,
-    version_of,
     version_report,
 )
 from .pins import resolve
 from .template import Template
 
 pins = typer.Typer(help="Which template versions run where.", no_args_is_help=True)
+pins.command("verify")(verify_pins)
 
 
 @pins.command("show")
@@ -96,9 +95,9 @@ def lock_pins(
 ) -> None:
     """Lock templates to the newest versions that their pins allow; asks nothing."""
     board = pinboard(config, lock_file, templates)
-    if board.require(env).protected and not is_confirmed(
-        env, confirm, yes_prod=yes_prod
-    ):
+    settings = board.require(env)
+    saved = Target(env, settings).saved
+    if settings.protected and not is_confirmed(env, confirm, yes_prod=yes_prod):
         raise unconfirmed(env, "lock templates")
     done = lock_templates(
         board.path,
@@ -107,6 +106,7 @@ def lock_pins(
         pins=board.pins(env),
         registry=board.registry,
         by=signature(why),
+        object_info=None if saved is None else saved.fingerprint,
     )
     if as_json:
         show_json(
@@ -126,44 +126,6 @@ def lock_pins(
         was = "" if one.before is None else f", was {one.before.version}"
         end = was if one.changed else ", as before"
         say(f"{env}: {one.name} {one.after.version}{end}")
-
-
-@pins.command("verify")
-def verify_pins(
-    *,
-    env: Annotated[
-        str | None, typer.Option(help="One environment; all if none.")
-    ] = None,
-    config: Config = None,
-    lock_file: LockFile = None,
-    templates: Templates = None,
-    as_json: Json = False,
-) -> None:
-    """Check that the files of all locked templates are the bytes that were locked."""
-    board = pinboard(config, lock_file, templates)
-    lock = board.lock()
-    chosen = board.environments(lock, env)
-    locked = [
-        one
-        for environment in chosen
-        for one in board.standings(environment, lock)
-        if one.locked is not None
-    ]
-    bare = [name for name in chosen if _must_be_locked(board, lock, name)]
-    sound = not bare and all(one.problem is None for one in locked)
-    if as_json:
-        reports: list[JsonValue] = [standing_report(one) for one in locked]
-        show_json({"ok": sound, "not_locked": [*bare], "templates": reports})
-    else:
-        for one in locked:
-            said = "ok" if one.problem is None else one.problem.message
-            say(f"{one.environment}: {one.name} {version_of(one)}: {said}")
-        for name in bare:
-            say(f"{name}: protected, and nothing is locked in it")
-        if not locked and not bare:
-            say("nothing is locked")
-    if not sound:
-        raise typer.Exit(FAILED)
 
 
 @pins.command("diff")
@@ -246,7 +208,9 @@ def promote_pin(
             asks=sys.stdin.isatty() and not as_json,
         )
         promotion.promote(
-            board.path, by=signature(why), object_info=servers.object_info
+            board.path,
+            by=signature(why),
+            object_info=servers.object_info if check else None,
         )
         promoted = True
     if as_json:
@@ -267,12 +231,6 @@ def _running(board: Pinboard, name: str, environment: str) -> Template:
         lock=lock,
         registry=board.registry,
     )
-
-
-def _must_be_locked(board: Pinboard, lock: Lock | None, environment: str) -> bool:
-    found = board.settings.environments.get(environment)
-    protected = found is not None and found.protected
-    return protected and (lock is None or lock.section(environment) is None)
 
 
 def _require_yes(

@@ -1,13 +1,15 @@
-"""Asks a promotion's target whether its servers would run the template."""
+"""Asks an environment's servers what they offer, and whether they run a template."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import cached_property
 
 from .checking import take
 from .comparing import from_sample
 from .compatibility import judge
 from .config import EnvironmentSettings
+from .snapshots import Snapshot
 from .template import Template
 from .timing import Deadline
 from .wiring import open_instances
@@ -17,17 +19,40 @@ _ASKING_S = 60.0
 
 
 class Target:
-    """The servers of an environment, asked about one template after another."""
+    """The servers of an environment, asked once about one template after another.
+
+    Where a snapshot is configured, it stands for them and none is asked.
+    """
 
     def __init__(self, name: str, environment: EnvironmentSettings) -> None:
         self._name = name
         self._environment = environment
-        self._fingerprints: set[str] = set()
+
+    @cached_property
+    def offers(self) -> tuple[Snapshot, ...]:
+        """What they offer now.
+
+        Raises:
+            TransportError: a server cannot be asked.
+            InputFileError: the snapshot cannot be used.
+        """
+        if (saved := self.saved) is not None:
+            return (saved,)
+        with ExitStack() as stack:
+            instances = open_instances(self._name, self._environment, stack)
+            return tuple(take(one, deadline=Deadline(_ASKING_S)) for one in instances)
+
+    @property
+    def saved(self) -> Snapshot | None:
+        """The snapshot that is configured."""
+        file = self._environment.snapshot
+        return None if file is None else Snapshot.read(file)
 
     @property
     def object_info(self) -> str | None:
-        """The fingerprint of what its servers offered, where all offered the same."""
-        return next(iter(self._fingerprints)) if len(self._fingerprints) == 1 else None
+        """The fingerprint of what its servers offer, where all offer the same."""
+        fingerprints = {one.fingerprint for one in self.offers}
+        return next(iter(fingerprints)) if len(fingerprints) == 1 else None
 
     def preflight(self, template: Template) -> list[str]:
         """What keeps its servers from running a template, filled from its sample.
@@ -37,14 +62,9 @@ class Target:
             TransportError: a server cannot be asked.
         """
         workflow = from_sample(template)
-        problems: list[str] = []
-        with ExitStack() as stack:
-            for instance in open_instances(self._name, self._environment, stack):
-                offered = take(instance, deadline=Deadline(_ASKING_S))
-                self._fingerprints.add(offered.fingerprint)
-                problems += [
-                    f"{instance.name}: {finding.issue}"
-                    for finding in judge(template, workflow, offered).findings
-                    if finding.is_error
-                ]
-        return problems
+        return [
+            f"{offered.instance or 'snapshot'}: {finding.issue}"
+            for offered in self.offers
+            for finding in judge(template, workflow, offered).findings
+            if finding.is_error
+        ]

@@ -129,7 +129,7 @@ report
 report_page
 cli_options
 cli_pinboard cli_scaffolding cli_target
-cli_compatibility
+cli_compatibility cli_verifying
 cli_layout
 cli_config cli_doctor cli_eas cli_running cli_templates cli_pins
 cli_jobs cli_report cli_resume cli_preflight

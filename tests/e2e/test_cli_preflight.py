@@ -246,3 +246,59 @@ class TestTheTable:
 
         assert words in str(done.error)
         assert done.out == ""
+
+
+class TestVerifyingWithServers:
+    """Whether what is locked would still run where it is locked."""
+
+    @pytest.fixture
+    def shop(self, run: Run, tmp_path: Path) -> Iterator[Path]:
+        """A server that is older than test's, and lacks our nodes."""
+        config = tmp_path / "comfyclient.toml"
+        with EmbeddedEngine(None, version="0.3.12") as old:
+            config.write_text(config.read_text() + CARD.format(old=old.url))
+            assert run("pins", "lock", "trip-postcard", "--env", "test").code == 0
+            yield tmp_path
+
+    def test_what_runs_and_what_does_not(self, run: Run, shop: Path) -> None:
+        """The files are sound in both; the servers of one would not run them."""
+        way = ("trip-postcard", "--from", "test", "--to", "old")
+        assert run("pins", "promote", *way).code == 1
+        assert run("pins", "promote", *way, "--no-check").code == 0
+
+        assert run("pins", "verify").code == 0
+        asked = run("pins", "verify", "--servers")
+        assert asked.code == 1
+        told = dict(line.split(": trip-postcard ") for line in asked.out.splitlines())
+        assert told["test"] == "1.0.0: ok"
+        assert "c: node 1 (TripBackdrop" in told["old"]
+        assert "no node class TripBackdrop" in told["old"]
+
+    def test_node_classes_that_changed_since(self, run: Run, shop: Path) -> None:
+        """The lock has the fingerprint of a snapshot that is configured."""
+        for name, env in (("s.json.gz", "test"), ("old.json.gz", "old")):
+            given = ("--instance", "a") if env == "test" else ()
+            assert run("snapshot", "--env", env, *given, "--out", name).code == 0
+        config = shop / "comfyclient.toml"
+        told = '[environments.gone]\nsnapshot = "s.json.gz"'
+        config.write_text(config.read_text().replace("[environments.gone]", told))
+        locked = run("pins", "lock", "trip-postcard", "--env", "gone", "--json")
+        same = run("pins", "verify", "--env", "gone", "--servers", "--json")
+        (shop / "old.json.gz").replace(shop / "s.json.gz")
+        other = run("pins", "verify", "--env", "gone", "--servers")
+
+        assert len(locked.json[0]["after"]["object_info"]) == 64
+        assert (same.code, same.json["templates"][0]["node_classes_changed"]) == (
+            0,
+            False,
+        )
+        assert other.code == 1
+        assert "the node classes have changed since" in other.out
+
+    def test_servers_that_cannot_be_asked(self, run: Run, shop: Path) -> None:
+        """That is told for each of their templates."""
+        assert run("pins", "lock", "trip-postcard", "--env", "gone").code == 0
+        asked = run("pins", "verify", "--env", "gone", "--servers")
+
+        assert asked.code == 1
+        assert "gone: trip-postcard 1.0.0: not asked: GET /system_stats" in asked.out
