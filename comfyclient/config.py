@@ -221,6 +221,11 @@ def default_ledger(environment: str) -> str:
     return f"sqlite:///{folder / f'{environment}.db'}"
 
 
+def default_parking(environment: str) -> Path:
+    """Where an environment that names no folder parks results."""
+    return platformdirs.user_state_path("comfyclient") / "parked" / environment
+
+
 def read_token(instance: InstanceSettings) -> str | None:
     """The instance's token, or that of the variable or file that is named for it.
 

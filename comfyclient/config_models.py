@@ -240,6 +240,21 @@ class StorageSettings(SettingsModel):
         return self
 
 
+class QueueSettings(SettingsModel):
+    """How results are taken from services with `transport = "eas-queue"`."""
+
+    results: Literal["watch", "poll"] = "watch"
+    """Over a websocket, with a fallback; or only by asking for each request."""
+    group: Annotated[Text, Field(max_length=64)] | None = None
+    """The consumer group; by default one for each environment."""
+    window: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """Results that a watch hands over before the first of them is committed."""
+    unknown_results: Literal["leave", "park", "pass"] = "leave"
+    """What becomes of results of tasks that the ledger does not know."""
+    parking: FilePath | None = None
+    """The folder for results that are parked; by default in the user's state folder."""
+
+
 class DeadlineSettings(SettingsModel):
     """How long a job may take, in seconds."""
 
@@ -327,6 +342,7 @@ class EnvironmentSettings(SettingsModel):
     """How its instances are reached."""
     instances: tuple[InstanceSettings, ...] = ()
     engine: EngineSettings = EngineSettings()
+    queue: QueueSettings = QueueSettings()
     storage: StorageSettings = StorageSettings()
     comfyui_version: VersionRange | None = None
     """The ComfyUI versions that its servers may have."""

@@ -49,6 +49,8 @@ from .storage.view import ViewStorage
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
+from .transports.eas_options import queue_options
+from .transports.eas_queue import EasQueueTransport
 from .transports.endpoint import Endpoint, Tls
 
 HANDS, PORTERS = 5, 3
@@ -105,7 +107,8 @@ def wire(
         hands = Errands("hands", workers=HANDS, clock=clock)
         stack.callback(hands.close)
         environment = with_engine(name, environment, stack)
-        instances = _instances(environment, stack, clock)
+        opening = partial(_opened, name, environment, journal.awaits, clock)
+        instances = [opening(stack, one) for one in environment.instances]
         storage = _storage(name, settings, environment, instances)
         stack.callback(storage.close)
         read_only = _read_only(name, settings)
@@ -150,7 +153,7 @@ def wire(
             journal=journal,
             hands=hands,
             porters=Share(hands, at_once=PORTERS),
-            add=partial(_add, router, storage, environment, kept, clock),
+            add=partial(_add, router, storage, partial(opening, kept)),
             stack=kept,
         )
     raise AssertionError("an ExitStack swallows nothing")
@@ -225,10 +228,11 @@ def _checker(name: str, settings: Settings, clock: Clock) -> Checker | None:
 
 
 def _refuse_unsupported(name: str, settings: EnvironmentSettings) -> None:
-    if settings.transport == "eas-queue":
+    if settings.transport == "eas-queue" and settings.storage.kind == "view":
         raise ConfigError(
-            f"environment {name}: transport 'eas-queue' is not built yet",
-            hint="the standard edition works: transport = 'comfyui'",
+            f"environment {name}: the API edition of PAI-EAS hands out no files, so "
+            "storage of kind 'view' cannot work",
+            hint="use kind 'oss' with the bucket that the service mounts, or 'mount'",
         )
 
 
@@ -299,7 +303,8 @@ def open_instances(
     """
     _refuse_unsupported(name, settings)
     settings = with_engine(name, settings, stack)
-    return [berth.transport for berth in _instances(settings, stack, clock)]
+    opening = partial(_opened, name, settings, _nobody_waits, clock, stack)
+    return [opening(one).transport for one in settings.instances]
 
 
 def open_storage(name: str, settings: Settings, stack: ExitStack) -> Storage:
@@ -367,24 +372,34 @@ def with_engine(
     return settings.model_copy(update={"instances": (instance,), "storage": storage})
 
 
-def _instances(
-    settings: EnvironmentSettings, stack: ExitStack, clock: Clock
-) -> list[Berth]:
-    return [_berth(one, settings, stack, clock) for one in settings.instances]
+def _nobody_waits(attempt_id: str) -> bool | None:
+    """Without a ledger nothing is known of any attempt."""
+    return None
 
 
-def _berth(
-    instance: InstanceSettings,
+def _opened(
+    name: str,
     settings: EnvironmentSettings,
-    stack: ExitStack,
+    awaited: Callable[[str], bool | None],
     clock: Clock,
+    stack: ExitStack,
+    instance: InstanceSettings,
 ) -> Berth:
-    transport = ComfyUITransport(
-        endpoint_of(instance),
-        clock=clock,
-        grace_s=settings.deadlines.grace_s,
-        version_range=settings.comfyui_version,
-    )
+    """One instance, which the stack closes."""
+    endpoint, grace_s = endpoint_of(instance), settings.deadlines.grace_s
+    transport: EasQueueTransport | ComfyUITransport
+    if settings.transport == "eas-queue":
+        options = queue_options(name, settings, endpoint)
+        transport = EasQueueTransport(
+            endpoint, options, awaited=awaited, clock=clock, grace_s=grace_s
+        )
+    else:
+        transport = ComfyUITransport(
+            endpoint,
+            clock=clock,
+            grace_s=grace_s,
+            version_range=settings.comfyui_version,
+        )
     stack.callback(transport.close)
     return Berth(transport, instance.weight, instance.window)
 
@@ -392,13 +407,11 @@ def _berth(
 def _add(
     router: Router,
     storage: Storage,
-    settings: EnvironmentSettings,
-    stack: ExitStack,
-    clock: Clock,
+    opening: Callable[[InstanceSettings], Berth],
     instance: InstanceSettings,
 ) -> None:
     """Open one more instance, and let router and storage know it."""
-    berth = _berth(instance, settings, stack, clock)
+    berth = opening(instance)
     if isinstance(storage, ViewStorage):
         storage.know(berth.transport)
     router.add(berth)

@@ -24,6 +24,9 @@ USER_HEADER = "X-EAS-QueueService-Redis-Uid"
 GROUP_HEADER = "X-EAS-QueueService-Redis-Gid"
 ATTRIBUTES_FOR_S = 5.0
 """Seconds for which a queue's attributes are not asked for again."""
+LENGTH_FOR_S = 15.0
+"""Seconds for which a queue's length counts; while tasks are followed, it is asked for
+every ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,15 @@ class QueueHttp:
         with self._lock:
             self._attributes[queue] = (now, found)
         return found
+
+    @property
+    def known_length(self) -> int | None:
+        """Items in the input queue, where that is known of late."""
+        with self._lock:
+            known = self._attributes.get(INPUT)
+        if known is None or self._clock.monotonic() - known[0] > LENGTH_FOR_S:
+            return None
+        return known[1].length
 
     def close(self) -> None:
         """Cut off what is under way, and drop the pooled connections."""

@@ -1,10 +1,15 @@
-"""How results are taken from a queue service. Pure."""
+"""How a queue service is reached, and results are taken from it. Pure."""
 
 from __future__ import annotations
 
+import hashlib
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
+
+from ..errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +26,38 @@ class QueueOptions:
     """Results handed to this reader before it commits one."""
     unknown_results: Literal["leave", "park", "pass"] = "leave"
     """What becomes of results of tasks that no job here ever had."""
+
+
+def group_of(environment: str, ledger: str) -> str:
+    """The consumer group of those who share an environment and its ledger.
+
+    Whoever has another ledger is another application, and gets results of its own. A
+    file is another one on each machine; of a URL, the password makes no difference.
+    """
+    parts = urlsplit(ledger)
+    place = f"{parts.scheme}//{parts.netloc.rpartition('@')[2]}{parts.path}"
+    if parts.scheme.startswith("sqlite"):
+        place = f"{socket.gethostname()}:{place}"
+    digest = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"comfyclient-{environment}-{digest[:8]}"
+
+
+def check_queue_url(instance: str, url: str) -> None:
+    """Refuse an address that cannot be that of an API edition.
+
+    Raises:
+        ConfigError: it has no service's name, or goes beyond it.
+    """
+    path = urlsplit(url).path.rstrip("/")
+    for end in ("/sink", "/api_prompt", "/prompt"):
+        if path.endswith(end):
+            raise ConfigError(
+                f"instance {instance}: the url ends with {end}, which is added to it",
+                hint="end it with the service's name: …/api/predict/<service>",
+            )
+    if not path:
+        raise ConfigError(
+            f"instance {instance}: the url has no path, but a queue is found under one",
+            hint="write http://<uid>.<region>.pai-eas.aliyuncs.com/api/predict/<service>"
+            ", or the same with a gateway's host",
+        )

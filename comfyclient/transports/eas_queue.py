@@ -114,6 +114,11 @@ class EasQueueTransport:
         """This transport's name as a reader of the queues; never shared."""
         return self._client_id
 
+    @property
+    def backlog(self) -> int | None:
+        """Requests in the input queue, as it told last; see `Transport.backlog`."""
+        return self._http.known_length
+
     def greet(self, *, deadline: Deadline) -> str | None:
         """Be sure that there is a queue; which ComfyUI works on it nobody tells."""
         self._limit(deadline)
