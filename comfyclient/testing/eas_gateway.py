@@ -203,9 +203,11 @@ class EasGateway:
             return [url.rstrip("/") for url in urls]
         if self.edition == "api" and self._inference is not None:
             return []
-        from ..local.engine import EmbeddedEngine  # needs the extra `local`
+        from .. import comfy_nodes  # these need the extra `local`
+        from ..local.engine import EmbeddedEngine
 
-        engine = stack.enter_context(EmbeddedEngine(None))
+        engine = EmbeddedEngine(None, node_packs=(comfy_nodes,))
+        stack.enter_context(engine)
         self._folder = engine.base_directory
         return [engine.url]
 

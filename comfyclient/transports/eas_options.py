@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from ..config import EnvironmentSettings, default_ledger, default_parking
 from ..errors import ConfigError
+from .endpoint import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,31 @@ class QueueOptions:
     """What becomes of results of tasks that no job here ever had."""
 
 
+def queue_options(
+    environment: str, settings: EnvironmentSettings, endpoint: Endpoint
+) -> QueueOptions:
+    """What the configuration says of an environment's queue at this address.
+
+    Raises:
+        ConfigError: the address cannot be that of a queue.
+    """
+    check_queue_url(endpoint)
+    queue = settings.queue
+    group, parking = queue.group, queue.parking
+    if group is None:
+        ledger = settings.ledger
+        group = group_of(
+            environment, default_ledger(environment) if ledger is None else ledger
+        )
+    return QueueOptions(
+        group=group,
+        parking=default_parking(environment) if parking is None else parking,
+        results=queue.results,
+        window=queue.window,
+        unknown_results=queue.unknown_results,
+    )
+
+
 def group_of(environment: str, ledger: str) -> str:
     """The consumer group of those who share an environment and its ledger.
 
@@ -42,22 +69,22 @@ def group_of(environment: str, ledger: str) -> str:
     return f"comfyclient-{environment}-{digest[:8]}"
 
 
-def check_queue_url(instance: str, url: str) -> None:
+def check_queue_url(endpoint: Endpoint) -> None:
     """Refuse an address that cannot be that of an API edition.
 
     Raises:
         ConfigError: it has no service's name, or goes beyond it.
     """
-    path = urlsplit(url).path.rstrip("/")
+    path = urlsplit(endpoint.url).path.rstrip("/")
     for end in ("/sink", "/api_prompt", "/prompt"):
         if path.endswith(end):
             raise ConfigError(
-                f"instance {instance}: the url ends with {end}, which is added to it",
+                f"instance {endpoint.name}: the url ends with {end}, which we add",
                 hint="end it with the service's name: …/api/predict/<service>",
             )
     if not path:
         raise ConfigError(
-            f"instance {instance}: the url has no path, but a queue is found under one",
-            hint="write http://<uid>.<region>.pai-eas.aliyuncs.com/api/predict/<service>"
-            ", or the same with a gateway's host",
+            f"instance {endpoint.name}: the url has no path, and a queue needs one",
+            hint="write http://<uid>.<region>.pai-eas.aliyuncs.com/api/predict/"
+            "<service>, or the same with a gateway's host",
         )

@@ -7,18 +7,12 @@ has taken it nobody can stop it. Files go and come by the environment's storage.
 
 from __future__ import annotations
 
-import json
 import logging
-import threading
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from uuid import uuid4
 
-from pydantic import JsonValue
-
 from ..errors import (
     BadAnswerError,
-    ComfyClientError,
     ConfigError,
     JobInterruptedError,
     NotOfferedError,
@@ -36,9 +30,10 @@ from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import InputFile, Workflow
 from .base import Attempt, Follower, Probe, Ticket, Verdict
+from .eas_arrival import EasArrivals, tag_of
+from .eas_bodies import fitting_body
 from .eas_disposal import Disposal
 from .eas_following import Awaited, EasFollowing
-from .eas_frames import Frame
 from .eas_http import INPUT, SINK, QueueHttp, Receipt
 from .eas_options import QueueOptions
 from .eas_parking import Parking
@@ -50,7 +45,6 @@ _logger = logging.getLogger("comfyclient.transports.eas_queue")
 
 GRACE = 6.0
 """Seconds that a request may take to arrive after its answer was lost."""
-BETWEEN_LOOKS = 0.5
 
 
 class EasQueueTransport:
@@ -101,8 +95,7 @@ class EasQueueTransport:
                 on_link=self._following.register.hasten_all,
                 clock=clock,
             )
-        self._pause = threading.Condition()
-        self._closed = False
+        self._arrivals = EasArrivals(self._http, self._parking, clock=clock)
 
     @property
     def name(self) -> str:
@@ -154,7 +147,7 @@ class EasQueueTransport:
         Raises:
             UnclearAnswerError: the queues could not be asked, or do not look for tags.
         """
-        receipt = self._find(attempt_id, deadline, grace_s=self._grace_s)
+        receipt = self._arrivals.find(attempt_id, deadline, grace_s=self._grace_s)
         return None if receipt is None else self._ticket(attempt_id, receipt)
 
     def cancel(self, ticket: Ticket, *, deadline: Deadline) -> None:
@@ -165,7 +158,7 @@ class EasQueueTransport:
         """
         index = _index_of(ticket)
         if index is None:
-            found = self._http.read(INPUT, _tag(ticket.attempt_id), deadline=deadline)
+            found = self._http.read(INPUT, tag_of(ticket.attempt_id), deadline=deadline)
             mine = [f for f in found if f.task_id == ticket.attempt_id]
             index = mine[0].index if mine else None
         place = None
@@ -240,9 +233,6 @@ class EasQueueTransport:
 
     def close(self) -> None:
         """Let go of the watch, the threads and the connections."""
-        with self._pause:
-            self._closed = True
-            self._pause.notify_all()
         if self._watch is not None:
             self._watch.close()
         self._following.close()
@@ -261,25 +251,11 @@ class EasQueueTransport:
     # -- submitting
 
     def _body(self, workflow: Workflow, deadline: Deadline) -> bytes:
-        """The bare graph as the queue takes it; titles go where it is too long.
-
-        Raises:
-            TooLargeError: the queue takes no item of that size.
-        """
-        limit = self._limit(deadline)
-        body = _compact(workflow.graph)
-        if limit is None or len(body) <= limit:
-            return body
-        bare = _compact(_without_meta(workflow.graph))
-        if len(bare) <= limit:
-            return bare
-        raise TooLargeError(
-            f"the graph has {len(bare)} bytes as JSON, the queue takes {limit} "
-            "(meta.maxPayloadBytes)",
-            instance=self.name,
-            hint="give pictures and long texts as files, by the storage; or use the "
-            "standard edition",
-        )
+        try:
+            return fitting_body(workflow.graph, self._limit(deadline))
+        except TooLargeError as error:
+            error.attach(instance=self.name)
+            raise
 
     def _limit(self, deadline: Deadline) -> int | None:
         try:
@@ -311,7 +287,9 @@ class EasQueueTransport:
         answered = not isinstance(unclear, UnclearAnswerError)
         grace = min(1.0, self._grace_s) if answered else self._grace_s
         try:
-            found = self._find(task.task_id, deadline, grace_s=grace, task=task)
+            found = self._arrivals.find(
+                task.task_id, deadline, grace_s=grace, ended=lambda: task.over
+            )
         except UnclearAnswerError as error:
             error.status = unclear.status
             raise error from unclear
@@ -322,54 +300,6 @@ class EasQueueTransport:
         raise UnreachableError(
             f"the job did not arrive: {unclear.message}", instance=self.name
         ) from unclear
-
-    def _find(
-        self,
-        task_id: str,
-        deadline: Deadline,
-        *,
-        grace_s: float,
-        task: Task | None = None,
-    ) -> Receipt | None:
-        """The request of a task, for as long as it may arrive."""
-        grace = deadline.within(grace_s)
-        while True:
-            if task is not None and task.over:
-                return Receipt(None, None)  # its result came meanwhile
-            parked = self._parking.find(task_id)
-            if parked is not None:
-                return Receipt(None, parked.request_id)
-            # in this order: an instance fills the sink before it empties the input
-            for queue in (INPUT, SINK):
-                found = self._tagged(queue, task_id, deadline)
-                if found is not None:
-                    index = found.index if queue == INPUT else None
-                    return Receipt(index, found.request_id)
-            if grace.passed():
-                return None
-            with self._pause:
-                self._clock.wait(self._pause, min(BETWEEN_LOOKS, grace.remaining()))
-
-    def _tagged(self, queue: str, task_id: str, deadline: Deadline) -> Frame | None:
-        """The item of a task in a queue.
-
-        Raises:
-            UnclearAnswerError: the queue could not be asked, or does not keep to tags.
-        """
-        try:
-            found = self._http.read(queue, _tag(task_id), deadline=deadline)
-        except ComfyClientError as error:
-            raise UnclearAnswerError(
-                f"whether the queue has the job could not be asked: {error.message}",
-                instance=self.name,
-            ) from error
-        if found and found[0].task_id != task_id:
-            raise UnclearAnswerError(
-                "whether the queue has the job could not be asked: it does not look "
-                "for tags",
-                instance=self.name,
-            )
-        return found[0] if found else None
 
     def _ticket(self, task_id: str, receipt: Receipt) -> Ticket:
         kept = {"index": receipt.index, "request_id": receipt.request_id}
@@ -385,28 +315,6 @@ class EasQueueTransport:
         )
 
 
-def _tag(task_id: str) -> Mapping[str, str]:
-    return {"task_id": task_id}
-
-
 def _index_of(ticket: Ticket) -> int | None:
     text = ticket.receipt.get("index", "")
     return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _compact(graph: Mapping[str, JsonValue]) -> bytes:
-    """The shortest JSON of a graph: Chinese takes half the bytes as UTF-8."""
-    try:
-        text = json.dumps(graph, ensure_ascii=False, separators=(",", ":"))
-        return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return json.dumps(graph, separators=(",", ":")).encode()
-
-
-def _without_meta(graph: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    return {
-        node_id: {key: value for key, value in node.items() if key != "_meta"}
-        if isinstance(node, dict)
-        else node
-        for node_id, node in graph.items()
-    }

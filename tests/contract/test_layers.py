@@ -88,8 +88,9 @@ transports.followed
 transports.rounds
 transports.following
 transports.eas_frames transports.eas_attributes transports.eas_options
+transports.eas_bodies
 transports.eas_http transports.eas_results transports.eas_parking transports.eas_tasks
-transports.eas_disposal transports.eas_watch
+transports.eas_disposal transports.eas_watch transports.eas_arrival
 transports.eas_following
 transports.comfyui transports.eas_queue
 storage.__init__ storage.base storage.paths storage.visibility
