@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -104,6 +105,21 @@ class Follower(Protocol):
         """
 
 
+class Feature(StrEnum):
+    """What an instance gives beside results, where its kind can at all."""
+
+    PROGRESS = "progress"
+    """Events of nodes while a job runs."""
+    PREVIEWS = "previews"
+    """Pictures of the work so far."""
+    STOPPING = "stopping"
+    """A job that runs can be stopped."""
+    CATALOGUE = "catalogue"
+    """It tells its version, node classes and models."""
+    FILES = "files"
+    """It takes inputs and hands out outputs itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """What an instance says of itself."""
@@ -115,6 +131,8 @@ class Probe:
     devices: tuple[str, ...] = ()
     abilities: Mapping[str, Held] = field(default_factory=dict)
     """What is held of each ability of the table in `profile`, and why."""
+    features: frozenset[Feature] = frozenset(Feature)
+    """What this kind of instance gives."""
 
 
 class Transport(Protocol):

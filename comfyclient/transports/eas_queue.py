@@ -29,7 +29,7 @@ from ..object_info import ObjectInfo
 from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import InputFile, Workflow
-from .base import Attempt, Follower, Probe, Ticket, Verdict
+from .base import Attempt, Feature, Follower, Probe, Ticket, Verdict
 from .eas_arrival import EasArrivals, tag_of
 from .eas_bodies import fitting_body
 from .eas_disposal import Disposal
@@ -43,6 +43,8 @@ from .endpoint import Endpoint
 
 _logger = logging.getLogger("comfyclient.transports.eas_queue")
 
+FEATURES: frozenset[Feature] = frozenset()
+"""None: no progress, no previews, no stopping, no catalogue, no files."""
 GRACE = 6.0
 """Seconds that a request may take to arrive after its answer was lost."""
 
@@ -221,7 +223,12 @@ class EasQueueTransport:
                 sink.length,
                 sink.max_length,
             )
-        return Probe(version=None, queue_remaining=attributes.length or 0)
+        length = attributes.length
+        return Probe(
+            version=None,
+            queue_remaining=0 if length is None else length,
+            features=FEATURES,
+        )
 
     def object_info(self, *, deadline: Deadline) -> ObjectInfo:
         """Nobody can ask an instance behind a queue for its node classes."""

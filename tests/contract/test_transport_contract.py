@@ -10,16 +10,23 @@ from uuid import uuid4
 
 import pytest
 from PIL import Image
+from pydantic import SecretStr
 
 from comfyclient.course import Course, JobStatus
 from comfyclient.errors import ComfyClientError, ValidationError
 from comfyclient.events import NodesCached, NodeStarted, Progress, Started
 from comfyclient.local.engine import EmbeddedEngine
+from comfyclient.output_refs import WHOLE
 from comfyclient.outputs import Output
+from comfyclient.storage.mount import MountStorage
+from comfyclient.testing import EasGateway
 from comfyclient.testing.bench import Bench, events_of
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import Deadline
 from comfyclient.transports.comfyui import ComfyUITransport
+from comfyclient.transports.eas_options import QueueOptions
+from comfyclient.transports.eas_queue import EasQueueTransport
+from comfyclient.transports.endpoint import Endpoint
 from comfyclient.workflow import InputFile, Workflow
 
 PATIENCE = 60
@@ -191,6 +198,87 @@ class TestEmbedded(TransportContract):
     def url(self, engine_url: str) -> str:
         """An engine's address."""
         return engine_url
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[EasGateway]:
+    """A queue before an embedded engine of its own."""
+    with EasGateway(edition="api", max_payload=65_536) as gateway:
+        yield gateway
+
+
+class Mounted(EasQueueTransport):
+    """A queue service together with the storage that its environment has."""
+
+    storage: MountStorage
+
+    def upload(self, file: InputFile, *, deadline: Deadline) -> str:
+        """Into the mounted folder."""
+        return self.storage.put_input(file, deadline)
+
+    def open(self, ref, deadline, *, span=WHOLE):
+        """From the mounted folder."""
+        return self.storage.open(ref, deadline, span=span)
+
+
+class TestApiEdition(TransportContract):
+    """The API edition of PAI-EAS keeps the contract, as far as a queue can."""
+
+    @pytest.fixture(params=["watch", "poll"])
+    def transport(
+        self, request: pytest.FixtureRequest, gateway: EasGateway, tmp_path: Path
+    ) -> Iterator[Mounted]:
+        """Its results are watched, or asked for."""
+        assert gateway.token is not None
+        endpoint = Endpoint("bench", gateway.url, token=SecretStr(gateway.token))
+        options = QueueOptions("ours", tmp_path, results=request.param)
+        transport = Mounted(endpoint, options)
+        transport.storage = MountStorage(gateway.mount, visible_s=0)
+        yield transport
+        transport.close()
+
+    def test_probe(self, transport: Mounted) -> None:
+        """It tells the length of its queue, and no version."""
+        probe = transport.probe(deadline=Deadline(PATIENCE))
+        assert (probe.version, probe.features) == (None, frozenset())
+
+    def test_a_picture_comes_home(self, bench, transport, tmp_path: Path) -> None:
+        """A graph is executed and its picture saved; its way is not told."""
+        course = done(bench, transport, picture(unique()))
+        assert course.status is JobStatus.SUCCEEDED, course.verdict.error
+        saved = first_output(transport, course).save(tmp_path)
+        assert saved.read_bytes().startswith(b"\x89PNG")
+        told = [e for e in events_of(course) if isinstance(e, NodeStarted)]
+        assert not told
+
+    def test_a_cached_rerun(self, bench, transport) -> None:
+        """The same graph again is served from the cache, with an output."""
+        graph = picture(unique())
+        done(bench, transport, graph)
+        again = done(bench, transport, graph)
+        assert again.verdict.error is None
+        assert again.verdict.cached_nodes == ("2",)
+        assert again.verdict.outputs["2"].refs
+
+    def test_a_refused_graph(self, bench, transport) -> None:
+        """The refusal comes as the result, with node, input and value."""
+        graph = picture(unique())
+        graph["1"]["inputs"]["width"] = 99_999_999
+        error = done(bench, transport, graph).verdict.error
+        assert isinstance(error, ValidationError)
+        assert (error.issues[0].node_id, error.issues[0].value) == ("1", "99999999")
+
+    def test_an_unknown_class(self, bench, transport) -> None:
+        """A class that is not there is named."""
+        graph = picture(unique())
+        graph["1"]["class_type"] = "NoSuchNodeAnywhere"
+        error = done(bench, transport, graph).verdict.error
+        assert type(error).__name__ == "MissingNodeError"
+        assert "NoSuchNodeAnywhere" in str(error)
+
+    test_cancelled = None  # what is taken cannot be stopped: see eas/test_queue.py
+    test_uploaded_before = None  # files are the storage's
+    test_without_a_websocket = None  # that is the parameter `poll`
 
 
 @pytest.mark.live

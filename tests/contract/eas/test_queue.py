@@ -69,7 +69,9 @@ def test_its_place_in_the_queue(queueing: Queueing) -> None:
 
     following.register.hasten(following.register.find(ticket.attempt_id, None))
     queueing.await_that(lambda: last.position == 2)
-    assert transport.probe(deadline=Deadline(PATIENCE)).queue_remaining == 3
+    probe = transport.probe(deadline=Deadline(PATIENCE))
+    assert (probe.queue_remaining, probe.version) == (3, None)
+    assert probe.features == frozenset()
     queueing.gateway.workers.go_on()
     assert all(c.await_end(Deadline(PATIENCE)).error is None for c, _ in sent)
 
