@@ -95,14 +95,16 @@ class Checker:
         version: str | None,
         deadline: Deadline,
     ) -> Report | None:
-        if self._saved is not None:
-            return check(workflow, self._saved.info)
-        known = self._snapshot(instance, version, deadline, MAX_AGE)
-        report = None if known is None else check(workflow, known.info)
-        if report is None or report.ok:
-            return report
-        now = self._snapshot(instance, version, deadline, FRESH)
-        return None if now is None else check(workflow, now.info)
+        try:
+            known = self._snapshot(instance, version, deadline, MAX_AGE)
+            report = check(workflow, known.info)
+            if report.ok or known is self._saved:
+                return report
+            now = self._snapshot(instance, version, deadline, FRESH)
+            return check(workflow, now.info)
+        except TransportError as error:
+            self._leave_alone(instance.name, error)
+            return None
 
     def _snapshot(
         self,
@@ -110,8 +112,14 @@ class Checker:
         version: str | None,
         deadline: Deadline,
         max_age: timedelta,
-    ) -> Snapshot | None:
-        """What the instance offers, as it said at most `max_age` ago."""
+    ) -> Snapshot:
+        """What the instance offers, as it said at most `max_age` ago.
+
+        Raises:
+            TransportError: it does not tell, or tells what nobody can follow.
+        """
+        if self._saved is not None:
+            return self._saved
         patience = deadline.within(PATIENCE_S)
 
         def fetch() -> Snapshot:
@@ -120,13 +128,9 @@ class Checker:
             return take(instance, deadline=patience, clock=self._clock)
 
         place = f"{self._environment}/{instance.name}"
-        try:
-            return self._cache.snapshot(
-                place, version, fetch=fetch, max_age=max_age, deadline=patience
-            )
-        except TransportError as error:
-            self._leave_alone(instance.name, error)
-            return None
+        return self._cache.snapshot(
+            place, version, fetch=fetch, max_age=max_age, deadline=patience
+        )
 
     def _is_left_alone(self, name: str) -> bool:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
@@ -113,6 +114,9 @@ class ObjectInfo:
             raise BadAnswerError(f"the node classes are no JSON: {error}") from error
         if not isinstance(entries, dict):
             raise BadAnswerError("the node classes are no JSON object")
+        if not any(isinstance(e, dict) and "input" in e for e in entries.values()):
+            # a gateway's own words, say; every graph would be refused by them
+            raise BadAnswerError("there is no node class in what is told of them")
         return cls(entries, version=version, replacements=replacements)
 
     def node(self, class_type: str) -> NodeInfo | None:
@@ -139,11 +143,15 @@ class ObjectInfo:
 
         Texts for people do not count, nor do lists of files, which change as pictures
         and models come and go.
+
+        Raises:
+            BadAnswerError: a class is nested too deep.
         """
         if self._fingerprint is None:
             names = sorted(self.entries)
-            matters = [[name, _matters(self._node(name))] for name in names]
-            text = json.dumps(matters, sort_keys=True, separators=(",", ":"))
+            with bounded():
+                matters = [[name, _matters(self._node(name))] for name in names]
+                text = json.dumps(matters, sort_keys=True, separators=(",", ":"))
             self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
         return self._fingerprint
 
@@ -151,6 +159,19 @@ class ObjectInfo:
         node = self.node(class_type)
         assert node is not None
         return node
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Work on what a server sent; nothing honest is nested beyond Python's stack.
+
+    Raises:
+        BadAnswerError: something in it is.
+    """
+    try:
+        yield
+    except RecursionError:
+        raise BadAnswerError("the node classes are nested too deep") from None
 
 
 def read_node(name: str, entry: JsonValue) -> NodeInfo:

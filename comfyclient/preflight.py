@@ -18,7 +18,7 @@ from .input_values import Problem, nearest
 from .issues import NodeIssue
 from .node_checks import NodeCheck, Placed, Surroundings
 from .node_packs import pack_of
-from .object_info import ObjectInfo
+from .object_info import ObjectInfo, bounded
 from .replaced_nodes import BUILT_IN, Replacement, replacement_of
 from .server_rules import ServerRules, rules_of
 from .workflow import Workflow
@@ -30,8 +30,13 @@ _ORDER = (Outlook.REFUSED, Outlook.FAILS, Outlook.DOUBTFUL, Outlook.IGNORED)
 
 
 def check(workflow: Workflow, info: ObjectInfo) -> Report:
-    """What the server that sent this would make of the graph; all problems at once."""
-    return _Check(workflow, info).report()
+    """What the server that sent this would make of the graph; all problems at once.
+
+    Raises:
+        BadAnswerError: a class is nested too deep to be followed.
+    """
+    with bounded():
+        return _Check(workflow, info).report()
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-from .errors import InputFileError
+from .errors import BadAnswerError, InputFileError
 from .snapshots import Snapshot
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 
@@ -110,7 +110,7 @@ class SnapshotCache:
             if not path.exists():
                 return None
             return Snapshot.read(path)
-        except (InputFileError, OSError) as error:
+        except (InputFileError, BadAnswerError, OSError) as error:
             _log.warning("%s is damaged, its server is asked anew: %s", path, error)
             with suppress(OSError):
                 path.unlink()

@@ -16,7 +16,7 @@ from uuid import uuid4
 from pydantic import JsonValue
 
 from .errors import InputFileError
-from .object_info import ObjectInfo
+from .object_info import ObjectInfo, bounded
 
 FORMAT = 1
 MAX_SNAPSHOT_BYTES = 256 << 20
@@ -45,8 +45,10 @@ class Snapshot:
 
         Raises:
             InputFileError: it cannot be written.
+            BadAnswerError: it is nested too deep.
         """
-        text = json.dumps(self._as_json(), separators=(",", ":")).encode()
+        with bounded():
+            text = json.dumps(self._as_json(), separators=(",", ":")).encode()
         packed = path.name.endswith(".gz")
         body = gzip.compress(text, 6, mtime=0) if packed else text
         partial = path.with_name(f".{path.name[:80]}.{uuid4().hex}.part")

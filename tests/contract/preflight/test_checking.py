@@ -25,6 +25,7 @@ from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.snapshot_cache import SnapshotCache
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.clock import FakeClock
+from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.offers import offered
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import Deadline
@@ -204,6 +205,45 @@ class TestAnInstanceThatDoesNotTell:
             refusal(checker(tmp_path), graph("Nope"), gone)
         with pytest.raises(UnreachableError):
             gone.object_info(deadline=Deadline(2))
+
+
+def nested(depth: int) -> bytes:
+    """A class whose dynamic input holds another one, and so on."""
+    inner = '"x"'
+    for _ in range(depth):
+        required = f'{{"required": {{"z": ["COMFY_DYNAMICCOMBO_V3", {inner}]}}}}'
+        inner = f'{{"options": [{{"key": "a", "inputs": {required}}}]}}'
+    inputs = f'{{"required": {{"width": ["COMFY_DYNAMICCOMBO_V3", {inner}]}}}}'
+    return f'{{"EmptyImage": {{"input": {inputs}}}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b'{"error": "not allowed", "code": 7}',
+        b"\xff\xfe",
+        b'{"a":' + b"9" * 5000 + b"}",
+        b"[" * 100_000,
+        *map(nested, (100, 150, 400)),
+    ],
+    ids=lambda body: body[:12].decode("latin-1"),
+)
+def test_what_cannot_be_followed_keeps_nothing_from_being_sent(
+    tmp_path: Path, bench: Bench, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    """Whatever a server or gateway says there: no error of ours, and nothing kept."""
+    known = checker(tmp_path)
+    with ScriptedServer() as server:
+        server.always("GET /object_info", Reply(200, body))
+        transport = bench.transport(server.url)
+        for _ in range(2):
+            assert refusal(known, bench.workflow, transport) is None
+
+    assert caplog.text.count("not checked before sending") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 class Page(BaseHTTPRequestHandler):
