@@ -318,11 +318,12 @@ def date_skew(
     """The server's clock less ours, at the middle of the exchange; None if unsaid."""
     try:
         said = parsedate_to_datetime(answer.headers.get("Date", ""))
-    except ValueError:
+        said = said.replace(tzinfo=UTC) if said.tzinfo is None else said
+        middle = sent_at + (answered_at - sent_at) / 2
+        # a Date is cut to whole seconds
+        return said - middle + timedelta(seconds=0.5)
+    except (ValueError, OverflowError):  # none, or garbage
         return None
-    said = said.replace(tzinfo=UTC) if said.tzinfo is None else said
-    middle = sent_at + (answered_at - sent_at) / 2
-    return said + timedelta(seconds=0.5) - middle  # a Date is cut to whole seconds
 
 
 def _lengths(

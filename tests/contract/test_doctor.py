@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from comfyclient.checks.base import Status
 from comfyclient.checks.machine import Usage
 from comfyclient.checks.plan import patient_of, plan
 from comfyclient.checks.senses import Senses
@@ -23,6 +22,7 @@ from comfyclient.testing.http_wire import Reply
 from comfyclient.timing import Deadline, SystemClock
 
 TOKEN = "stand-in-token"
+PINS = {"trip-postcard": "==1.0.0"}
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,16 @@ def environment(url: str, **more: Any) -> EnvironmentSettings:
 
 
 def examined(
-    one: EnvironmentSettings, senses: Senses | None = None, *, name: str = "test"
+    one: EnvironmentSettings,
+    senses: Senses | None = None,
+    *,
+    templates: Registry | None = None,
 ) -> dict[str, Examined]:
-    """What the doctor found, by kind; the first of each."""
-    settings = Settings(environments={name: one})
+    """What the doctor found, by kind; the first of each. Without templates, quickly."""
+    settings = Settings(environments={"test": one})
+    registry = Registry([]) if templates is None else templates
     with ExitStack() as stack:
-        patient = patient_of(name, settings, stack, registry=Registry())
+        patient = patient_of("test", settings, stack, registry=registry)
         checks = plan(patient, stack, Senses() if senses is None else senses)
         found = list(Doctor().examine(checks, deadline=Deadline(50)))
     return {one.check.kind: one for one in reversed(found)}
@@ -69,7 +73,7 @@ def said(found: dict[str, Examined], kind: str) -> tuple[str, str, str]:
 
 def test_a_standard_edition_in_order(standard: EasGateway) -> None:
     """Token, clock, edition, version, websocket and queue; what it lacks is named."""
-    found = examined(environment(standard.url))
+    found = examined(environment(standard.url, pins=PINS), templates=Registry())
 
     assert said(found, "token") == (
         "ok", "the token is taken; without it the answer is 401", "",
@@ -89,7 +93,8 @@ def test_a_standard_edition_in_order(standard: EasGateway) -> None:
 def test_an_api_edition_in_order(queue: EasGateway) -> None:
     """Its queue tells lengths and limit; what it cannot tell is skipped, with why."""
     queue.sink.put(b"[]", {})
-    found = examined(environment(queue.url, transport="eas-queue"))
+    one = environment(queue.url, transport="eas-queue", pins=PINS)
+    found = examined(one, templates=Registry())
 
     assert said(found, "edition")[0] == "ok"
     assert said(found, "queue")[1] == "0 jobs wait, 1 results are unread"
@@ -268,11 +273,6 @@ def test_a_ledger_is_looked_at_and_not_touched(tmp_path: Path) -> None:
     assert {file: file.read_bytes() for file in sorted(tmp_path.iterdir())} == before
 
 
-def kinds(found: Sequence[Examined], status: Status) -> set[str]:
-    """The kinds that ended so."""
-    return {one.check.kind for one in found if one.diagnosis.status is status}
-
-
 @pytest.mark.parametrize(
     ("url", "more", "status", "words"),
     [
@@ -328,6 +328,33 @@ def test_a_token_that_cannot_be_read_is_told(
 
 def test_templates_that_are_not_there_are_told(standard: EasGateway) -> None:
     """A pin that nothing fits, with the command that tells more."""
-    found = examined(environment(standard.url, pins={"trip-postcard": "~=9.0"}))
+    found = examined(
+        environment(standard.url, pins={"trip-postcard": "~=9.0"}), templates=Registry()
+    )
     status, evidence, _ = said(found, "templates")
     assert (status, "~=9.0" in evidence) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"\xff\xfe\x00" * 100),
+        Reply(200, b"[" * 50_000),
+        Reply(200, b'{"meta.name": {"a": [1]}, "stream.length": "-1e9"}'),
+        Reply(200, b'{"system": 7}', {"Date": "Tue, 99 Foo 99999 99:99:99"}),
+        Reply(200, b"{}", {"Date": "Fri, 31 Dec 9999 23:59:59 GMT"}),
+        Reply(404, b"<html>" + b"x" * 10_000),
+        Reply(200, b"\x1b[2J\x1b]0;evil\x07{}"),
+        Reply(200, b"{}" * 100, sends=120),
+        Reply(raw=b"HTTP/1.1 200 OK\r\nDate:\r\n\r\n{}"),
+        Reply(raw=b"SSH-2.0-OpenSSH_9.6\r\n"),
+    ],
+)
+def test_no_answer_breaks_the_doctor(queue: EasGateway, reply: Reply) -> None:
+    """Whatever comes, each check ends with a finding of its own."""
+    for route in ("GET input", "GET sink"):
+        queue.always(route, reply)
+    found = examined(environment(queue.url, transport="eas-queue"))
+
+    assert not [one for one in found.values() if "itself broke" in str(one)]
+    assert {"token", "edition", "queue"} <= set(found)

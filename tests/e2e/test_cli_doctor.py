@@ -39,6 +39,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gateway: EasGateway) ->
 default_environment = "test"
 [environments.test]
 ledger = "sqlite:///jobs.db"
+pins = {{ trip-postcard = "==1.0.0" }}
 [[environments.test.instances]]
 name = "a"
 url = "{gateway.url}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import tomllib
+from collections.abc import Mapping
 
 import pytest
+
+from comfyclient.config import EnvironmentSettings, Settings
 
 CONFIG = """\
 [environments.test]
@@ -38,9 +41,7 @@ url = "http://lab.example.com"
 """
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """The configuration's file."""
-    file = tmp_path / "comfyclient.toml"
-    file.write_text(CONFIG, encoding="utf-8")
-    return file
+@pytest.fixture(scope="session")
+def environments() -> Mapping[str, EnvironmentSettings]:
+    """The environments of the configuration."""
+    return Settings.model_validate(tomllib.loads(CONFIG)).environments

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
-from comfyclient.config import load_settings
+from comfyclient.config import EnvironmentSettings
 from comfyclient.config_shapes import Named, Table, Value, shape_of
 from comfyclient.eas_certainty import Sure
 from comfyclient.eas_gpus import GPUS
@@ -27,11 +26,12 @@ from comfyclient.eas_writing import (
 )
 from comfyclient.errors import ServiceFileError, UsageError
 
+Environments = Mapping[str, EnvironmentSettings]
 
-def made(config: Path, place: str, **wishes: Any) -> ServiceSpec:
+
+def made(environments: Environments, place: str, **wishes: Any) -> ServiceSpec:
     """The service of an environment."""
-    settings = load_settings(config)
-    return service_of(place, settings.environments[place], Wishes(**wishes))
+    return service_of(place, environments[place], Wishes(**wishes))
 
 
 FULL: dict[str, Any] = {
@@ -42,9 +42,11 @@ FULL: dict[str, Any] = {
 }
 
 
-def test_the_standard_edition_is_what_its_environment_says(config: Path) -> None:
+def test_the_standard_edition_is_what_its_environment_says(
+    environments: Environments,
+) -> None:
     """Name, region, bucket and prefix come from there; the mount is the data-dir."""
-    assert json.loads(as_json(made(config, "test"))) == {
+    assert json.loads(as_json(made(environments, "test"))) == {
         "metadata": {"name": "comfy_test", "instance": 1, "enable_webservice": True},
         "cloud": {"computing": {"instances": [{"type": "ml.gu7i.c16m60.1-gu30"}]}},
         "containers": [
@@ -66,10 +68,10 @@ def test_the_standard_edition_is_what_its_environment_says(config: Path) -> None
 
 
 def test_the_api_edition_has_a_queue_and_waits_as_long_as_a_job_may_take(
-    config: Path,
+    environments: Environments,
 ) -> None:
     """One job at a time for each instance, none given out twice."""
-    spec = made(config, "prod", instances=2).as_json()
+    spec = made(environments, "prod", instances=2).as_json()
 
     assert spec["metadata"] == {
         "name": "comfy_prod",
@@ -84,9 +86,9 @@ def test_the_api_edition_has_a_queue_and_waits_as_long_as_a_job_may_take(
 
 
 @pytest.mark.parametrize("gpu", [gpu.name for gpu in GPUS])
-def test_every_gpu_is_known_by_its_name(config: Path, gpu: str) -> None:
+def test_every_gpu_is_known_by_its_name(environments: Environments, gpu: str) -> None:
     """And what is said of it tells how sure that is: L20 is on no page on ComfyUI."""
-    spec = made(config, "test", gpu=gpu.lower())
+    spec = made(environments, "test", gpu=gpu.lower())
     (line,) = [
         one
         for one in lines_of(spec.as_json(), edition="standard")
@@ -97,11 +99,10 @@ def test_every_gpu_is_known_by_its_name(config: Path, gpu: str) -> None:
     assert (line.note.sure is Sure.DOCUMENTED) is (gpu != "L20")
 
 
-def test_a_spec_is_right_by_its_own_rules(config: Path) -> None:
+def test_a_spec_is_right_by_its_own_rules(environments: Environments) -> None:
     """In every edition and format; comments change nothing of what is read back."""
-    environments = load_settings(config).environments
     for place, wishes in (("test", {}), ("prod", {}), ("prod", FULL)):
-        spec = made(config, place, **wishes)
+        spec = made(environments, place, **wishes)
         for text in (as_json(spec), as_jsonc(spec)):
             assert parse_service(text, name="s.json").spec == spec
         assert mistakes_for(spec, place, environments) == []
@@ -139,14 +140,14 @@ def test_every_key_has_a_note_and_no_note_is_of_no_key() -> None:
     } == (set())
 
 
-def test_what_is_doubtful_is_said(config: Path) -> None:
+def test_what_is_doubtful_is_said(environments: Environments) -> None:
     """The queue's keys are concluded from a sister product; the reference has none."""
-    doubts = {line.key: line.note.sure for line in doubtful(made(config, "prod"))}
+    doubts = {line.key: line.note.sure for line in doubtful(made(environments, "prod"))}
 
     assert doubts["metadata.type"] is Sure.INFERRED
     assert doubts["queue.max_delivery"] is Sure.INFERRED
     assert "storage[0].oss.path" not in doubts
-    table = as_markdown(made(config, "prod"))
+    table = as_markdown(made(environments, "prod"))
     assert '| `metadata.type` | `"Async"` | `Async` puts a queue' in table
 
 
@@ -160,11 +161,11 @@ def test_what_is_doubtful_is_said(config: Path) -> None:
     ],
 )
 def test_what_neither_says_is_asked_for(
-    config: Path, place: str, wishes: dict[str, Any], words: str
+    environments: Environments, place: str, wishes: dict[str, Any], words: str
 ) -> None:
     """With the option or the key that would say it."""
     with pytest.raises(UsageError, match=words) as caught:
-        made(config, place, **wishes)
+        made(environments, place, **wishes)
     assert caught.value.hint
 
 
@@ -227,22 +228,22 @@ def edited(spec: ServiceSpec, key: str, value: Any) -> str:
     return json.dumps(whole, indent=2)
 
 
-def require_right(text: str, place: str, config: Path) -> None:
+def require_right(text: str, place: str, environments: Environments) -> None:
     """Let a text pass that is right for an environment."""
     file = parse_service(text, name="s.json")
-    found = mistakes_for(file.spec, place, load_settings(config).environments)
+    found = mistakes_for(file.spec, place, environments)
     if found:
         raise service_error(found, file="s.json", lines=file.lines)
 
 
 @pytest.mark.parametrize(("place", "key", "value", "words"), EDITS)
 def test_a_wrong_edit_is_named(
-    config: Path, place: str, key: str, value: Any, words: str
+    environments: Environments, place: str, key: str, value: Any, words: str
 ) -> None:
     """With its line, the value at fault, and what would be right."""
-    text = edited(made(config, place), key, value)
+    text = edited(made(environments, place), key, value)
     with pytest.raises(ServiceFileError) as caught:
-        require_right(text, place, config)
+        require_right(text, place, environments)
 
     assert words in str(caught.value)
     assert "s.json" in str(caught.value)
@@ -269,18 +270,20 @@ def test_what_is_no_service_is_refused(text: str, words: str) -> None:
         parse_service(text, name="s.json")
 
 
-def test_nas_folders_are_kept_apart_too(config: Path) -> None:
+NAS = "1a-x.cn-shanghai.nas.aliyuncs.com"
+
+
+def test_nas_folders_are_kept_apart_too(environments: Environments) -> None:
     """By the other service's JSON: the configuration does not know the server."""
-    environments = load_settings(config).environments
     vpc = ("vpc-1", "vsw-1", "sg-1")
     lab = {"region": "cn-shanghai", "vpc": vpc}
-    one = made(config, "lab", nas="1a-x.cn-shanghai.nas.aliyuncs.com:/comfy", **lab)
-    other = made(config, "lab", nas="1a-x.cn-shanghai.nas.aliyuncs.com:/comfy/b", **lab)
-    apart = made(config, "lab", nas="1a-x.cn-shanghai.nas.aliyuncs.com:/c", **lab)
+    one = made(environments, "lab", nas=f"{NAS}:/comfy", **lab)
+    other = made(environments, "lab", nas=f"{NAS}:/comfy/b", **lab)
+    apart = made(environments, "lab", nas=f"{NAS}:/c", **lab)
 
     (found,) = mistakes_for(one, "lab", environments, beside={"other.json": other})
     assert "the service of other.json" in found.words
     assert mistakes_for(one, "lab", environments, beside={"x.json": apart}) == []
-    without = made(config, "lab", nas="a.b:/x", region="cn-shanghai")
+    without = made(environments, "lab", nas="a.b:/x", region="cn-shanghai")
     (found,) = mistakes_for(without, "lab", environments)
     assert "reached through a VPC" in found.words
