@@ -37,6 +37,20 @@ class Berth:
     window: int = 2
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceState:
+    """How one instance stands, for people to read."""
+
+    name: str
+    jobs: int
+    """Ours."""
+    foreign: int
+    """Other clients', as far as it tells."""
+    window: int
+    up: bool
+    drained: bool
+
+
 @dataclass(slots=True, eq=False)
 class Guest:
     """A job that has a place."""
@@ -104,6 +118,17 @@ class Seat:
             models=self.models,
             stayed_s=self.stayed_s,
             lacks=self.missing(now),
+        )
+
+    def state(self, now: float) -> InstanceState:
+        """How it stands, for people."""
+        return InstanceState(
+            name=self.name,
+            jobs=len(self.guests),
+            foreign=self.foreign,
+            window=self.berth.window,
+            up=not self.breaker.failing and self.breaker.admits(now),
+            drained=self.drained or self.leaving,
         )
 
     def missing(self, now: float) -> frozenset[str]:

@@ -24,6 +24,13 @@ class Budget:
         )
         self._spent: Counter[type[ComfyClientError]] = Counter()
 
+    def allows(self, error: ComfyClientError) -> bool:
+        """Whether the job might be sent again after this; nothing is spent."""
+        return any(
+            isinstance(error, kind) and self._spent[kind] < most
+            for kind, most in self._allowed
+        )
+
     def spend(self, error: ComfyClientError | None) -> bool:
         """Whether the job may be sent again after this; if so, that was one time."""
         for kind, most in self._allowed:

@@ -277,6 +277,8 @@ class PolicySettings(SettingsModel):
     """How often one is sent again, elsewhere first, after memory ran out."""
     resubmit_interrupted: Times = 0
     """How often one is sent again that somebody else stopped on the server."""
+    gone_after_s: Seconds = 60
+    """How long an instance cannot be reached until its jobs are lost to others."""
     on_timeout: Literal["cancel", "leave"] = "cancel"
     """Whether a job whose time is over is stopped on its server, or may be resumed."""
 

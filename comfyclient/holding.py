@@ -149,6 +149,15 @@ class Hold:
             self._tell()
             self._desk.keeper.do(self._glance, after=GLANCE_S)
 
+    def leave_if_away(self) -> None:
+        """Have the job sent elsewhere, where its instance is gone for too long."""
+        placed = self._pursuit.placed if self._ours else None
+        if placed is None:
+            return
+        away = placed.transport.away_s >= self._desk.policies.gone_after_s
+        if away and self._desk.router.has_other(placed.transport):
+            self._pursuit.lose_contact()
+
     def let_go(self) -> None:
         """Another process has taken it: watch what becomes of it there."""
         _log.warning(

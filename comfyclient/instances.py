@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from .berths import InstanceState
 from .config import InstanceSettings
-from .router import InstanceState, Router
+from .router import Router
 
 
 class Instances:

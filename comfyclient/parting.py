@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from .config import PolicySettings
 from .desk import Desk
 from .dispatch import Placed
-from .errors import ComfyClientError
+from .errors import ComfyClientError, JobLostError
 from .logs import about
 from .timing import Clock, Deadline
 from .transports.base import Transport
@@ -15,6 +16,16 @@ _log = logging.getLogger("comfyclient.parting")
 
 PARTING_S = 5.0
 """Seconds to tell a server that a job's time is over, or to free its memory."""
+
+
+def gone(instance: str, policies: PolicySettings) -> JobLostError:
+    """That a job is lost to an instance which nobody can reach."""
+    return JobLostError(
+        f"{instance} could not be reached for {policies.gone_after_s:g} s",
+        instance=instance,
+        hint="policies.gone_after_s says how long it is waited for where there are "
+        "others",
+    )
 
 
 def relieve(transport: Transport, clock: Clock) -> None:

@@ -26,17 +26,16 @@ from .errors import (
     LedgerError,
     OutOfMemoryError,
     OutputMissingError,
-    Retry,
     ServerFaultError,
-    TransportError,
     UnclearAnswerError,
     UnreachableError,
 )
 from .events import Event, Resubmitted
 from .ledger_records import AttemptRow, JobRow, JobState
 from .logs import JobLog
-from .parting import relieve, stop
+from .parting import gone, relieve, stop
 from .router import Place
+from .searching import search
 from .settling import settle, state_of, worked_s
 from .timing import Deadline
 from .transports.base import Ticket, Transport, Verdict
@@ -47,8 +46,6 @@ DEAD_FOR_S = 300.0
 """Seconds that an instance whose worker died is asked last."""
 RUNNING_NOTED_AFTER_S = 0.5
 """Seconds that a job runs before the ledger is told: most have ended by then."""
-BETWEEN_LOOKS_S = 5.0
-"""Seconds between looks for an attempt that its server cannot be asked for."""
 
 
 class Pursuit:
@@ -106,6 +103,11 @@ class Pursuit:
         """
         try:
             self._send(replace(self._options, patient=patient), place)
+        except UnclearAnswerError as error:
+            if not patient:
+                self._finish(Verdict(error))
+                raise error.attach(job_id=self._id) from error.__cause__
+            self._go_on_in_background(self._go_on)
         except ComfyClientError as error:
             self._finish(Verdict(error))
             raise error.attach(job_id=self._id) from error.__cause__
@@ -147,6 +149,21 @@ class Pursuit:
         if present is not None and present.placed is not None:
             present.placed.transport.forget(present.placed.ticket)
         self._release()
+
+    def lose_contact(self) -> None:
+        """Its instance cannot be reached, and another one may make it: send it there.
+
+        Nobody can say whether the first one still works on it; its result is not
+        asked for any more.
+        """
+        attempt = self._present
+        placed = None if attempt is None else attempt.placed
+        if attempt is None or placed is None:
+            return
+        lost = gone(placed.transport.name, self._desk.policies)
+        if self._budget.allows(lost):
+            placed.transport.forget(placed.ticket)
+            self.attempt_ended(attempt, Verdict(lost))
 
     def cancel(self, deadline: Deadline) -> None:
         """Ask the server to drop or stop the job; one not yet sent is not sent."""
@@ -257,27 +274,21 @@ class Pursuit:
             UnclearAnswerError: nobody could be asked before the job's time was over.
         """
         transport = self._transport(row)
-        while True:
-            try:
-                ticket = transport.find(row.attempt_id, deadline=self._course.deadline)
-            except TransportError as error:
-                late = self._course.deadline.remaining() <= BETWEEN_LOOKS_S
-                if late or error.retry is Retry.NEVER:
-                    raise self._still_unclear(row, error) from error
-                self._desk.dispatcher.pause(self._course, BETWEEN_LOOKS_S)
-            else:
-                break
-        if ticket is None:
-            never = UnreachableError(
-                "the attempt did not arrive", instance=row.instance
-            )
+        found = search(
+            self._desk, self._course, row, transport, may_leave=self._may_leave
+        )
+        if not isinstance(found, Ticket):
             self._desk.journal.attempt_ended(
-                self._id, attempt_id=row.attempt_id, error=never
+                self._id, attempt_id=row.attempt_id, error=found
             )
             return False
-        self._desk.dispatcher.accepted(self._id, ticket)
-        self._take_up(transport, ticket)
+        self._desk.dispatcher.accepted(self._id, found)
+        self._take_up(transport, found)
         return True
+
+    def _may_leave(self, transport: Transport, lost: JobLostError) -> bool:
+        """Whether a job may be sent to others while nobody can ask one that had it."""
+        return self._desk.router.has_other(transport) and self._budget.spend(lost)
 
     def _follow(self, row: AttemptRow) -> None:
         """Follow an attempt of an earlier process."""
@@ -308,16 +319,6 @@ class Pursuit:
                 hint="configure it again to go on with the job",
             )
         return found
-
-    def _still_unclear(
-        self, row: AttemptRow, error: ComfyClientError
-    ) -> UnclearAnswerError:
-        return UnclearAnswerError(
-            f"whether {row.instance} has the job could not be asked before its time "
-            f"was over: {error.message}",
-            instance=row.instance,
-            hint="resume it once that instance answers again",
-        )
 
     def _go_on_in_background(self, step: Callable[[], None]) -> None:
         self._desk.errands.do(partial(self._carry_out, step))

@@ -177,6 +177,7 @@ class Roster:
             first, self._beating = not self._beating, True
         if first:
             self._desk.keeper.do(self._beat, after=HEARTBEAT_S)
+            self._look_around(first=True)
         return hold
 
     def _ended(self, job_id: str) -> None:
@@ -193,6 +194,17 @@ class Roster:
             _log.warning("no heartbeat: %s", error.message)
         finally:
             self._desk.keeper.do(self._beat, after=HEARTBEAT_S)
+
+    def _look_around(self, *, first: bool = False) -> None:
+        """Take jobs from instances that are gone, again and again."""
+        try:
+            with self._lock:
+                held = [] if first else list(self._open.values())
+            for hold in held:
+                hold.leave_if_away()
+        finally:
+            pause = min(self._desk.policies.gone_after_s / 2, HEARTBEAT_S)
+            self._desk.keeper.do(self._look_around, after=pause)
 
     def _write_durations(self) -> None:
         learned = self._desk.router.fresh()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from .berths import Berth, Guest, Seat
+from .berths import Berth, Guest, InstanceState, Seat
 from .demands import Demand
 from .errors import BusyError, ComfyClientError, ConfigError, UsageError
 from .estimates import Estimates, Learned
@@ -50,20 +50,6 @@ class Place:
     def free(self, seconds: float | None = None) -> None:
         """The job is there no longer; how long it took, where it succeeded."""
         self._router._freed(self._seat, self._guest, seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceState:
-    """How one instance stands, for people to read."""
-
-    name: str
-    jobs: int
-    """Ours."""
-    foreign: int
-    """Other clients', as far as it tells."""
-    window: int
-    up: bool
-    drained: bool
 
 
 class Router:
@@ -153,22 +139,21 @@ class Router:
             now = self._clock.monotonic()
             self._of(transport).failed(now, seconds=seconds)
 
+    def has_other(self, transport: Transport) -> bool:
+        """Whether another instance takes jobs."""
+        with self._lock:
+            now = self._clock.monotonic()
+            return any(
+                seat.usable and not seat.breaker.failing and seat.breaker.admits(now)
+                for seat in self._seats
+                if seat.berth.transport is not transport
+            )
+
     def states(self) -> list[InstanceState]:
         """How the instances stand, in the order of the configuration."""
         with self._lock:
             now = self._clock.monotonic()
-            return [
-                InstanceState(
-                    name=seat.name,
-                    jobs=len(seat.guests),
-                    foreign=seat.foreign,
-                    window=seat.berth.window,
-                    up=not seat.breaker.failing and seat.breaker.admits(now),
-                    drained=seat.drained or seat.leaving,
-                )
-                for seat in self._seats
-                if not seat.read_only
-            ]
+            return [s.state(now) for s in self._seats if not s.read_only]
 
     @property
     def places(self) -> int:

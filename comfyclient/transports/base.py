@@ -153,6 +153,10 @@ class Transport(Protocol):
         None where it has not told of late. Asking costs nothing: no request is made.
         """
 
+    @property
+    def away_s(self) -> float:
+        """Seconds for which it was asked for its jobs and could not be reached."""
+
     def greet(self, *, deadline: Deadline) -> str | None:
         """Its version, asked for only where that is not known; jobs may be sent then.
 

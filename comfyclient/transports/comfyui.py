@@ -123,6 +123,11 @@ class ComfyUITransport:
             return self._backlog
         return self._following.backlog
 
+    @property
+    def away_s(self) -> float:
+        """Seconds for which whoever asked for jobs did not reach it."""
+        return self._following.away_s
+
     def greet(self, *, deadline: Deadline) -> str | None:
         """The server's version, once it is known that jobs may be sent to it."""
         self._admit(deadline)

@@ -114,6 +114,11 @@ class EasQueueTransport:
         """Requests in the input queue, as it told last; see `Transport.backlog`."""
         return self._http.known_length
 
+    @property
+    def away_s(self) -> float:
+        """Always 0: jobs are in the queue service, and no other one has them."""
+        return 0.0
+
     def greet(self, *, deadline: Deadline) -> str | None:
         """Be sure that there is a queue; which ComfyUI works on it nobody tells."""
         self._limit(deadline)

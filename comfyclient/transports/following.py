@@ -79,6 +79,7 @@ class Following:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._trouble: ComfyClientError | None = None
+        self._away_since: float | None = None
         self._deaf_after = DEAF_AFTER
 
     def attend(self, listener: Listener) -> None:
@@ -94,6 +95,12 @@ class Following:
     def backlog(self) -> int | None:
         """Jobs in the server's queue at the last look, where that is not long ago."""
         return self._rounds.backlog
+
+    @property
+    def away_s(self) -> float:
+        """Seconds for which the server was asked and not reached."""
+        since = self._away_since
+        return 0.0 if since is None else self._clock.monotonic() - since
 
     def expect(self) -> None:
         """A POST is on its way: keep signals of prompts that are not known yet."""
@@ -281,6 +288,10 @@ class Following:
         if trouble is not None and type(trouble) is not type(self._trouble):
             self._log.info("cannot ask for jobs: %s", trouble)
         self._trouble = trouble
+        if not isinstance(trouble, UnreachableError):
+            self._away_since = None
+        elif self._away_since is None:
+            self._away_since = self._clock.monotonic()
 
     def _doubt(self, sign: str) -> None:
         """The server may have forgotten every job, and be of another version."""

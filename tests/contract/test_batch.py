@@ -17,6 +17,7 @@ from comfyclient.config import (
     DeadlineSettings,
     EnvironmentSettings,
     InstanceSettings,
+    PolicySettings,
     Settings,
 )
 from comfyclient.errors import (
@@ -57,16 +58,19 @@ def scripted(script: Script) -> ScriptedServer:
     return server
 
 
-def client_of(servers: list[ScriptedServer], ledger: str, *, window: int = 2) -> Client:
+def client_of(
+    servers: list[ScriptedServer], ledger: str, *, gone_after_s: float = 60
+) -> Client:
     """A client of these servers."""
     instances = [
-        InstanceSettings(name=f"n{i}", url=server.url, window=window)
+        InstanceSettings(name=f"n{i}", url=server.url)
         for i, server in enumerate(servers)
     ]
     environment = EnvironmentSettings(
         instances=instances,
         ledger=ledger,
         deadlines=DeadlineSettings(total_s=30, queue_s=30, silence_s=30, grace_s=0.2),
+        policies=PolicySettings(gone_after_s=gone_after_s),
     )
     return Client(
         Settings(default_environment="test", environments={"test": environment})
@@ -195,6 +199,20 @@ class TestFlow:
         by = Counter(outcome.job.instance for outcome in outcomes)
         assert by["n0"] + by["n1"] == 20
         assert min(by.values()) >= 5
+
+    def test_a_server_that_goes_away_loses_nothing(self, ledger) -> None:
+        """What it had is made elsewhere; every order has its result."""
+        with (
+            ScriptedServer() as one,
+            ScriptedServer() as two,
+            client_of([one, two], ledger, gone_after_s=0.2) as client,
+        ):
+            batch = client.map(None, map(graph, range(16)))
+            outcomes = [next(batch), next(batch)]
+            two.stop()
+            outcomes += list(batch)
+        assert [str(o.error) for o in outcomes if not o.ok] == []
+        assert len(outcomes) == 16
 
     def test_nobody_there(self, server, ledger) -> None:
         """Where no instance takes anything for long, what waits fails with that."""

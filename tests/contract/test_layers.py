@@ -105,6 +105,7 @@ hooking
 job dispatch collecting settling
 attempt desk
 parting
+searching
 pursuit
 holding
 roster preparing saving orders

@@ -81,6 +81,7 @@ class Server:
 
     client_id = "me"
     backlog = None
+    away_s = 0.0
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -267,6 +268,30 @@ def test_out_of_memory_frees_and_goes_elsewhere(bench: Bench) -> None:
     bench.errands.run_all()
     assert bench.servers[0].freed == 1
     assert bench.pursuit.placed.transport.name == "b"
+
+
+def test_an_instance_that_is_gone(bench: Bench) -> None:
+    """Its job goes to another one, once; what it says late is not heard."""
+    bench.pursuit.submit()
+    stale = bench.follower
+    bench.pursuit.lose_contact()
+    bench.errands.run_all()
+    assert bench.pursuit.placed.transport.name == "b"
+    stale.ended(Verdict(None))
+    assert not bench.course.status.final
+    bench.end()
+    assert (bench.course.status, bench.ends, bench.free) == ("succeeded", 1, True)
+
+
+def test_an_instance_that_is_gone_after_all_others(tmp_path) -> None:
+    """With no attempt left, the job is waited for until its time is over."""
+    bench = Bench(tmp_path, PolicySettings(resubmit_lost=0))
+    with bench.ledger:
+        bench.pursuit.submit()
+        bench.pursuit.lose_contact()
+        assert not bench.course.status.final
+        bench.end()
+        assert bench.course.status is JobStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize("policy", ["cancel", "leave"])

@@ -78,10 +78,15 @@ def ended_well(rows: Iterable[JobRow]) -> list[JobRow]:
 
 
 def _never_taken(row: JobRow) -> bool:
-    """Whether it failed, and its caller knew, because its server was down."""
-    down = row.error is not None and row.error.kind == "UnreachableError"
+    """Whether it came to nothing, and its caller knew, because its server was down.
+
+    A key is not spent on that: its job stays open for the same call, which the batch
+    makes under another key.
+    """
+    error = row.error if row.error is not None else row.attempts[-1].error
+    down = error is not None and error.kind == "UnreachableError"
     taken = any(attempt.accepted_at is not None for attempt in row.attempts)
-    return row.state is JobState.FAILED and down and not taken
+    return row.state in {JobState.FAILED, JobState.INTENDED} and down and not taken
 
 
 def _check_row(row: JobRow) -> None:
