@@ -21,6 +21,7 @@ from ..errors import (
     JobLostError,
     LedgerError,
     RefusedError,
+    ServerFaultError,
     TransportError,
 )
 from ..events import Started
@@ -86,6 +87,8 @@ class EasFollowing:
         """The tasks whose end was written down last, so that no ledger is asked."""
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._filling = False
+        """It was warned that the sink will be full soon."""
         self._blind = False
         """The input queue does not tell where a request stands."""
         self._trouble: ComfyClientError | None = None
@@ -285,6 +288,18 @@ class EasFollowing:
 
     # -- the queues as a whole
 
+    def check_sink(self, deadline: Deadline) -> None:
+        """Warn before the sink is full: then the service takes no more requests."""
+        sink = self._http.attributes(SINK, deadline=deadline, fresh=True)
+        if sink.nearly_full and not self._filling:
+            self._log.warning(
+                "the sink holds %s of about %s results: the service stops when it is "
+                "full; somebody must read or delete them",
+                sink.length,
+                sink.max_length,
+            )
+        self._filling = sink.nearly_full
+
     def _pulse(self) -> None:
         now = self._clock.monotonic()
         if now >= self._sweep_at:
@@ -293,7 +308,11 @@ class EasFollowing:
                 self._sweep()
         if now >= self._pulse_at:
             self._pulse_at = now + PULSE_S
-            self._signs_of_life()
+            try:
+                self._signs_of_life()
+                self.check_sink(self._patience())
+            except (BadAnswerError, RefusedError, ServerFaultError) as error:
+                self._log.debug("tells nothing of its queues: %s", error.message)
             self._review_held()
 
     def _signs_of_life(self) -> None:

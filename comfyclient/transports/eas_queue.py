@@ -34,7 +34,7 @@ from .eas_arrival import EasArrivals, tag_of
 from .eas_bodies import fitting_body
 from .eas_disposal import Disposal
 from .eas_following import Awaited, EasFollowing
-from .eas_http import INPUT, SINK, QueueHttp, Receipt
+from .eas_http import INPUT, QueueHttp, Receipt
 from .eas_options import QueueOptions
 from .eas_parking import Parking
 from .eas_tasks import Task, task_of
@@ -220,14 +220,7 @@ class EasQueueTransport:
     def probe(self, *, deadline: Deadline) -> Probe:
         """Ask for the length of the input queue; its version nobody can ask for."""
         attributes = self._http.attributes(INPUT, deadline=deadline, fresh=True)
-        sink = self._http.attributes(SINK, deadline=deadline, fresh=True)
-        if sink.nearly_full:
-            self._log.warning(
-                "the sink holds %s of about %s results: the service stops when it "
-                "is full; somebody must read or delete them",
-                sink.length,
-                sink.max_length,
-            )
+        self._following.check_sink(deadline)
         length = attributes.length
         return Probe(
             version=None,
