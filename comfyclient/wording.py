@@ -18,7 +18,7 @@ _IGNORED = re.compile(
 """Emoji and what joins them: models like them, pictures leave them out."""
 _ALLOWED = re.compile(
     r"[ !#%&'()*+,\-./0-9:;=?A-Za-z°±·×÷"
-    r"\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u0152\u0153"
+    r"\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00fe\u0152\u0153"
     r"\u2013\u2014\u2018\u2019\u201c\u201d\u2026\u2103"
     r"\u3001\u3002\u3008-\u3011\u4e00-\u9fa5"
     r"\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f\uff5e]"
