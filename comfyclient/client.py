@@ -14,9 +14,10 @@ from weakref import WeakSet
 
 from .batch import LOOKAHEAD, Batch, BatchOptions
 from .config import InstanceSettings, Settings, load_settings, with_instance
-from .errors import ClosedError, UnknownJobError, UsageError
+from .errors import ClosedError, ConfigError, UnknownJobError, UsageError
 from .events import Event
 from .hooks import Hook
+from .hosted_models import HostedModels
 from .instances import Instances
 from .job import Job
 from .launching import Launcher, launched
@@ -80,6 +81,23 @@ class Client:
     def environment(self) -> str:
         """The name of its environment."""
         return self._name
+
+    @property
+    def models(self) -> HostedModels:
+        """The hosted models of its environment: copywriter, observer and painter.
+
+        What they answer is kept in the environment's ledger: nothing is asked twice.
+
+        Raises:
+            ConfigError: none are configured.
+        """
+        models = self._connect().models
+        if models is None:
+            raise ConfigError(
+                f"environment {self._name!r} has no hosted models",
+                hint="configure [dashscope]: docs/words-and-pictures.md",
+            )
+        return models
 
     def submit(
         self,

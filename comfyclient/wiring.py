@@ -74,6 +74,8 @@ class Wired:
     add: Callable[[InstanceSettings], None]
     """Opens one more instance, and lets it have jobs."""
     stack: ExitStack
+    models: HostedModels | None = None
+    """None where no DashScope is configured."""
 
 
 def wire(
@@ -140,9 +142,8 @@ def wire(
             clock=clock,
             hooks=told,
         )
-        staging = Staging(
-            _steps(name, settings, journal, stack, clock=clock), clock=clock
-        )
+        models = _hosted_models(name, settings, journal, stack, clock=clock)
+        staging = Staging(_steps(models), clock=clock)
         registry = registry_of(settings.templates)
         preparation = Preparation(name, settings, registry, staging)
         kept = stack.pop_all()
@@ -155,17 +156,29 @@ def wire(
             porters=Share(hands, at_once=PORTERS),
             add=partial(_add, router, storage, partial(opening, kept)),
             stack=kept,
+            models=models,
         )
     raise AssertionError("an ExitStack swallows nothing")
 
 
-def _steps(
-    name: str, settings: Settings, journal: Journal, stack: ExitStack, *, clock: Clock
-) -> Steps:
-    """What does the stages: with DashScope where that is configured, else offline."""
-    models = dashscope_of(settings, name)
+def _steps(models: HostedModels | None) -> Steps:
+    """What does the stages: with hosted models where there are any, else without."""
     if models is None:
         return Steps()
+    return Steps(
+        copywriter=models.copywriter,
+        observer=models.observer,
+        painter=models.painter,
+    )
+
+
+def _hosted_models(
+    name: str, settings: Settings, journal: Journal, stack: ExitStack, *, clock: Clock
+) -> HostedModels | None:
+    """The models of an environment; nothing is connected until one is needed."""
+    models = dashscope_of(settings, name)
+    if models is None:
+        return None
     hosted = HostedModels(
         models,
         connect=partial(connect_dashscope, models, clock=clock),
@@ -175,11 +188,7 @@ def _steps(
         clock=clock,
     )
     stack.callback(hosted.close)
-    return Steps(
-        copywriter=hosted.copywriter,
-        observer=hosted.observer,
-        painter=hosted.painter,
-    )
+    return hosted
 
 
 def connect_dashscope(

@@ -136,9 +136,15 @@ class Workflow:
 
     @classmethod
     def from_graph(
-        cls, graph: Graph, *, outputs: Sequence[NamedOutput] = ()
+        cls,
+        graph: Graph,
+        *,
+        outputs: Sequence[NamedOutput] = (),
+        files: Sequence[InputFile] = (),
     ) -> Workflow:
         """Any graph in ComfyUI's API format; the dict is copied.
+
+        `files` are put to the server's input folder; the graph names them by `name`.
 
         Raises:
             UiFormatError: it is a UI export (`nodes` and `links`).
@@ -147,7 +153,7 @@ class Workflow:
         refuse_other_formats(graph, "the graph")
         _refuse(graph_problems(graph), "the graph")
         copied: dict[str, JsonValue] = json.loads(json.dumps(graph))
-        workflow = cls(with_meta(copied), outputs=outputs)
+        workflow = cls(with_meta(copied), outputs=outputs, files=files)
         _refuse(unknown_outputs(workflow.graph, workflow.outputs), "the graph")
         return workflow
 

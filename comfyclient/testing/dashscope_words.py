@@ -40,16 +40,17 @@ def usual_words(call: Call) -> Says:
     if not _wants_json(call, text):
         return Says("A quiet road runs along the water into the evening light.")
     if '"photos"' in text:
-        return Says(json.dumps(_looks(count_images(call)), ensure_ascii=False))
+        looks = _looks(count_images(call), chinese="in Chinese" in text)
+        return Says(json.dumps(looks, ensure_ascii=False))
     chinese = '"language": "zh"' in text or _CHINESE.search(text) is not None
     return Says(json.dumps(_COPY[chinese], ensure_ascii=False))
 
 
-def _looks(count: int) -> Mapping[str, JsonValue]:
+def _looks(count: int, *, chinese: bool) -> Mapping[str, JsonValue]:
     photos: list[JsonValue] = [
         {
             "photo": number,
-            "shows": "a road through open country",
+            "shows": "开阔的公路" if chinese else "a road through open country",
             "fit": True,
             "why": "",
             "quality": max(0.1, round(0.9 - 0.1 * number, 2)),
