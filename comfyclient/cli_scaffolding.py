@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from .console import out, printable, show_json
 from .errors import TemplateError, UsageError
 from .lint import LintReport, lint
 from .proposals import Proposal, chosen, photo, propose
-from .registry import registry_of
+from .registry import parse_ref, registry_of
 from .scaffolding import MINIMAL, Scaffold, scaffold
 from .template import Template
 from .template_folders import (
@@ -76,7 +77,9 @@ def new(
 
 
 def bump(
-    name: Annotated[str, typer.Argument(help="The template's name.")],
+    what: Annotated[
+        str, typer.Argument(help="NAME, or NAME@VERSION to go on from an older one.")
+    ],
     *,
     major: Annotated[bool, typer.Option("--major", help="1.2.3 → 2.0.0")] = False,
     minor: Annotated[bool, typer.Option("--minor", help="1.2.3 → 1.3.0")] = False,
@@ -88,23 +91,23 @@ def bump(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Copy a template's newest version to the next one, to be changed there."""
+    """Copy a template's newest version, or another, to the next one to be changed."""
     given: dict[Step, bool] = {"major": major, "minor": minor, "patch": patch}
     steps = [step for step, wanted in given.items() if wanted]
     if len(steps) + (to is not None) > 1:
         raise UsageError("give one of --major, --minor, --patch and --to")
     folders = [root, *load_settings(config).templates]
     registry = registry_of(folder for folder in folders if folder.exists())
-    found = registry.versions(name)
-    newest = max(found)
+    found = registry.versions(parse_ref(what)[0])
+    former = registry.find(what) if "@" in what else registry.load(found[max(found)])
     step = steps[0] if steps else "patch"
-    version = next_version(newest, step) if to is None else to
-    _require_newer(version, newest)
-    template = bump_template(registry.load(found[newest]), root=root, version=version)
+    version = next_version(former.version, step) if to is None else to
+    _require_new(version, former.version, found)
+    template = bump_template(former, root=root, version=version)
     if as_json:
         show_json(_report(template))
         return
-    out.print(printable(f"{template.ref}: a copy of {newest}"), markup=False)
+    out.print(printable(f"{template.ref}: a copy of {former.version}"), markup=False)
     out.print(f"folder: {template.folder}", markup=False)
 
 
@@ -131,14 +134,20 @@ def _wanted(one: Proposal) -> bool:
     return typer.confirm(printable(f"{one}; a parameter?"), default=True, err=True)
 
 
-def _require_newer(version: str, newest: Version) -> None:
+def _require_new(version: str, former: Version, found: Collection[Version]) -> None:
     try:
-        newer = Version(version) > newest
+        wanted = Version(version)
     except ValueError:
         return  # whoever makes the folder says what is wrong with it
-    if not newer:
+    if wanted in found:
         raise TemplateError(
-            f"{version} is not newer than {newest}, the newest there is",
+            f"there is a version {wanted} already, and a published version never "
+            "changes",
+            hint=f"there are {', '.join(map(str, sorted(found)))}",
+        )
+    if wanted < former:
+        raise TemplateError(
+            f"{version} is not newer than {former}, which it is a copy of",
             hint="give a higher version",
         )
 

@@ -302,7 +302,7 @@ def test_no_secret_and_no_second_line_gets_into_the_lock(
 
 
 def test_bumps_and_their_limits(run: Run, tmp_path: Path) -> None:
-    """Patch if nothing is said; a very version must be newer; one step at a time."""
+    """Patch if nothing is said; a version must be newer, and new; a step at a time."""
     run("templates", "new", "card")
     for options, expected in (
         ((), "1.0.1"),
@@ -315,9 +315,13 @@ def test_bumps_and_their_limits(run: Run, tmp_path: Path) -> None:
     for options in (("--major", "--minor"), ("--to", "1.5.0"), ("--to", "2.0.0-rc.2")):
         assert run("templates", "bump", "card", *options).code == 2
     assert run("templates", "bump", "cord").code == 2
+    older = run("templates", "bump", "card@1.1.0", "--json")
+    assert older.json["version"] == "1.1.1"
+    twice = run("templates", "bump", "card@1.0.0", "--minor")
+    assert (twice.code, "a version 1.1.0 already" in twice.err) == (2, True)
     assert sorted(
         path.name for path in (tmp_path / "templates" / "card").iterdir()
-    ) == [*("1.0.0", "1.0.1", "1.1.0", "2.0.0", "2.0.0rc1")]
+    ) == [*("1.0.0", "1.0.1", "1.1.0", "1.1.1", "2.0.0", "2.0.0rc1")]
 
 
 def test_a_shipped_template_is_bumped_into_ones_own(run: Run, tmp_path: Path) -> None:
