@@ -14,13 +14,16 @@ from enum import StrEnum
 from packaging.specifiers import SpecifierSet
 from pydantic import JsonValue
 
-from ..errors import TransportError
+from ..errors import TooLargeError, TransportError
 from ..regions import eas_address
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from ..transports.eas_attributes import QueueAttributes, read_attributes
+from ..transports.eas_bodies import fitting_body
 from ..transports.endpoint import Endpoint
 from ..transports.http import Answer, ComfyHttp
 from ..transports.listener import Listener
 from ..transports.profile import parse_version
+from ..workflow import Workflow
 from .base import Diagnosis, fail, ok, skipped, warn
 
 _ANY = (400, 401, 403, 405, 408, 429, 450, 500, 502, 503, 504)
@@ -30,8 +33,6 @@ _ATTRIBUTES = {"_attrs_": "true"}
 queue may hand out, and forget, somebody's request."""
 SKEW_WARN_S, SKEW_FAIL_S = 60, 15 * 60
 """OSS refuses signatures that are more than 15 minutes off."""
-SINK_WARN = 0.8
-"""The part of a sink's length at which somebody should have read it."""
 
 
 class Edition(StrEnum):
@@ -58,7 +59,7 @@ class Visit:
         self._skew: timedelta | None = None
         self._edition: Edition | None = None
         self._version: str | None = None
-        self._attributes: Mapping[str, JsonValue] = {}
+        self._attributes = QueueAttributes()
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -68,12 +69,6 @@ class Visit:
     def is_queue(self) -> bool:
         """Whether a queue answered."""
         return self._edition is Edition.QUEUE
-
-    @property
-    def limit(self) -> int | None:
-        """The most bytes that its queue takes."""
-        found = str(self._attributes.get("meta.maxPayloadBytes", ""))
-        return int(found) if found.isdecimal() else None
 
     # -- the gateway
 
@@ -159,11 +154,10 @@ class Visit:
     def edition(self, deadline: Deadline) -> Diagnosis:
         """What answers, and whether it is what the configuration says."""
         first = self._first
-        attributes = None if first is None else _object(first)
-        if attributes is not None and any(
-            key.startswith("meta.") for key in attributes
-        ):
-            self._edition, self._attributes = Edition.QUEUE, attributes
+        assert first is not None, "the token is checked before"
+        if any(key.startswith("meta.") for key in _object(first) or {}):
+            self._edition = Edition.QUEUE
+            self._attributes = read_attributes(first.body)
         elif self._transport != "eas-queue":
             self._look_for_comfyui(deadline)
         if self._edition is None:
@@ -276,26 +270,32 @@ class Visit:
                 f"the sink does not answer: {sink.status}{_excerpt(sink)}",
                 "results are read there: the url must lead to the queue itself",
             )
-        return _lengths(self._attributes, found)
+        return _lengths(self._attributes, read_attributes(sink.body))
 
-    def payload(self, deadline: Deadline, *, sizes: Mapping[str, int]) -> Diagnosis:
-        """Whether graphs of these sizes fit."""
+    def payload(
+        self, deadline: Deadline, *, workflows: Mapping[str, Workflow]
+    ) -> Diagnosis:
+        """Whether these graphs fit."""
         if not self.is_queue:
             return skipped("only the API edition has a limit")
-        limit = self.limit
+        limit = self._attributes.max_payload
         if limit is None:
             return warn(
                 "the queue does not say its limit",
                 "the page on a sister product has 8 KB as typical",
             )
-        over = [f"{name} ({size})" for name, size in sizes.items() if size > limit]
+        over = []
+        for ref, workflow in workflows.items():
+            try:
+                fitting_body(workflow.graph, limit)
+            except TooLargeError as error:
+                over.append(f"{ref}: {error.message}")
         if over:
             return fail(
-                f"it takes {limit} bytes; larger are {', '.join(over)}",
+                "; ".join(over),
                 "a smaller graph; or the standard edition, which has no such limit",
             )
-        largest = max(sizes.values(), default=0)
-        return ok(f"it takes {limit} bytes, the largest graph has {largest}")
+        return ok(f"it takes {limit} bytes, and every graph has fewer")
 
 
 def skew_told(skew: timedelta | None) -> Diagnosis:
@@ -326,26 +326,23 @@ def date_skew(
         return None
 
 
-def _lengths(
-    waiting: Mapping[str, JsonValue], sink: Mapping[str, JsonValue]
-) -> Diagnosis:
-    jobs, unread = _number(waiting, "stream.length"), _number(sink, "stream.length")
-    room = _number(sink, "stream.approxMaxLength")
+def _lengths(waiting: QueueAttributes, sink: QueueAttributes) -> Diagnosis:
+    jobs, unread = waiting.length, sink.length
     text = f"{_shown(jobs)} jobs wait, {_shown(unread)} results are unread"
     if jobs is None or unread is None:
         return warn(text, "the queue does not tell its length: nothing is known of it")
-    if room and unread >= SINK_WARN * room:
+    if sink.nearly_full:
         return warn(
-            f"{text}, of {room} that there is room for",
+            f"{text}, of {sink.max_length} that there is room for",
             "a full sink stops the service: run a client that reads its results, or "
             "delete them",
         )
+    if waiting.nearly_full:
+        return warn(
+            f"{text}; there is room for {waiting.max_length} jobs",
+            "more instances, or a slower caller: what a full queue answers is unknown",
+        )
     return ok(text)
-
-
-def _number(found: Mapping[str, JsonValue], key: str) -> int | None:
-    text = str(found.get(key, ""))
-    return int(text) if text.isdecimal() else None
 
 
 def _shown(number: int | None) -> str:

@@ -191,5 +191,13 @@ KINDS: dict[str, Kind] = {
         "`cloud.networking` with a vSwitch whose VPC has an internet NAT gateway, an "
         "EIP and an SNAT entry",
     ),
+    "calling out": Kind(
+        _FROM_SERVICE,
+        "Does a `QwenText` node get an answer of one token, from inside the service?",
+        "no way to the internet; no key in the service's own environment",
+        "as for `egress`; `DASHSCOPE_API_KEY_FILE_PATH` of the service, with a file of "
+        "the mount",
+        writes=True,
+    ),
 }
 """By name; in the order of the way."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ..config import EnvironmentSettings, InstanceSettings, Settings
 from ..errors import ComfyClientError
-from ..graph import canonical
 from ..pinned import PinnedTemplates, pinned_templates
 from ..registry import Registry
 from ..transports.base import Transport
@@ -23,6 +22,8 @@ from ..wiring import (
 )
 from . import machine, places
 from .base import Check
+from .calling_out import calling_out
+from .errand import PATIENCE_S, Errand
 from .gateway import Visit
 from .network import Way, host_at
 from .plan_models import of_models
@@ -138,10 +139,6 @@ def _of_service(
     kitchen = Kitchen(
         _opener(patient, instance, senses), templates.workflows, clock=senses.clock
     )
-    sizes = {
-        ref: len(canonical(workflow.graph))
-        for ref, workflow in templates.workflows.items()
-    }
     wanted = _wanted_versions(patient.environment.comfyui_version, templates)
     token, edition = f"token:{name}", f"edition:{name}"
     yield Check("token", name, visit.token, needs=(needed,))
@@ -151,7 +148,12 @@ def _of_service(
     yield Check("version", name, partial(visit.version, wanted=wanted), needs=after)
     yield Check("websocket", name, visit.websocket, needs=after)
     yield Check("queue", name, visit.queue, needs=after)
-    yield Check("payload", name, partial(visit.payload, sizes=sizes), needs=after)
+    yield Check(
+        "payload",
+        name,
+        partial(visit.payload, workflows=templates.workflows),
+        needs=after,
+    )
     yield Check(
         "nodes",
         name,
@@ -159,6 +161,16 @@ def _of_service(
         needs=after,
     )
     yield Check("egress", name, kitchen.egress)
+    if instance in patient.as_it_runs.writable_instances(patient.name):
+        one = patient.as_it_runs.environment(patient.name)[1]
+        errand = Errand(patient.name, one, instance)
+        yield Check(
+            "calling out",
+            name,
+            partial(calling_out, errand=errand, workflows=templates.workflows),
+            needs=after,
+            patience_s=PATIENCE_S,
+        )
 
 
 def _opener(

@@ -11,8 +11,9 @@ from ..regions import host_of, oss_address
 from ..wiring import open_storage
 from . import places
 from .base import Check, skipped
+from .errand import PATIENCE_S, Errand
 from .network import Way, host_at
-from .round_trip import PATIENCE_S, RoundTrip
+from .round_trip import RoundTrip
 from .senses import Senses
 from .shelf import Shelf
 
@@ -60,7 +61,7 @@ def _round_trips(name: str, settings: Settings, shelf: Shelf | None) -> Iterator
     """A tiny job on each instance that this environment may submit to."""
     environment: EnvironmentSettings = settings.environment(name)[1]
     for instance in settings.writable_instances(name):
-        trip = RoundTrip(name, environment, instance, shelf)
+        trip = RoundTrip(Errand(name, environment, instance), shelf)
         needs = [f"edition:{instance.name}"]
         needs += [] if shelf is None else [f"storage:{environment.storage.kind}"]
         yield Check(

@@ -6,17 +6,14 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from ..client import Client
-from ..config import EnvironmentSettings, InstanceSettings, Settings
 from ..errors import ComfyClientError
 from ..outputs import Output
 from ..timing import Deadline
 from ..workflow import Workflow
 from .base import Diagnosis, fail, ok
+from .errand import Errand
 from .shelf import Shelf
 
-PATIENCE_S = 120.0
-"""A job may wait behind others, and a service wake up first."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -41,32 +38,16 @@ def tiny_workflow(mark: str) -> Workflow:
 
 
 class RoundTrip:
-    """Runs the job on one instance of an environment, with a ledger of its own."""
+    """The job, and the storage that its file is deleted from again."""
 
-    def __init__(
-        self,
-        name: str,
-        environment: EnvironmentSettings,
-        instance: InstanceSettings,
-        shelf: Shelf | None,
-    ) -> None:
-        own = {
-            "instances": (instance,),
-            "ledger": "sqlite://",
-            "preflight": "off",
-            "pins": {},
-        }
-        one = environment.model_copy(update=own)
-        self._settings = Settings(environments={name: one}, default_environment=name)
-        self._name = name
+    def __init__(self, errand: Errand, shelf: Shelf | None) -> None:
+        self._errand = errand
         self._shelf = shelf
 
     def run(self, deadline: Deadline) -> Diagnosis:
         """Whether its file comes back."""
         workflow = tiny_workflow(str(uuid.uuid4()))
-        seconds = max(deadline.remaining() - 1, 1)
-        with Client(self._settings, environment=self._name) as client:
-            result = client.run(workflow, timeout=seconds, confirm=self._name)
+        with self._errand.run(workflow, deadline) as result:
             (output,) = result.outputs
             content = _content(output)
         kept = self._clean_up(output, deadline)

@@ -119,7 +119,8 @@ checks.__init__ checks.base checks.kinds
 checks.network
 checks.gateway checks.machine checks.places checks.servers
 checks.models checks.senses checks.shelf
-checks.round_trip
+checks.errand
+checks.calling_out checks.round_trip
 checks.plan_models checks.plan_storage
 checks.plan
 doctor
