@@ -16,6 +16,7 @@ from .cli_config import config as config_commands
 from .cli_doctor import doctor
 from .cli_eas import eas
 from .cli_jobs import jobs
+from .cli_nodes import nodes
 from .cli_options import (
     FAILED,
     Config,
@@ -67,6 +68,7 @@ app.add_typer(config_commands, name="config")
 app.add_typer(jobs, name="jobs")
 app.add_typer(pins, name="pins")
 app.add_typer(eas, name="eas")
+app.add_typer(nodes, name="nodes")
 app.command("resume")(resume)
 app.command("report")(report)
 app.command("doctor")(doctor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 PACK_FOLDER = "comfyclient_trip"
@@ -16,3 +17,11 @@ def pack_files() -> dict[str, Path]:
         for file in sorted(home.rglob("*"))
         if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc"
     }
+
+
+def pack_version() -> str:
+    """Its version, read from its `__init__.py`: importing it would need numpy."""
+    text = pack_files()["__init__.py"].read_text("utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    assert found is not None
+    return found[1]

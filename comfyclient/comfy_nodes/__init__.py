@@ -17,6 +17,9 @@ from .textpanel import TripTextPanel
 from .timeline import TripTimeline
 from .wan import WanImage
 
+__version__ = "0.2.0"
+"""Of the pack: templates say which they need."""
+
 NODE_CLASS_MAPPINGS = {
     "QwenText": QwenText,
     "QwenVision": QwenVision,

@@ -31,19 +31,44 @@ class TripPaper:
         """What the node takes."""
         return {
             "required": {
-                "width": ("INT", {"default": 1080, "min": 64, "max": 4096}),
-                "height": ("INT", {"default": 1440, "min": 64, "max": TALLEST}),
+                "width": (
+                    "INT",
+                    {"default": 1080, "min": 64, "max": 4096, "tooltip": "In pixels."},
+                ),
+                "height": (
+                    "INT",
+                    {
+                        "default": 1440,
+                        "min": 64,
+                        "max": TALLEST,
+                        "tooltip": "In pixels.",
+                    },
+                ),
                 "style": (
                     THEMES,
                     {"default": "light", "tooltip": "The colour, where no palette is."},
                 ),
-                "seed": ("INT", {"default": 0, "min": 0, "max": 2**64 - 1}),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 2**64 - 1,
+                        "tooltip": "Another seed, another grain.",
+                    },
+                ),
             },
             "optional": {
                 "palette": PALETTE_INPUT,
                 "grain": (
                     "FLOAT",
-                    {"default": 0.6, "min": 0.0, "max": 3.0, "step": 0.1},
+                    {
+                        "default": 0.6,
+                        "min": 0.0,
+                        "max": 3.0,
+                        "step": 0.1,
+                        "tooltip": "How coarse the paper is.",
+                    },
                 ),
             },
         }

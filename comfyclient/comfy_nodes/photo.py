@@ -40,8 +40,24 @@ class TripPhoto:
         return {
             "required": {
                 "image": ("IMAGE", {"tooltip": "The photo; the first of a batch."}),
-                "width": ("INT", {"default": 640, "min": 96, "max": 4096}),
-                "height": ("INT", {"default": 480, "min": 96, "max": 4096}),
+                "width": (
+                    "INT",
+                    {
+                        "default": 640,
+                        "min": 96,
+                        "max": 4096,
+                        "tooltip": "Of the layer.",
+                    },
+                ),
+                "height": (
+                    "INT",
+                    {
+                        "default": 480,
+                        "min": 96,
+                        "max": 4096,
+                        "tooltip": "Of the layer.",
+                    },
+                ),
                 "tilt": _range(0.0, -12.0, 12.0, "Degrees, clockwise."),
                 "edge": (
                     "INT",

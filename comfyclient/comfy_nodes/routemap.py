@@ -44,8 +44,14 @@ class TripRouteMap:
         """What the node takes."""
         return {
             "required": {
-                "width": ("INT", {"default": 1008, "min": 64, "max": 4096}),
-                "height": ("INT", {"default": 680, "min": 64, "max": 4096}),
+                "width": (
+                    "INT",
+                    {"default": 1008, "min": 64, "max": 4096, "tooltip": "In pixels."},
+                ),
+                "height": (
+                    "INT",
+                    {"default": 680, "min": 64, "max": 4096, "tooltip": "In pixels."},
+                ),
                 "track": _json(
                     "JSON list of segments, each a list of "
                     "[lat, lon, altitude or null, speed in km/h or null]."
@@ -57,14 +63,28 @@ class TripRouteMap:
                 ),
                 "line_width": (
                     "FLOAT",
-                    {"default": 9.0, "min": 1.0, "max": 60.0, "step": 0.5},
+                    {
+                        "default": 9.0,
+                        "min": 1.0,
+                        "max": 60.0,
+                        "step": 0.5,
+                        "tooltip": "Of the route, at a width of 1008.",
+                    },
                 ),
-                "padding": ("INT", {"default": 64, "min": 0, "max": 1024}),
+                "padding": (
+                    "INT",
+                    {
+                        "default": 64,
+                        "min": 0,
+                        "max": 1024,
+                        "tooltip": "Room around the route in pixels.",
+                    },
+                ),
                 "show_scale": (
                     "BOOLEAN",
                     {"default": True, "tooltip": "Scale bar, legend and north."},
                 ),
-                "language": (LANGUAGES, {"default": "zh"}),
+                "language": (LANGUAGES, {"default": "zh", "tooltip": "Of the legend."}),
                 "theme": (
                     THEMES,
                     {"default": "light", "tooltip": "The ground, where no palette is."},

@@ -30,8 +30,14 @@ class TripShade:
         """What the node takes."""
         return {
             "required": {
-                "width": ("INT", {"default": 1080, "min": 64, "max": 4096}),
-                "height": ("INT", {"default": 600, "min": 64, "max": 4096}),
+                "width": (
+                    "INT",
+                    {"default": 1080, "min": 64, "max": 4096, "tooltip": "In pixels."},
+                ),
+                "height": (
+                    "INT",
+                    {"default": 600, "min": 64, "max": 4096, "tooltip": "In pixels."},
+                ),
                 "side": (SIDES, {"default": "bottom", "tooltip": "Where it is dense."}),
                 "strength": _share(0.92, "How dense it is there."),
                 "hold": _share(0.35, "The share of the way that stays dense."),

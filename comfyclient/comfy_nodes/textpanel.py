@@ -46,8 +46,19 @@ class TripTextPanel:
         """What the node takes."""
         return {
             "required": {
-                "width": ("INT", {"default": 952, "min": 64, "max": 4096}),
-                "height": ("INT", {"default": 364, "min": 48, "max": 4096}),
+                "width": (
+                    "INT",
+                    {
+                        "default": 952,
+                        "min": 64,
+                        "max": 4096,
+                        "tooltip": "In pixels; all sizes follow it.",
+                    },
+                ),
+                "height": (
+                    "INT",
+                    {"default": 364, "min": 48, "max": 4096, "tooltip": "In pixels."},
+                ),
                 "title": _string("The large line; wraps to two."),
                 "subtitle": _string("The line below the title."),
                 "lines": _json('JSON list of further lines, ["…"].'),

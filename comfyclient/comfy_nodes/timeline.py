@@ -50,8 +50,19 @@ class TripTimeline:
         """What the node takes."""
         return {
             "required": {
-                "width": ("INT", {"default": 120, "min": 48, "max": 1024}),
-                "height": ("INT", {"default": 2000, "min": 64, "max": _TALLEST}),
+                "width": (
+                    "INT",
+                    {"default": 120, "min": 48, "max": 1024, "tooltip": "In pixels."},
+                ),
+                "height": (
+                    "INT",
+                    {
+                        "default": 2000,
+                        "min": 64,
+                        "max": _TALLEST,
+                        "tooltip": "In pixels.",
+                    },
+                ),
                 "marks": (
                     "STRING",
                     {
@@ -70,7 +81,15 @@ class TripTimeline:
                         "tooltip": "Width of the road in pixels.",
                     },
                 ),
-                "seed": ("INT", {"default": 0, "min": 0, "max": 2**64 - 1}),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 2**64 - 1,
+                        "tooltip": "Another seed, other bends.",
+                    },
+                ),
                 "style": (
                     THEMES,
                     {"default": "light", "tooltip": "The ground, where no palette is."},

@@ -130,11 +130,17 @@ report_jobs
 lanes
 report
 report_page
+pack_findings
+pack_source pack_install pack_trial
+pack_classes
+pack_node_rules
+pack_code_rules
+pack_check
 cli_options
 cli_pinboard cli_scaffolding cli_target
 cli_compatibility cli_verifying
 cli_layout
-cli_config cli_doctor cli_eas cli_running cli_templates cli_pins
+cli_config cli_doctor cli_eas cli_nodes cli_running cli_templates cli_pins
 cli_jobs cli_report cli_resume cli_preflight
 cli
 __main__
