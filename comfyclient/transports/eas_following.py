@@ -9,6 +9,7 @@ is never lost: it stays where it is, or is parked.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 from typing import Literal, TypeAlias
@@ -329,7 +330,8 @@ class EasFollowing:
 
     def _review_held(self) -> None:
         """Free the window of frames that somebody has taken, or nobody needs."""
-        for frame in self._frames_held()[:AT_ONCE]:
+        held = self._frames_held()
+        for frame in random.sample(held, min(len(held), AT_ONCE)):
             if self._is_awaited(frame) is False:
                 self._dispose(frame)
                 continue

@@ -27,7 +27,7 @@ class Parking:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            target = self._file(frame.task_id or frame.request_id or str(frame.index))
+            target = self._file(_name_of(frame))
             partial = target.with_name(f".{target.name}.{uuid4().hex}.part")
             with partial.open("wb") as file:
                 file.write(_encoded(frame))
@@ -56,7 +56,12 @@ class Parking:
         """A task's file: whatever stands in its id, the name is harmless."""
         plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in task)[:64]
         digest = hashlib.sha256(task.encode("utf-8", "surrogatepass")).hexdigest()
-        return self._folder / f"{plain}.{digest[:16]}.json"
+        return self._folder / f"task-{plain}.{digest[:16]}.json"
+
+
+def _name_of(frame: Frame) -> str:
+    names = (frame.task_id, frame.request_id, str(frame.index))
+    return next(name for name in names if name is not None)
 
 
 def _encoded(frame: Frame) -> bytes:
