@@ -15,6 +15,7 @@ from .errors import (
     MissingNodeError,
     ServerFaultError,
     UnreachableError,
+    ValidationError,
 )
 from .estimates import Estimates
 from .routing import Standing
@@ -196,9 +197,19 @@ class Seat:
 
 def _lacking(error: ComfyClientError, demand: Demand) -> Collection[str]:
     """The node classes and model files that a refusal says are missing there."""
-    if isinstance(error, MissingNodeError):
-        return demand.classes & {str(issue.class_type) for issue in error.issues}
-    if isinstance(error, MissingModelError):
-        told = [issue.value for issue in error.issues if issue.value is not None]
-        return {m for m in demand.models if any(m in value for value in told)}
-    return ()
+    if not isinstance(error, ValidationError):
+        return ()
+    nodes = isinstance(error, MissingNodeError)
+    models = isinstance(error, MissingModelError)
+    classes = {
+        str(issue.class_type)
+        for issue in error.issues
+        if nodes or issue.kind == "missing_node_type"
+    }
+    told = [
+        str(issue.value)
+        for issue in error.issues
+        if models or issue.kind == "value_not_in_list"
+    ]
+    missing = {m for m in demand.models if any(m in value for value in told)}
+    return missing | (demand.classes & classes)

@@ -20,6 +20,7 @@ from comfyclient.errors import (
     MissingNodeError,
     UnreachableError,
     UsageError,
+    ValidationError,
 )
 from comfyclient.issues import NodeIssue
 from comfyclient.router import Place, Router
@@ -160,6 +161,14 @@ def test_a_busy_one_is_asked_again_when_it_said() -> None:
     [
         (MissingNodeError, NodeIssue("k", "m", class_type="UNETLoader")),
         (MissingModelError, NodeIssue("k", "m", value="'flux.safetensors'")),
+        (
+            ValidationError,
+            NodeIssue("missing_node_type", "m", class_type="UNETLoader"),
+        ),
+        (
+            ValidationError,
+            NodeIssue("value_not_in_list", "m", value="'flux.safetensors'"),
+        ),
     ],
 )
 def test_what_an_instance_lacks_is_remembered(error, issue) -> None:
