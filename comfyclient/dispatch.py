@@ -41,6 +41,7 @@ from .storage.base import Storage
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Attempt, Follower, Ticket, Transport
 from .unplaced import UnfitError, more_telling
+from .workflow import Workflow
 
 _log = logging.getLogger("comfyclient.dispatch")
 
@@ -375,6 +376,7 @@ class Dispatcher:
             "environment": self._environment,
             "instance": transport.name,
             "submitted_at": course.created_at.isoformat(timespec="seconds"),
+            **_models_of(workflow),
         }
 
     def _pause_before(self, state: RetryCallState) -> float:
@@ -382,6 +384,16 @@ class Dispatcher:
         error = None if state.outcome is None else state.outcome.exception()
         asked = error.retry_after if isinstance(error, BusyError) else None
         return PAUSES(state) if asked is None else asked * random.uniform(1.0, 1.1)
+
+
+def _models_of(workflow: Workflow) -> Mapping[str, JsonValue]:
+    """Which hosted models had a part in it, and the requests that show it."""
+    stages: list[JsonValue] = [
+        {"stage": one.name, "model": one.model, "request_id": one.request_id}
+        for one in workflow.stages
+        if one.model is not None
+    ]
+    return {"models": stages} if stages else {}
 
 
 def _enough(state: RetryCallState, deadline: Deadline, options: Options) -> bool:
