@@ -25,6 +25,7 @@ _REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
 _LEDGER = re.compile(r"[a-z]\w*(\+\w+)?://.*", re.DOTALL)
 _ENDPOINT = re.compile(r"https?://[\w.-]+(:\d+)?/?|[\w-]+(\.[\w-]+)+(:\d+)?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,31}")
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -139,6 +140,12 @@ def _listed(value: object) -> object:
     return value
 
 
+def _credentials(text: str) -> str:
+    if text not in {"auto", "env", "ecs-role"} and not _FUNCTION.fullmatch(text):
+        raise _wrong("this takes 'auto', 'env', 'ecs-role' or 'module:function'")
+    return text
+
+
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
 VersionRange = Annotated[str, AfterValidator(_range)]
 FilePath = Annotated[Path, AfterValidator(_file)]
@@ -229,7 +236,12 @@ class StorageSettings(SettingsModel):
     endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
     """The OSS endpoint."""
     prefix: Annotated[Text, AfterValidator(_prefix)] | None = None
-    """What the names of the environment's objects begin with."""
+    """What the names of the environment's objects begin with: the mount's root."""
+    region: Annotated[str, AfterValidator(_region)] | None = None
+    """The bucket's region; by default as the endpoint says, or the environment's."""
+    credentials: Annotated[str, AfterValidator(_credentials)] = "auto"
+    """Where its keys are from: `env`, `ecs-role`, `module:function`; `auto` tries the
+    first two."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

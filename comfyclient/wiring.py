@@ -344,11 +344,28 @@ def _storage(
             return ViewStorage([berth.transport for berth in instances])
         case StorageSettings(kind="mount", root=Path() as root) as mount:
             storage = MountStorage(root, visible_s=mount.visible_s)
-        case StorageSettings(kind=kind):
-            raise ConfigError(
-                f"environment {name}: storage kind {kind!r} cannot be opened"
-            )
+        case StorageSettings(kind="oss") as oss:
+            storage = _oss(name, oss, environment.region)
+        case _:
+            raise ConfigError(f"environment {name}: storage.root names no folder")
     return storage if settings.writes_storage(name) else ReadOnlyStorage(storage)
+
+
+def _oss(name: str, settings: StorageSettings, region: str | None) -> Storage:
+    """A bucket.
+
+    Raises:
+        MissingExtraError: oss2 is not installed.
+        ConfigError: the region or the source of credentials is not to be found.
+    """
+    try:
+        from .storage.oss_opening import open_bucket
+    except ImportError as error:
+        raise MissingExtraError(
+            f"storage of kind 'oss' needs {error.name}, which is not installed",
+            hint="pip install 'comfyclient[oss]'",
+        ) from error
+    return open_bucket(name, settings, region)
 
 
 def with_engine(

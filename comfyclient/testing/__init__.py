@@ -18,6 +18,9 @@ from .eas_inference import Produced
 from .fault_proxy import FaultProxy
 from .http_wire import Reply, Request
 from .offers import offered
+from .oss_answers import OssFault
+from .oss_server import OssRequest, OssServer
+from .oss_signing import OssKey
 from .play import (
     AwaitLooks,
     AwaitSocket,
@@ -64,6 +67,10 @@ __all__ = [
     "Hold",
     "Interrupt",
     "KillWorker",
+    "OssFault",
+    "OssKey",
+    "OssRequest",
+    "OssServer",
     "Paints",
     "Play",
     "Produced",

@@ -9,8 +9,12 @@ from typing import Protocol
 
 from comfyclient.storage.base import Storage
 from comfyclient.storage.mount import MountStorage
+from comfyclient.storage.oss import OssStorage
+from comfyclient.storage.oss_client import OssClient
+from comfyclient.storage.oss_credentials import Keyring, OssCredentials, Source
 from comfyclient.storage.view import ViewStorage
-from comfyclient.testing import ScriptedServer
+from comfyclient.testing import OssServer, ScriptedServer
+from comfyclient.timing import SYSTEM_CLOCK, Clock
 from comfyclient.transports.comfyui import ComfyUITransport
 from comfyclient.transports.endpoint import Endpoint
 
@@ -102,4 +106,41 @@ def mount(folder: Path) -> Iterator[Place]:
     yield FolderPlace(folder, MountStorage(folder, visible_s=0))
 
 
-PLACES = {"view": view, "mount": mount}
+class BucketPlace(FolderPlace):
+    """A bucket, mounted as a folder by the service."""
+
+
+@contextmanager
+def oss(folder: Path) -> Iterator[Place]:
+    """The storage `oss`, on the stand-in."""
+    with OssServer(folder.parent / "buckets") as server:
+        storage = storage_of(server, "comfyui/test/")
+        yield BucketPlace(server.path("nev-aigc", "comfyui/test"), storage)
+        storage.close()
+
+
+def storage_of(
+    server: OssServer,
+    prefix: str = "",
+    *,
+    source: Source | None = None,
+    visible_s: float = 0,
+    clock: Clock = SYSTEM_CLOCK,
+) -> OssStorage:
+    """A storage on the stand-in."""
+    key = server.key
+
+    def usual() -> OssCredentials:
+        return OssCredentials(key.id, key.secret, key.token, key.expires)
+
+    client = OssClient(
+        "nev-aigc",
+        endpoint=server.endpoint,
+        region=server.region,
+        keyring=Keyring(usual if source is None else source, clock=clock),
+        clock=clock,
+    )
+    return OssStorage(client, prefix=prefix, visible_s=visible_s)
+
+
+PLACES = {"view": view, "mount": mount, "oss": oss}
