@@ -134,6 +134,8 @@ class _Session(oss2.Session):  # type: ignore[misc]
                 _ = answer.response.content
             except requests.RequestException as error:
                 raise oss2.exceptions.RequestError(error) from None
+            finally:
+                answer.response.close()
         return answer
 
 

@@ -80,6 +80,7 @@ class Exchange:
         self._store = store
         self._signed = signed
         self._length = int(signed.headers.get("content-length", "0"))
+        self._unread = self._length
         self.fault: OssFault | None = None
 
     def answer(self, operation: str) -> None:
@@ -113,7 +114,7 @@ class Exchange:
         endpoint: str | None = None,
     ) -> None:
         """Answer with an error."""
-        self._handler.close_connection = True  # its body may not have been read
+        self._drain()
         body = (
             '<?xml version="1.0" encoding="UTF-8"?>\n<Error>'
             f"<Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message>"
@@ -123,6 +124,15 @@ class Exchange:
         body += f"<Endpoint>{endpoint}</Endpoint>" if endpoint else ""
         body += "</Error>"
         self._send(refusal.status, body.encode(), {} if headers is None else headers)
+
+    def _drain(self) -> None:
+        """Read what was sent and is not wanted: the connection goes on."""
+        while self._unread:
+            block = self._handler.rfile.read(min(_BLOCK, self._unread))
+            if not block:
+                self._handler.close_connection = True
+                return
+            self._unread -= len(block)
 
     def no_such_key(self) -> None:
         """There is no such object."""
@@ -185,6 +195,7 @@ class Exchange:
         self._stored(file)
 
     def _stored(self, file: Path) -> None:
+        self._unread = 0
         try:
             facts = self._store.write(file, self._handler.rfile, self._length)
         except EOFError:
@@ -220,6 +231,10 @@ class Exchange:
             f"<LastModified>{_iso(facts)}</LastModified><ETag>{facts.etag}</ETag>",
         )
 
+    def _read(self) -> bytes:
+        self._unread = 0
+        return self._handler.rfile.read(self._length)
+
     # -- parts
 
     def _begin(self) -> None:
@@ -245,7 +260,7 @@ class Exchange:
         if file is None or not self._store.uploading(upload):
             self._no_upload()
             return
-        wanted = ElementTree.fromstring(self._handler.rfile.read(self._length))
+        wanted = ElementTree.fromstring(self._read())
         numbers = [int(number.text or 0) for number in wanted.iter("PartNumber")]
         try:
             facts = self._store.join(upload, numbers, file)
@@ -303,7 +318,7 @@ class Exchange:
         )
 
     def _delete_many(self) -> None:
-        wanted = ElementTree.fromstring(self._handler.rfile.read(self._length))
+        wanted = ElementTree.fromstring(self._read())
         keys = [key.text or "" for key in wanted.iter("Key")]
         if not 0 < len(keys) <= 1000:
             self.refuse(Refusal(400, "MalformedXML", "From 1 to 1000 keys."))
