@@ -24,10 +24,26 @@ def fitting_body(graph: Mapping[str, JsonValue], limit: int | None) -> bytes:
         return bare
     raise TooLargeError(
         f"the graph has {len(bare)} bytes as JSON, the queue takes {limit} "
-        "(meta.maxPayloadBytes)",
+        f"(meta.maxPayloadBytes); the largest inputs: {_largest(graph)}",
         hint="give pictures and long texts as files, by the storage; or use the "
         "standard edition",
     )
+
+
+def _largest(graph: Mapping[str, JsonValue]) -> str:
+    """The inputs that take most of the room, by node."""
+    sizes = [
+        (
+            len(_compact({name: value})),
+            f"node {node_id} ({node.get('class_type')})",
+            name,
+        )
+        for node_id, node in graph.items()
+        if isinstance(node, dict) and isinstance(inputs := node.get("inputs"), dict)
+        for name, value in inputs.items()
+    ]
+    sizes.sort(reverse=True)
+    return ", ".join(f"{name} of {node}: {size}" for size, node, name in sizes[:2])
 
 
 def _compact(graph: Mapping[str, JsonValue]) -> bytes:

@@ -300,6 +300,22 @@ def test_cut_again_and_again(watching: Queueing) -> None:
     all_once(watching, 6)
 
 
+def test_a_watch_that_went_dead(watching: Queueing) -> None:
+    """A connection that answers no ping is given up, and another one made."""
+    with FaultProxy(watching.gateway.url) as proxy:
+        transport = watching.transport(proxy.url)
+        watch = transport._watch
+        watch._ping_every = 0.05
+        watching.done(transport)
+        watching.await_that(lambda: watch.open)
+        proxy.stall()
+        watching.await_that(lambda: not watch.open)
+        proxy.behave()
+        watching.await_that(lambda: watch.open)
+        assert watching.done(transport).status is JobStatus.SUCCEEDED
+    all_once(watching, 2)
+
+
 @pytest.mark.parametrize("reply", [Reply(502), Reply(503), Reply.lost(acts=False)])
 def test_a_gateway_in_trouble(queueing: Queueing, reply: Reply) -> None:
     """Reads that fail are made again; what is not deleted at once is deleted later."""

@@ -17,7 +17,7 @@ from comfyclient.errors import (
     UnreachableError,
 )
 from comfyclient.events import NodeStarted
-from comfyclient.testing import EasGateway, Reply, ScriptedServer
+from comfyclient.testing import EasGateway, FaultProxy, Reply, ScriptedServer
 from comfyclient.testing.bench import Bench, events_of
 from comfyclient.timing import Deadline
 
@@ -120,6 +120,23 @@ def test_a_websocket_that_does_not_pass(
         assert course.await_end(Deadline(PATIENCE)).error is None
     told = [r for r in caplog.records if r.levelno == logging.WARNING]
     assert [r for r in told if "no websocket passes" in r.getMessage()] == told[:1]
+
+
+@pytest.mark.parametrize(("idle_s", "connections"), [(50.0, 1), (0.0, 4)])
+def test_a_connection_that_was_idle(
+    gateway: EasGateway,
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    idle_s: float,
+    connections: int,
+) -> None:
+    """It is made anew before the gateway drops it without a word."""
+    monkeypatch.setattr("comfyclient.transports.connections.IDLE_AT_MOST", idle_s)
+    with FaultProxy(gateway.url) as proxy:
+        transport = bench.transport(proxy.url, token=SECRET, websocket=False)
+        for _ in range(4):
+            transport._prober.learn_version(deadline=Deadline(PATIENCE))
+        assert proxy.accepted == connections
 
 
 def test_several_instances_behind_one_url(

@@ -35,8 +35,9 @@ def test_what_is_left_out() -> None:
     whole = len(fitting_body(GRAPH, None))
     bare = json.loads(fitting_body(GRAPH, whole - 1))
     assert bare == {"1": {"class_type": "A", "inputs": {"text": "长城"}}}
-    with pytest.raises(TooLargeError, match="the queue takes 10 "):
+    with pytest.raises(TooLargeError, match="the queue takes 10 ") as caught:
         fitting_body(GRAPH, 10)
+    assert "text of node 1 (A): " in caught.value.message
 
 
 def test_a_lone_surrogate() -> None:
