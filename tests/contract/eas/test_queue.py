@@ -72,6 +72,7 @@ def test_its_place_in_the_queue(queueing: Queueing) -> None:
     probe = transport.probe(deadline=Deadline(PATIENCE))
     assert (probe.queue_remaining, probe.version) == (3, None)
     assert probe.features == frozenset()
+    assert transport.backlog == 3
     queueing.gateway.workers.go_on()
     assert all(c.await_end(Deadline(PATIENCE)).error is None for c, _ in sent)
 
