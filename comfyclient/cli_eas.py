@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
+from .cli_eas_options import (
+    Autoscale,
+    Backlog,
+    Beside,
+    Checked,
+    Explain,
+    Format,
+    Gateway,
+    GpuName,
+    Image,
+    Instances,
+    InstanceTypes,
+    Keepalive,
+    MountPath,
+    Name,
+    Nas,
+    Oss,
+    Region,
+    Resource,
+    To,
+    VpcIds,
+    WantedEdition,
+    Workspace,
+    WrittenAs,
+)
 from .cli_layout import layout
 from .cli_options import Config, Env
-from .config import Settings, load_settings
-from .config_errors import mistakes_of
+from .config import EnvironmentSettings, load_settings
+from .config_errors import Mistake, mistakes_of
 from .config_shapes import Table
 from .console import err, out, printable
 from .eas_certainty import Sure
 from .eas_reading import ServiceFile, mistakes_for, parse_service, service_error
 from .eas_service import ServiceSpec
-from .eas_writing import Wishes, as_json, as_jsonc, as_markdown, doubtful, service_of
+from .eas_writing import (
+    USUAL_BACKLOG,
+    Wishes,
+    as_json,
+    as_jsonc,
+    as_markdown,
+    doubtful,
+    service_of,
+)
 from .errors import InputFileError, ServiceFileError, UsageError
 from .trip_files import open_regular
 
@@ -29,21 +61,6 @@ eas = typer.Typer(help="Services of PAI-EAS.", no_args_is_help=True)
 
 
 eas.command("layout")(layout)
-
-
-class Format(StrEnum):
-    """How a service's JSON is written."""
-
-    JSON = "json"
-    JSONC = "jsonc"
-    MARKDOWN = "markdown"
-
-
-class EditionName(StrEnum):
-    """The editions of ComfyUI on PAI-EAS that have an API."""
-
-    STANDARD = "standard"
-    API = "api"
 
 
 _WRITERS = {
@@ -56,84 +73,35 @@ _WRITERS = {
 @eas.command("spec")
 def spec(
     *,
-    edition: Annotated[
-        EditionName | None, typer.Option(help="By the environment's transport if none.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="The service's name; the one in its URL if none.")
-    ] = None,
-    image: Annotated[
-        str | None,
-        typer.Option(help="A tag of PAI's ComfyUI image, or a whole address."),
-    ] = None,
-    gpu: Annotated[
-        str, typer.Option(help="GU30, A10, T4 or L20: one for each instance.")
-    ] = "GU30",
-    instance_type: Annotated[
-        list[str] | None,
-        typer.Option(help="A machine, in place of --gpu's; repeatable: the next best."),
-    ] = None,
-    instances: Annotated[int, typer.Option(help="How many at the start.")] = 1,
-    region: Annotated[
-        str | None, typer.Option(help="Such as cn-shanghai; the environment's if none.")
-    ] = None,
-    oss: Annotated[
-        str | None,
-        typer.Option(help="oss://bucket/prefix/; the environment's storage if none."),
-    ] = None,
-    nas: Annotated[
-        str | None, typer.Option(help="SERVER:/PATH of a NAS, in place of OSS.")
-    ] = None,
-    mount_path: Annotated[
-        str | None, typer.Option(help="Where the container sees the storage.")
-    ] = None,
-    vpc: Annotated[
-        str | None, typer.Option(help="VPC,VSWITCH,SECURITY_GROUP: their ids.")
-    ] = None,
-    autoscale: Annotated[
-        str | None, typer.Option(help="MIN:MAX instances, by the jobs that wait.")
-    ] = None,
-    backlog: Annotated[
-        float, typer.Option(help="Waiting jobs for each instance, with --autoscale.")
-    ] = Wishes().backlog,
-    workspace: Annotated[
-        str | None, typer.Option(help="The id of the PAI workspace.")
-    ] = None,
-    resource: Annotated[
-        str | None, typer.Option(help="A dedicated resource group, for no --gpu.")
-    ] = None,
-    gateway: Annotated[str | None, typer.Option(help="A dedicated gateway.")] = None,
-    keepalive: Annotated[
-        float | None,
-        typer.Option(help="Seconds that one request may take at the service."),
-    ] = None,
-    written_as: Annotated[
-        Format,
-        typer.Option("--format", help="json for eascmd; the others tell what it is."),
-    ] = Format.JSON,
-    to: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A file, in place of stdout.")
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option(help="Tell on stderr what each key is for.")
-    ] = False,
-    checked: Annotated[
-        Path | None,
-        typer.Option("--check", help="Check this file, in place of writing one."),
-    ] = None,
-    beside: Annotated[
-        list[Path] | None,
-        typer.Option(help="The JSON of another service: it must share no storage."),
-    ] = None,
+    edition: WantedEdition = None,
+    name: Name = None,
+    image: Image = None,
+    gpu: GpuName = "GU30",
+    instance_type: InstanceTypes = None,
+    instances: Instances = 1,
+    region: Region = None,
+    oss: Oss = None,
+    nas: Nas = None,
+    mount_path: MountPath = None,
+    vpc: VpcIds = None,
+    autoscale: Autoscale = None,
+    backlog: Backlog = USUAL_BACKLOG,
+    workspace: Workspace = None,
+    resource: Resource = None,
+    gateway: Gateway = None,
+    keepalive: Keepalive = None,
+    written_as: WrittenAs = Format.JSON,
+    to: To = None,
+    explain: Explain = False,
+    checked: Checked = None,
+    beside: Beside = None,
     config: Config = None,
     env: Env = None,
 ) -> None:
     """Write the JSON of an environment's service, or check one; deploys nothing."""
-    settings = load_settings(config)
-    place, environment = settings.environment(env)
-    others = {str(file): _read(file).spec for file in beside or ()}
+    target = _target(config, env, beside or ())
     if checked is not None:
-        _check(_read(checked), place, settings, others)
+        _check(_read(checked), target)
         return
     wishes = Wishes(
         edition=None if edition is None else edition.value,
@@ -154,15 +122,42 @@ def spec(
         gateway=gateway,
         keepalive_s=keepalive,
     )
-    try:
-        made = service_of(place, environment, wishes)
-    except ValidationError as error:
-        raise service_error(
-            mistakes_of(error, Table(ServiceSpec)), file=None, lines={}
-        ) from None
-    _refuse(made, place, settings, others)
+    made = _made(target, wishes)
     _write(_WRITERS[written_as](made), to)
     _tell(made, to, explain=explain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The environment that a service is for, and what it must be kept apart from."""
+
+    name: str
+    environments: Mapping[str, EnvironmentSettings]
+    beside: Mapping[str, ServiceSpec]
+
+    def mistakes(self, spec: ServiceSpec) -> list[Mistake]:
+        """What is wrong with a service for it."""
+        return mistakes_for(spec, self.name, self.environments, beside=self.beside)
+
+
+def _target(config: Path | None, env: str | None, beside: Iterable[Path]) -> _Target:
+    settings = load_settings(config)
+    name, environment = settings.environment(env)
+    environments = {name: environment, **settings.environments}
+    return _Target(name, environments, {str(one): _read(one).spec for one in beside})
+
+
+def _made(target: _Target, wishes: Wishes) -> ServiceSpec:
+    """The service that is wished for, which nothing is wrong with."""
+    try:
+        made = service_of(target.name, target.environments[target.name], wishes)
+    except ValidationError as error:
+        found = mistakes_of(error, Table(ServiceSpec))
+    else:
+        found = target.mistakes(made)
+        if not found:
+            return made
+    raise service_error(found, file=None, lines={})
 
 
 def _vpc(text: str | None) -> tuple[str, str, str] | None:
@@ -201,29 +196,14 @@ def _read(file: Path) -> ServiceFile:
     return parse_service(text, name=str(file))
 
 
-def _check(
-    file: ServiceFile, place: str, settings: Settings, others: dict[str, ServiceSpec]
-) -> None:
-    found = mistakes_for(file.spec, place, settings.environments, beside=others)
+def _check(file: ServiceFile, target: _Target) -> None:
+    found = target.mistakes(file.spec)
     if found:
         raise service_error(found, file=file.name, lines=file.lines)
     for line in _doubts(file.spec):
         err.print(printable(line), markup=False)
-    edition = file.spec.edition
-    out.print(
-        printable(f"{file.name}: {edition} edition for environment {place}: ok"),
-        markup=False,
-    )
-
-
-def _refuse(
-    made: ServiceSpec, place: str, settings: Settings, others: dict[str, ServiceSpec]
-) -> None:
-    environments = {**settings.environments}
-    environments.setdefault(place, settings.environment(place)[1])
-    found = mistakes_for(made, place, environments, beside=others)
-    if found:
-        raise service_error(found, file=None, lines={})
+    what = f"{file.spec.edition} edition for environment {target.name}: ok"
+    out.print(printable(f"{file.name}: {what}"), markup=False)
 
 
 def _write(text: str, to: Path | None) -> None:

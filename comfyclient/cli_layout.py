@@ -199,18 +199,28 @@ def _found_row(one: Found) -> tuple[str, ...]:
     return (one.state.value, one.path, size, wanted, one.need.source)
 
 
+_FOLDED_FROM = 4
+"""So many files of our own pack in one state are one row."""
+
+
 def _folded(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The files of our own pack as one row, where all are in the same state."""
-    own = [row for row in rows if row[1].startswith(f"custom_nodes/{PACK_FOLDER}/")]
-    if len({row[0] for row in own}) != 1 or not all(row[2].isdecimal() for row in own):
-        return list(rows)
-    size = sum(int(row[2]) for row in own)
-    first = own[0]
-    name = f"custom_nodes/{PACK_FOLDER}/ ({len(own)} files)"
-    return [
-        (first[0], name, str(size), *first[3:]),
-        *(row for row in rows if row not in own),
+    """The files of our own pack as one row for each state, where they are many."""
+    own: dict[str, list[tuple[str, ...]]] = {}
+    for row in rows:
+        if row[1].startswith(f"custom_nodes/{PACK_FOLDER}/") and row[2].isdecimal():
+            own.setdefault(row[0], []).append(row)
+    many = {state: some for state, some in own.items() if len(some) >= _FOLDED_FROM}
+    made = [
+        (
+            state,
+            f"custom_nodes/{PACK_FOLDER}/ ({len(some)} files)",
+            str(sum(int(row[2]) for row in some)),
+            *some[0][3:],
+        )
+        for state, some in many.items()
     ]
+    folded = {row for some in many.values() for row in some}
+    return [*made, *(row for row in rows if row not in folded)]
 
 
 def _report(

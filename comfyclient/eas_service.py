@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 Edition: TypeAlias = Literal["standard", "api"]
 
 Count = Annotated[int, Field(ge=1, le=10_000)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]{3,63}$")]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Folder = Annotated[str, Field(pattern=r"^/[\w./-]*$")]
@@ -66,7 +67,7 @@ class InstanceType(_Part):
     """A machine that an instance may run on; the next one is taken when it is out."""
 
     type: Text
-    spot_price_limit: Annotated[float, Field(gt=0, strict=False)] | None = None
+    spot_price_limit: Rate | None = None
     capacity: int | str | None = None
 
 
@@ -182,7 +183,7 @@ class Autoscaler(_Part):
 
     min: Annotated[int, Field(ge=0)]
     max: Count
-    strategies: Annotated[dict[str, float], Field(min_length=1, strict=False)]
+    strategies: Annotated[dict[str, Rate], Field(min_length=1)]
     behavior: Behavior | None = None
 
 

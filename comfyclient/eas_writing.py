@@ -36,7 +36,9 @@ from .regions import eas_address, oss_address
 IMAGES: dict[Edition, str] = {"standard": "2.2", "api": "2.2-api"}
 """The newest tags that were seen anywhere."""
 OSS_PATH, NAS_PATH = "/code/data-oss", "/mnt/data"
+USUAL_BACKLOG = 5.0
 _PORT = 8000
+_LONGEST_S = 7 * 86_400
 _WIDTH = 88
 
 
@@ -61,7 +63,7 @@ class Wishes:
     """VPC, vSwitch, security group."""
     autoscale: tuple[int, int] | None = None
     """The least and the most instances."""
-    backlog: float = 5
+    backlog: float = USUAL_BACKLOG
     """Waiting jobs for each instance, above which one more is started."""
     workspace: str | None = None
     resource: str | None = None
@@ -85,6 +87,8 @@ def service_of(
     keepalive = wishes.keepalive_s
     if keepalive is None and api:
         keepalive = environment.deadlines.total_s
+    if keepalive is not None and not 1 <= keepalive <= _LONGEST_S:
+        raise UsageError(f"a request may take 1 to {_LONGEST_S} s, got {keepalive:g}")
     rpc = Rpc(
         keepalive=None if keepalive is None else int(keepalive * 1000),
         worker_threads=1 if api else None,

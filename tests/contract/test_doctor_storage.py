@@ -61,6 +61,18 @@ def test_a_mount_that_the_service_writes_to(gateway: EasGateway) -> None:
     assert {file for file in gateway.mount.rglob("*") if file.is_file()} == before
 
 
+def test_a_queue_whose_service_writes_to_the_mount() -> None:
+    """The API edition's job comes back by its queue, its file by the mount."""
+    with EasGateway(edition="api") as gateway:
+        storage = {"kind": "mount", "root": str(gateway.mount)}
+        found = examined(gateway.url, storage, transport="eas-queue")
+        left = [file for file in gateway.mount.rglob("*") if file.is_file()]
+
+    status, evidence, _ = said(found, "round-trip")
+    assert (status, "bytes came back" in evidence) == ("ok", True), evidence
+    assert not left
+
+
 def test_an_output_that_is_there_is_read(gateway: EasGateway) -> None:
     """The smallest one; nothing is written without being asked for."""
     for name, size in (("b.png", 900), ("a.png", 30)):

@@ -144,7 +144,7 @@ pack_check
 cli_options
 cli_pinboard cli_scaffolding cli_target
 cli_compatibility cli_verifying
-cli_layout
+cli_layout cli_eas_options
 cli_config cli_doctor cli_eas cli_nodes cli_running cli_templates cli_pins
 cli_jobs cli_report cli_resume cli_preflight
 cli

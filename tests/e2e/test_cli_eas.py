@@ -95,6 +95,8 @@ def test_two_services_share_no_storage(run: Run, tmp_path: Path) -> None:
         (("spec", "--vpc", "vpc-1"), "takes three ids"),
         (("spec", "--vpc", "1,2,3"), "cloud.networking|vpc_id"),
         (("spec", "--autoscale", "many"), "MIN:MAX"),
+        (("spec", "--keepalive", "nan"), "a request may take 1 to"),
+        (("spec", "--autoscale", "1:2", "--backlog", "inf"), "finite"),
         (("spec", "--autoscale", "1:4"), "standard edition keeps its jobs"),
         (("spec", "--instances", "3"), "standard edition keeps its jobs"),
         (("spec", "--edition", "api"), "transport 'comfyui'"),
