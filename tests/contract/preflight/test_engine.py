@@ -23,6 +23,7 @@ from comfyclient.local.object_info import describe_all
 from comfyclient.local.validation import Validator
 from comfyclient.local.versions import Behaviour, behaviour_of
 from comfyclient.object_info import ObjectInfo
+from comfyclient.parameters import ChoiceParameter
 from comfyclient.preflight import check
 from comfyclient.registry import Registry
 from comfyclient.template import Template
@@ -127,9 +128,15 @@ def rendered(ref: str, trip: Path | None) -> Workflow | None:
         return None
 
 
+@cache
+def recorded_info(version: str) -> ObjectInfo:
+    """What a real server offered."""
+    return Recording.read(version).info
+
+
 def with_packs(version: str, template: Template) -> ObjectInfo:
     """A recorded server, with our nodes, other packs and the models of a template."""
-    recorded = Recording.read(version).info
+    recorded = recorded_info(version)
     ours = engine(version)[2].entries
     entries = {**recorded.entries, **{name: ours[name] for name in OURS}}
     for pack in NODE_PACKS.glob("*.json"):
@@ -184,3 +191,35 @@ def test_every_template_passes_on_every_release(
         workflow = rendered(template.ref, trip)
         for info in servers if workflow is not None else ():
             assert check(workflow, info).findings == ()
+
+
+@pytest.mark.parametrize("name", ["trip-poster@1.0.0", "trip-postcard@2.0.0"])
+def test_a_variant_needs_its_own_model_file_and_nothing_else(name: str) -> None:
+    """The graph for FLUX.1-schnell is sound; what lacks is named before it is sent."""
+    template = Registry().find(name)
+    trip = load_trip(template.sample_trip)
+    for params in ({"weights": "default"}, {"guidance": 1.0, "steps": 60}):
+        workflow = template.render(trip, params, seed=7)
+        assert check(workflow, with_packs("0.33.0", template)).findings == ()
+
+    schnell = template.render(trip, {"model": "schnell"}, seed=7)
+    (finding,) = check(schnell, with_packs("0.33.0", template)).findings
+
+    assert finding.issue.input_name == "unet_name"
+    assert finding.issue.value == repr("flux1-schnell.safetensors")
+
+
+@pytest.mark.parametrize("shape", ["landscape", "portrait", "square"])
+def test_a_restyled_photo_has_a_size_that_kolors_paints(shape: str) -> None:
+    """Sides in eights, about a million pixels; every style is known."""
+    template = Registry().find("trip-photo-restyle")
+    parameter = template.manifest.parameters["style"]
+    assert isinstance(parameter, ChoiceParameter)
+    for style in parameter.choices:
+        params = {"shape": shape, "style": style}
+        workflow = template.render(load_trip(template.sample_trip), params, seed=1)
+        assert check(workflow, with_packs("0.33.0", template)).findings == ()
+    cut: Any = workflow.graph["cut"]
+    width, height = cut["inputs"]["width"], cut["inputs"]["height"]
+    assert width % 64 == height % 64 == 0
+    assert 900_000 < width * height < 1_100_000
