@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,12 @@ from comfyclient.copywriter import TripCopy
 from comfyclient.errors import TripError
 from comfyclient.graph import canonical, links
 from comfyclient.lint import lint, structure
-from comfyclient.published import PublishedTrip, with_sources
+from comfyclient.published import (
+    PublishedTrip,
+    photo_source,
+    with_source,
+    with_sources,
+)
 from comfyclient.registry import Registry
 from comfyclient.template import Template
 from comfyclient.trips import load_trip
@@ -177,3 +183,45 @@ def test_no_secret_of_a_trip_is_rendered(template: Template, path: Path) -> None
     escaped = {json.dumps(secret)[1:-1] for secret in secrets if secret}
     assert escaped
     assert [secret for secret in escaped if secret in graph] == []
+
+
+@pytest.mark.parametrize("days", [0, 1, 6, 30])
+@pytest.mark.parametrize("photos", [0, 1, 2, 3, 9])
+def test_a_story_has_room_for_any_number_of_days_and_photos(
+    days: int, photos: int
+) -> None:
+    """Ids are chained without a gap, nothing overlaps, and no limit is passed."""
+    template = Registry().find("trip-story@1.0.0")
+    sample = _sample(template)
+    legs = [sample.legs[0].model_copy(update={"day": n + 1}) for n in range(days)]
+    shots = [
+        with_source(
+            sample.photos[0].model_copy(update={"number": number, "day": day}),
+            photo_source(sample.photos[0]),
+        )
+        for number, day in enumerate(
+            [n + 1 for n in range(days) for _ in range(photos)] + [None] * photos, 1
+        )
+    ]
+    trip = sample.model_copy(update={"legs": tuple(legs), "photos": tuple(shots)})
+    graph: Any = template.render(trip, seed=1).graph
+
+    for node in graph.values():
+        if node["class_type"] in NODE_CLASS_MAPPINGS:
+            _check_inputs(NODE_CLASS_MAPPINGS[node["class_type"]], node)
+    chain, at = [], "place-small-print"
+    while at is not None:
+        chain.append(at)
+        at = graph[at]["inputs"].get("layers", [None])[0]
+    assert set(chain) == {n for n in graph if graph[n]["class_type"] == "TripPlace"}
+    paper = graph["paper"]["inputs"]["height"]
+    days_at = [
+        (
+            graph[n]["inputs"]["y"],
+            graph[n]["inputs"]["y"] + graph[n[6:]]["inputs"]["height"],
+        )
+        for n in reversed(chain)
+        if "photo" not in n and n.startswith(("place-day", "place-more", "place-small"))
+    ]
+    assert all(a[1] <= b[0] for a, b in pairwise(days_at))
+    assert days_at[-1][1] <= paper
