@@ -6,6 +6,7 @@ import logging
 import threading
 from datetime import timedelta
 
+from .config import Settings
 from .errors import TransportError, ValidationError
 from .findings import Report
 from .preflight import check
@@ -143,6 +144,27 @@ class Checker:
         with self._lock:
             self._left_alone[name] = self._clock.monotonic() + NOT_ASKED_FOR_S
         _log.warning("%s: graphs are not checked before sending: %s", name, error)
+
+
+def checker_of(
+    name: str, settings: Settings, *, clock: Clock = SYSTEM_CLOCK
+) -> Checker | None:
+    """The check that an environment is configured to have; None: it does without.
+
+    Raises:
+        InputFileError: the snapshot that is configured cannot be used.
+    """
+    environment = settings.environment(name)[1]
+    if environment.preflight == "off":
+        return None
+    saved = environment.snapshot
+    return Checker(
+        name,
+        SnapshotCache(settings.cache, clock=clock),
+        saved=None if saved is None else Snapshot.read(saved),
+        warns=environment.preflight == "warn",
+        clock=clock,
+    )
 
 
 def take(

@@ -12,7 +12,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from .berths import Berth
-from .checking import Checker
+from .checking import checker_of
 from .config import (
     DashScopeSettings,
     EngineSettings,
@@ -38,8 +38,6 @@ from .preparing import Preparation
 from .registry import registry_of
 from .roster import Roster
 from .router import Router
-from .snapshot_cache import SnapshotCache
-from .snapshots import Snapshot
 from .staging import Staging
 from .steps import Steps
 from .storage.base import Storage
@@ -126,7 +124,7 @@ def wire(
             journal,
             environment=name,
             storage=storage,
-            checker=_checker(name, settings, clock),
+            checker=checker_of(name, settings, clock=clock),
             clock=clock,
         )
         stack.callback(dispatcher.close)
@@ -213,25 +211,6 @@ def connect_dashscope(
         key,
         workspace=settings.workspace,
         request_s=settings.request_s,
-        clock=clock,
-    )
-
-
-def _checker(name: str, settings: Settings, clock: Clock) -> Checker | None:
-    """The check before sending; None where it is switched off.
-
-    Raises:
-        InputFileError: the snapshot that is configured cannot be used.
-    """
-    environment = settings.environment(name)[1]
-    if environment.preflight == "off":
-        return None
-    saved = environment.snapshot
-    return Checker(
-        name,
-        SnapshotCache(settings.cache, clock=clock),
-        saved=None if saved is None else Snapshot.read(saved),
-        warns=environment.preflight == "warn",
         clock=clock,
     )
 
