@@ -61,24 +61,33 @@ def of_instance(
 
 def of_storage(name: str, environment: EnvironmentSettings) -> Diagnosis:
     """Whether the bucket is where the environment is."""
-    endpoint = environment.storage.endpoint
-    address = None if endpoint is None else oss_address(endpoint)
-    if address is None:
+    storage = environment.storage
+    address = None if storage.endpoint is None else oss_address(storage.endpoint)
+    told = None if address is None else address.region
+    if storage.region is not None and told not in {None, storage.region}:
+        return fail(
+            f"storage.endpoint is in {told}, storage.region says {storage.region}",
+            "name the bucket's own region in both",
+        )
+    region = told if storage.region is None else storage.region
+    if region is None and address is None:
         return skipped("its address tells no region")
-    if address.region is None:
+    if environment.region is not None and region not in {None, environment.region}:
+        return fail(
+            f"the bucket is in {region}, the environment in {environment.region}: its "
+            "services cannot mount it",
+            f"a bucket in {environment.region}, or "
+            f'environments.{name}.region = "{region}"',
+        )
+    if address is not None and address.region is None:
         return warn(
             "it is an accelerated endpoint, which serves every region",
             "the endpoint of the bucket's own region is cheaper from near by",
         )
-    if environment.region not in {None, address.region}:
-        return fail(
-            f"the bucket is in {address.region}, the environment in "
-            f"{environment.region}: its services cannot mount it",
-            f"a bucket in {environment.region}, or "
-            f'environments.{name}.region = "{address.region}"',
-        )
-    inside = ", internal: reached from inside the region only"
-    return ok(f"{address.region}{inside if address.internal else ', public endpoint'}")
+    if address is None:
+        return ok(f"{region}, at an endpoint of your own")
+    inside = "internal: reached from inside the region only"
+    return ok(f"{region}, {inside if address.internal else 'public endpoint'}")
 
 
 def of_models(
@@ -138,8 +147,9 @@ def _unreached(
 
 
 def _bucket_region(environment: EnvironmentSettings) -> str | None:
-    endpoint = environment.storage.endpoint
-    if environment.storage.kind != "oss" or endpoint is None:
+    storage = environment.storage
+    if storage.kind != "oss" or storage.endpoint is None:
         return None
-    address = oss_address(endpoint)
-    return None if address is None else address.region
+    address = oss_address(storage.endpoint)
+    told = None if address is None else address.region
+    return told if storage.region is None else storage.region
