@@ -30,7 +30,13 @@ from .template_folders import (
 from .workflow import Workflow
 
 Root = Annotated[
-    Path, typer.Option("--out", "-o", help="The folder of templates to put it into.")
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="The folder of templates to put it into; the first that is configured, "
+        "or templates/.",
+    ),
 ]
 Numbered = Annotated[str, typer.Option("--version", help="Its version.")]
 
@@ -57,8 +63,9 @@ def new(
             "--photo", help="An input, as NODE.INPUT, that takes a photo of the trip."
         ),
     ] = None,
-    root: Root = Path("templates"),
+    root: Root = None,
     version: Numbered = "1.0.0",
+    config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Make a template, of an exported graph or a minimal one.
@@ -72,6 +79,7 @@ def new(
     picked = _picked(workflow, param or [], photos or [], asks=asks)
     summary = "A plain picture" if source is None else f"Made of {source.name}"[:120]
     made = scaffold(workflow, picked, name=name, version=version, summary=summary)
+    root = _folders(root, config)[0]
     template = new_template(root, name=name, version=version, files=made.files)
     _tell(template, lint(template), made, picked, as_json=as_json)
 
@@ -87,7 +95,7 @@ def bump(
     to: Annotated[
         str | None, typer.Option(help="The very version, such as 2.0.0rc1.")
     ] = None,
-    root: Root = Path("templates"),
+    root: Root = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -96,19 +104,27 @@ def bump(
     steps = [step for step, wanted in given.items() if wanted]
     if len(steps) + (to is not None) > 1:
         raise UsageError("give one of --major, --minor, --patch and --to")
-    folders = [root, *load_settings(config).templates]
+    folders = _folders(root, config)
     registry = registry_of(folder for folder in folders if folder.exists())
     found = registry.versions(parse_ref(what)[0])
     former = registry.find(what) if "@" in what else registry.load(found[max(found)])
     step = steps[0] if steps else "patch"
     version = next_version(former.version, step) if to is None else to
     _require_new(version, former.version, found)
-    template = bump_template(former, root=root, version=version)
+    template = bump_template(former, root=folders[0], version=version)
     if as_json:
         show_json(_report(template))
         return
     out.print(printable(f"{template.ref}: a copy of {former.version}"), markup=False)
     out.print(f"folder: {template.folder}", markup=False)
+
+
+def _folders(root: Path | None, config: Path | None) -> list[Path]:
+    """Where templates are looked for; the first is where a new one goes."""
+    configured = load_settings(config).templates
+    if root is not None:
+        return [root, *configured]
+    return [*configured] or [Path("templates")]
 
 
 def _workflow(source: Path | None) -> Workflow:

@@ -331,6 +331,23 @@ def test_a_shipped_template_is_bumped_into_ones_own(run: Run, tmp_path: Path) ->
     assert (tmp_path / "templates" / "trip-postcard" / "2.1.0").is_dir()
 
 
+def test_new_ones_go_where_templates_are_configured(run: Run, tmp_path: Path) -> None:
+    """There they are found; --out names another folder."""
+    config = tmp_path / "comfyclient.toml"
+    config.write_text(f'templates = ["ours", "more"]\n{CONFIG}')
+    (tmp_path / "more").mkdir()
+    assert run("templates", "new", "card").code == 0
+    assert run("templates", "bump", "card").code == 0
+    assert run("templates", "bump", "card", "--out", "more").code == 0
+    found = run("templates", "list", "--json").json
+    folders = [Path(one["folder"]) for one in found if one["name"] == "card"]
+    assert folders == [
+        tmp_path / "ours" / "card" / "1.0.0",
+        tmp_path / "ours" / "card" / "1.0.1",
+        tmp_path / "more" / "card" / "1.0.2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
