@@ -23,7 +23,8 @@ from .errors import (
 from .job import Job
 from .launching import Launch, Launcher
 from .orders import Order, Outcome, Tally
-from .saving import save_outputs, stem_of
+from .result import Result
+from .saving import save_outputs, stem_of, still_there
 from .timing import SYSTEM_CLOCK, Clock
 
 _log = logging.getLogger("comfyclient.batch")
@@ -244,10 +245,7 @@ class Batch:
         try:
             result = job.result(timeout=0)
             folder = self._options.save_to
-            files: list[Path] = []
-            if folder is not None:
-                stem = stem_of(job.workflow, job.id)
-                files = [path for _, path in save_outputs(result, stem, folder)]
+            files = [] if folder is None else _saved(job, result, folder)
             outcome = Outcome(index, order, job, result, tuple(files))
         except ComfyClientError as error:
             outcome = Outcome(index, order, job, error=error.attach(job_id=job.id))
@@ -261,17 +259,21 @@ class Batch:
         with self._condition:
             self._jobs.pop(outcome.index, None)
             self._moved_at = self._clock.monotonic()
-            tally = self._tally
-            self._tally = (
-                replace(tally, done=tally.done + 1)
-                if outcome.ok
-                else replace(tally, failed=tally.failed + 1)
-            )
+            self._count(outcome)
             if self._options.ordered:
                 self._early[outcome.index] = outcome
             else:
                 self._ready.append(outcome)
             self._condition.notify_all()
+
+    def _count(self, outcome: Outcome) -> None:
+        tally = self._tally
+        if outcome.ok:
+            self._tally = replace(tally, done=tally.done + 1)
+        elif outcome.dropped:
+            self._tally = replace(tally, dropped=tally.dropped + 1)
+        else:
+            self._tally = replace(tally, failed=tally.failed + 1)
 
     def _next_ready(self) -> Outcome | None:
         if self._options.ordered and self._turn in self._early:
@@ -301,6 +303,15 @@ class Batch:
     def _wake(self) -> None:
         with self._condition:
             self._condition.notify_all()
+
+
+def _saved(job: Job, result: Result, folder: Path) -> list[Path]:
+    """The job's files, saved now if no earlier process did it."""
+    before = still_there(job.saved, folder)
+    if before:
+        return before
+    stem = stem_of(job.workflow, job.id)
+    return [path for _, path in save_outputs(result, stem, folder)]
 
 
 def _cancel(job: Job) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
 
 from . import __version__
+from .cli_batch import batch
 from .cli_config import config as config_commands
 from .cli_doctor import doctor
 from .cli_eas import eas
@@ -31,6 +31,7 @@ from .cli_options import (
     confirmed,
     find_place,
 )
+from .cli_params import params_of
 from .cli_pins import pins
 from .cli_preflight import check, snapshot
 from .cli_report import report
@@ -49,7 +50,7 @@ from .console import (
     show_json,
     speak_any_encoding,
 )
-from .errors import ComfyClientError, ParameterError, UsageError
+from .errors import ComfyClientError, UsageError
 from .job import Job
 from .saving import save_outputs
 from .trips import load_trip
@@ -69,6 +70,7 @@ app.add_typer(jobs, name="jobs")
 app.add_typer(pins, name="pins")
 app.add_typer(eas, name="eas")
 app.add_typer(nodes, name="nodes")
+app.command("batch")(batch)
 app.command("resume")(resume)
 app.command("report")(report)
 app.command("doctor")(doctor)
@@ -199,7 +201,7 @@ def run(
     try:
         place = find_place(config, env, url=url, token_env=token_env)
         with stoppable(), place.client() as client, board() as shown:
-            source, given = _source(what, trip), _params(place, what, param or [])
+            source, given = _source(what, trip), params_of(place, what, param or [])
             shown.add(name)
             outcome.job = client.submit(
                 source,
@@ -286,19 +288,6 @@ def _source(what: str, trip: Path | None) -> str | Workflow:
     if trip is not None:
         raise UsageError("a graph file takes no trip: name a template to fill one")
     return Workflow.from_file(what)
-
-
-def _params(place: Place, what: str, given: list[str]) -> dict[str, JsonValue]:
-    """Parameters given as texts, read as the template's types."""
-    texts: dict[str, str] = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not equals or not name:
-            raise ParameterError(
-                f"--param takes NAME=VALUE, got {one!r}", template=what
-            )
-        texts[name] = value
-    return place.template(what).manifest.read(texts) if texts else {}
 
 
 def _tell(outcome: Outcome, place: Place | None, *, as_json: bool) -> None:

@@ -93,6 +93,7 @@ class Hold:
             instance=self._instance,
             result=collection.result,
             cancel=self._cancel,
+            saved=lambda: self._row.files,
             clock=desk.clock,
         )
 

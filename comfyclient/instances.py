@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 from .berths import InstanceState
 from .config import InstanceSettings
+from .demands import demand_of
 from .router import Router
+from .workflow import Workflow
 
 
 class Instances:
@@ -18,6 +20,10 @@ class Instances:
 
     def __iter__(self) -> Iterator[InstanceState]:
         return iter(self._router.states())
+
+    def expected_s(self, workflow: Workflow) -> float | None:
+        """Seconds that such a job takes, as learned; None where none has ended yet."""
+        return self._router.expected(demand_of(workflow))
 
     def add(self, instance: InstanceSettings) -> None:
         """Send jobs to one more instance from now on.

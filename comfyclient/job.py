@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 
 from .course import Course, JobStatus
 from .errors import JobTimeoutError
 from .events import Event
+from .outputs import SavedFile
 from .result import Result
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Verdict
@@ -36,6 +37,7 @@ class Job:
         instance: Callable[[], str | None],
         result: Callable[[Verdict], Result],
         cancel: Callable[[Deadline], None],
+        saved: Callable[[], Sequence[SavedFile]] = tuple,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._course = course
@@ -43,6 +45,7 @@ class Job:
         self._instance = instance
         self._make_result = result
         self._cancel = cancel
+        self._saved = saved
         self._clock = clock
         self._result: Result | None = None
 
@@ -75,6 +78,16 @@ class Job:
     def progress(self) -> float:
         """What is done of the whole graph, 0..1; never falls."""
         return self._course.progress
+
+    @property
+    def saved(self) -> Sequence[SavedFile]:
+        """The files that came home of it before this handle was made."""
+        return self._saved()
+
+    @property
+    def doing(self) -> str:
+        """In words, what it is doing."""
+        return self._course.doing()
 
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Every event from the first on, as they come; ends after `Finished`.

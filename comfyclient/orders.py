@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from .errors import ComfyClientError, UsageError
+from .errors import ClosedError, ComfyClientError, UsageError
 from .job import Job
 from .result import Result
 from .trips import Trip
@@ -90,6 +90,11 @@ class Outcome:
         return None if self.order is None else self.order.trip
 
     @property
+    def dropped(self) -> bool:
+        """Whether it was not sent, because nobody wanted it any more."""
+        return self.job is None and isinstance(self.error, ClosedError)
+
+    @property
     def ok(self) -> bool:
         """Whether it was made."""
         return self.error is None
@@ -107,8 +112,10 @@ class Tally:
     """At an instance now, or coming home from there."""
     done: int = 0
     failed: int = 0
+    dropped: int = 0
+    """Read, and not sent, because nobody wanted it any more."""
 
     @property
     def ended(self) -> int:
-        """Done or failed."""
+        """Done or failed; what was dropped has not begun."""
         return self.done + self.failed

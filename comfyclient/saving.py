@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from .outputs import Output
+from .outputs import Output, SavedFile
 from .result import Result
 from .workflow import Workflow
 
@@ -31,3 +32,11 @@ def save_outputs(
         path = folder / f"{stem}{label}{suffix}"
         saved.append((output, output.save(path, overwrite=overwrite)))
     return saved
+
+
+def still_there(saved: Sequence[SavedFile], folder: Path) -> list[Path]:
+    """The files in this folder that an earlier process saved; none if any is gone."""
+    paths = [file.path for file in saved]
+    home = folder.resolve()
+    kept = all(path.is_file() and path.resolve().parent == home for path in paths)
+    return paths if kept else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
@@ -91,6 +92,41 @@ def load_trips(
             raise trip
         else:
             on_error(trip)
+
+
+def read_trips(
+    path: str | PathLike[str], *, max_bytes: int = MAX_BYTES
+) -> Iterator[tuple[str, Trip | TripError]]:
+    """The trips of a JSON Lines file, each with its line; a bad one as its error.
+
+    Of another file or a folder too, as `load_trips` reads them; their trips are told
+    in JSON of one line. A trip that is not JSON has no line.
+    """
+    path = Path(path)
+    try:
+        for document in _documents(path, max_bytes):
+            folder = path if path.is_dir() else path.parent
+            trip = _trip_or_error(document, folder, max_bytes=max_bytes)
+            yield _one_line(document), trip
+    except TripError as error:
+        yield "", error
+
+
+def _documents(path: Path, max_bytes: int) -> Iterator[TripDocument | TripError]:
+    files = trip_files_in(path)
+    if files is not None:
+        for file in files:
+            yield from _documents(file, max_bytes)
+    elif path.suffix.lower() in LINES_SUFFIXES:
+        yield from read_lines(path, max_bytes=max_bytes)
+    else:
+        yield read_document(path, max_bytes=max_bytes)
+
+
+def _one_line(document: TripDocument | TripError) -> str:
+    if isinstance(document, TripError):
+        return ""
+    return json.dumps(document.value, ensure_ascii=False)
 
 
 def _load_each(path: Path, max_bytes: int) -> Iterator[Trip | TripError]:

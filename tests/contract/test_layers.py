@@ -130,7 +130,8 @@ checks.plan_models checks.plan_storage
 checks.plan
 doctor
 __init__
-console job_views pin_views timeline
+console job_views pin_views timeline batch_folder
+batch_views
 report_jobs
 lanes
 report
@@ -142,11 +143,11 @@ pack_node_rules
 pack_code_rules
 pack_check
 cli_options
-cli_pinboard cli_scaffolding cli_target
+cli_params cli_pinboard cli_scaffolding cli_target
 cli_compatibility cli_verifying
 cli_layout cli_eas_options
 cli_config cli_doctor cli_eas cli_nodes cli_running cli_templates cli_pins
-cli_jobs cli_report cli_resume cli_preflight
+cli_batch cli_jobs cli_report cli_resume cli_preflight
 cli
 __main__
 """
