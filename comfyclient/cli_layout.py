@@ -25,6 +25,7 @@ from .console import err, out, printable, show_json, show_rows, show_table
 from .eas_layout import FOLDERS, Found, Need, State, needs_of
 from .eas_mount import (
     Pushed,
+    Upload,
     Volume,
     held_against,
     push,
@@ -40,6 +41,8 @@ from .registry import Registry
 from .storage.base import Storage
 from .timing import Deadline
 from .wiring import open_storage
+
+_LARGE = 16 << 20
 
 
 def layout(
@@ -80,9 +83,10 @@ def layout(
             if pushes:
                 _require(place, confirmed(confirm, yes_prod=yes_prod))
                 uploads = uploads_of(file or (), own_pack=pack)
-                for one in push(uploads, storage, deadline):
-                    pushed.append(one)
-                    _tell_pushed(one)
+                for upload in uploads:
+                    _announce(upload)
+                    pushed += push([upload], storage, deadline)
+                    _tell_pushed(pushed[-1])
             if check:
                 found = held_against(needs, storage, deadline)
                 volumes = volumes_of(storage, deadline)
@@ -132,6 +136,14 @@ def _require(place: Place, confirm: str | None) -> None:
         action="put files into its mount",
         confirm=confirm,
     )
+
+
+def _announce(upload: Upload) -> None:
+    """Say what takes long before it does."""
+    path, file = upload
+    size = file.stat().st_size
+    if size >= _LARGE:
+        err.print(printable(f"{path}: {size} bytes are on their way"), markup=False)
 
 
 def _tell_pushed(one: Pushed) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from packaging.specifiers import SpecifierSet
 from pydantic import JsonValue
@@ -25,14 +26,16 @@ from ..transports.listener import Listener
 from ..transports.profile import parse_version
 from ..workflow import Workflow
 from .base import Diagnosis, fail, ok, skipped, warn
+from .clocks import date_skew, skew_told
 
 _ANY = (400, 401, 403, 405, 408, 429, 450, 500, 502, 503, 504)
 """Statuses that tell something here."""
 _ATTRIBUTES = {"_attrs_": "true"}
 """Asked of a queue, it says how it is; a ComfyUI ignores it. Asked for anything else, a
 queue may hand out, and forget, somebody's request."""
-SKEW_WARN_S, SKEW_FAIL_S = 60, 15 * 60
-"""OSS refuses signatures that are more than 15 minutes off."""
+_STATS = "/system_stats"
+_QUEUE_HEADER = "X-Eas-Queueservice-Request-Id"
+_EAS_PATH = re.compile(r"/(?:api/)?predict/[^/]+")
 
 
 class Edition(StrEnum):
@@ -108,9 +111,19 @@ class Visit:
     def _tokenless(self) -> ComfyHttp:
         return ComfyHttp(replace(self._endpoint, token=None), clock=self._clock)
 
-    @staticmethod
-    def _ask(http: ComfyHttp, deadline: Deadline) -> Answer:
-        return http.get("", deadline=deadline, params=_ATTRIBUTES, returned=_ANY)
+    def _ask(self, http: ComfyHttp, deadline: Deadline) -> Answer:
+        """The first question: harmless to a queue, where there may be one."""
+        if self._may_be_queue:
+            return http.get("", deadline=deadline, params=_ATTRIBUTES, returned=_ANY)
+        return http.get(_STATS, deadline=deadline, returned=_ANY)
+
+    @property
+    def _may_be_queue(self) -> bool:
+        """Whether it is configured as one, or has an address of PAI-EAS."""
+        url = self._endpoint.url
+        path = urlsplit(url).path
+        is_eas = eas_address(url) is not None or _EAS_PATH.match(path) is not None
+        return self._transport == "eas-queue" or is_eas
 
     def _refused(self, answer: Answer) -> Diagnosis | None:
         """What an answer that is none of the service's says."""
@@ -155,13 +168,13 @@ class Visit:
         """What answers, and whether it is what the configuration says."""
         first = self._first
         assert first is not None, "the token is checked before"
-        if any(key.startswith("meta.") for key in _object(first) or {}):
-            self._edition = Edition.QUEUE
-            self._attributes = read_attributes(first.body)
-        elif self._transport != "eas-queue":
-            self._look_for_comfyui(deadline)
+        self._edition = self._edition_by(first)
+        if self._edition is None and self._may_be_queue:
+            # it has shown that it is no queue: other questions take nothing from it
+            self._first = self._http.get(_STATS, deadline=deadline, returned=_ANY)
+            self._edition = self._edition_by(self._first)
         if self._edition is None:
-            return self._neither(deadline)
+            return self._neither()
         wanted = _TRANSPORTS[self._edition]
         if self._transport not in {wanted, "embedded"}:
             return fail(
@@ -170,24 +183,22 @@ class Visit:
             )
         return ok(f"{self._edition} answers")
 
-    def _look_for_comfyui(self, deadline: Deadline) -> None:
-        answer = self._http.get("/system_stats", deadline=deadline, returned=_ANY)
-        system = (_object(answer) or {}).get("system")
+    def _edition_by(self, answer: Answer) -> Edition | None:
+        """What an answer shows of who gave it."""
+        found = _object(answer)
+        system = None if found is None else found.get("system")
         if isinstance(system, dict):
             version = system.get("comfyui_version")
-            self._edition = Edition.COMFYUI
             self._version = version if isinstance(version, str) else None
-        else:
-            self._first = answer
+            return Edition.COMFYUI
+        if found is not None and any(key.startswith("meta.") for key in found):
+            self._attributes = read_attributes(answer.body)
+            return Edition.QUEUE
+        if answer.status == 204 or _QUEUE_HEADER in answer.headers:
+            return Edition.QUEUE  # one that tells no attributes
+        return None
 
-    def _neither(self, deadline: Deadline) -> Diagnosis:
-        if self._transport == "eas-queue":
-            self._look_for_comfyui(deadline)
-            if self._edition is not None:
-                return fail(
-                    f"{self._edition} answers, the configuration says 'eas-queue'",
-                    "set transport = 'comfyui'",
-                )
+    def _neither(self) -> Diagnosis:
         assert self._first is not None
         return fail(
             "neither a ComfyUI nor a queue: "
@@ -296,34 +307,6 @@ class Visit:
                 "a smaller graph; or the standard edition, which has no such limit",
             )
         return ok(f"it takes {limit} bytes, and every graph has fewer")
-
-
-def skew_told(skew: timedelta | None) -> Diagnosis:
-    """What a difference between two clocks means."""
-    if skew is None:
-        return skipped("the server's answers have no Date")
-    seconds = skew.total_seconds()
-    ahead = "behind" if seconds > 0 else "ahead of"
-    text = f"this clock is {abs(seconds):.0f} s {ahead} the server's"
-    if abs(seconds) >= SKEW_FAIL_S:
-        return fail(text, "set it by NTP: OSS refuses what is signed 15 minutes off")
-    if abs(seconds) >= SKEW_WARN_S:
-        return warn(text, "set it by NTP, before it is 15 minutes: OSS refuses then")
-    return ok("this clock and the server's agree" if abs(seconds) < 2 else text)
-
-
-def date_skew(
-    answer: Answer, sent_at: datetime, answered_at: datetime
-) -> timedelta | None:
-    """The server's clock less ours, at the middle of the exchange; None if unsaid."""
-    try:
-        said = parsedate_to_datetime(answer.headers.get("Date", ""))
-        said = said.replace(tzinfo=UTC) if said.tzinfo is None else said
-        middle = sent_at + (answered_at - sent_at) / 2
-        # a Date is cut to whole seconds
-        return said - middle + timedelta(seconds=0.5)
-    except (ValueError, OverflowError):  # none, or garbage
-        return None
 
 
 def _lengths(waiting: QueueAttributes, sink: QueueAttributes) -> Diagnosis:

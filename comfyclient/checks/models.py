@@ -20,7 +20,7 @@ from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..transports.endpoint import Endpoint
 from ..transports.http import Answer, ComfyHttp
 from .base import Diagnosis, fail, ok, skipped, warn
-from .gateway import date_skew, skew_told
+from .clocks import date_skew, skew_told
 
 _ANY = (400, 401, 403, 404, 405, 429, 500, 502, 503, 504)
 _TEXT = "/services/aigc/text-generation/generation"

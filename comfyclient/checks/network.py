@@ -140,6 +140,7 @@ class Way:
             except OSError as error:
                 reasons.append(f"{address}:{port}: {_said(error)}")
             else:
+                self._addresses.insert(0, address)  # TLS is asked where it answers
                 took = (self._clock.monotonic() - began) * 1000
                 return ok(f"{address}:{port} accepts connections, after {took:.0f} ms")
         remedy = _inside_only(self._host.url)

@@ -18,7 +18,7 @@ from comfyclient.doctor import Doctor, Examined
 from comfyclient.ledger import Ledger
 from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.registry import Registry
-from comfyclient.testing import EasGateway
+from comfyclient.testing import EasGateway, ScriptedServer
 from comfyclient.testing.http_wire import Reply
 from comfyclient.timing import Deadline, SystemClock
 
@@ -359,3 +359,25 @@ def test_no_answer_breaks_the_doctor(queue: EasGateway, reply: Reply) -> None:
 
     assert not [one for one in found.values() if "itself broke" in str(one)]
     assert {"token", "edition", "queue"} <= set(found)
+
+
+def test_a_comfyui_behind_a_path_is_asked_as_one(standard: EasGateway) -> None:
+    """A server of one's own is no queue: its base path may be no page at all."""
+    with ScriptedServer() as server:
+        found = examined(environment(server.url, instance={"token": None}))
+        asked = [request.path for request in server.requests]
+    assert said(found, "edition")[0] == "ok"
+    assert asked[0] == "/system_stats"
+
+
+def test_a_queue_that_tells_no_attributes_is_not_asked_for_more(
+    queue: EasGateway,
+) -> None:
+    """Whether every service has them is unknown; any other question could take work."""
+    queue.always("GET input", Reply(204))
+    queue.always("GET sink", Reply(204))
+    found = examined(environment(queue.url, transport="eas-queue"))
+
+    assert said(found, "edition")[0] == "ok"
+    assert said(found, "queue")[0] in {"warn", "fail"}
+    assert all("_attrs_" in request.query for request in queue.requests)

@@ -121,7 +121,7 @@ wiring
 pinned eas_mount
 client
 checks.__init__ checks.base checks.kinds
-checks.network
+checks.clocks checks.network
 checks.gateway checks.machine checks.places checks.servers
 checks.models checks.senses checks.shelf
 checks.errand
