@@ -1,4 +1,4 @@
-"""Pictures from the API edition of PAI-EAS: jobs into its queue, files from its mount.
+"""Postcards from the API edition of PAI-EAS: its queue, and files from its mount.
 
 How to run: python examples/eas_queue.py [folder] [url of a service] [mounted folder]
 
@@ -11,23 +11,17 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
-from comfyclient import Client, Settings, Workflow
+from comfyclient import Client, Settings, load_trip
 from comfyclient.testing import EasGateway
 
-
-def graph(colour: int) -> dict[str, object]:
-    """A small picture: the queue takes a few KB, so photos go by the storage."""
-    size = {"width": 256, "height": 256, "batch_size": 1}
-    saved = {"images": ["1", 0], "filename_prefix": f"example/{colour:06x}"}
-    return {
-        "1": {"class_type": "EmptyImage", "inputs": {**size, "color": colour}},
-        "2": {"class_type": "SaveImage", "inputs": saved},
-    }
+TRIPS = Path(__file__).parent / "trips"
+NAMES = ("longjing-morning", "coast-night-drive")
 
 
 def main(folder: str = "out", url: str | None = None, root: str | None = None) -> None:
-    """Send three jobs, and save each picture as it comes."""
+    """Send a job for each trip, and save the pictures."""
     with ExitStack() as stack:
         if url is None:
             gateway = stack.enter_context(EasGateway(edition="api", token="its-token"))
@@ -42,11 +36,10 @@ def main(folder: str = "out", url: str | None = None, root: str | None = None) -
             {"default_environment": "eas", "environments": {"eas": environment}}
         )
         client = stack.enter_context(Client(settings))
-        colours = (0xC0392B, 0x27AE60, 0x2980B9)
-        jobs = [client.submit(Workflow.from_graph(graph(c))) for c in colours]
+        trips = [load_trip(TRIPS / f"{name}.json") for name in NAMES]
+        jobs = [client.submit("trip-postcard", trip, seed=7) for trip in trips]
         for job in jobs:
-            for output in job.result().outputs:
-                print("saved", output.save(folder))
+            print("saved", job.result().output("postcard").save(folder))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from .textpanel import TripTextPanel
 from .timeline import TripTimeline
 from .wan import WanImage
 
-__version__ = "0.2.0"
+__version__ = "0.2.1"
 """Of the pack: templates say which they need."""
 
 NODE_CLASS_MAPPINGS = {

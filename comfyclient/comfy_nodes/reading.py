@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .packed import PREFIX, unpacked
+
 _MOST_POINTS = 1_000_000
 _MOST_STOPS = 500
 
@@ -45,7 +47,7 @@ def bad(name: str, *, value: object, why: str, remedy: str) -> ValueError:
 
 
 def json_list(name: str, text: Any) -> list[Any]:
-    """A JSON list from a STRING input; an empty string is an empty list.
+    """A JSON list from a STRING input, perhaps packed; "" is an empty list.
 
     Raises:
         ValueError: not text, not JSON, or not a list.
@@ -56,7 +58,7 @@ def json_list(name: str, text: Any) -> list[Any]:
     if not text.strip():
         return []
     try:
-        value = json.loads(text)
+        value = unpacked(text) if text.startswith(PREFIX) else json.loads(text)
     except (ValueError, RecursionError) as error:
         why = f"not JSON: {error}"
         raise bad(name, value=text, why=why, remedy=remedy) from error

@@ -18,7 +18,7 @@ FLOORS = """
 issues
 errors timing logs
 answers stage_records
-geography graph jsontext own_pack sun tomltext tracks privacy
+geography graph jsontext own_pack packed_text sun tomltext tracks privacy
 toml_lines
 config_shapes config_secrets
 config_errors config_models config_sources addresses
