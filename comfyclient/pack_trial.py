@@ -31,6 +31,11 @@ if comfyui:
     sys.path.insert(0, comfyui)
     os.chdir(comfyui)
     sys.argv = ["main.py", "--cpu"]
+    try:
+        import comfy.options
+        comfy.options.enable_args_parsing()
+    except ImportError:
+        pass
 answer = {"error": None, "nodes": {}}
 
 def plain(value, depth=0):
