@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Insert, Select, Update
+from sqlalchemy import Connection, Delete, Double, Insert, Select, Update
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -127,6 +127,8 @@ def _to_database(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
 
 
 def _from_database(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+    if isinstance(kind, Double):
+        return None  # every driver gives a float; some dialects ask for its code first
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
