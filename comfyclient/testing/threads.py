@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -42,6 +43,8 @@ _IDLE = {
     )
 }
 """The functions in which a thread waits for others."""
+_looking = threading.Lock()
+"""Who looks switches the garbage collector off, and on again."""
 _ASKERS = PREFIXES[0]
 """How the names of the threads begin that are no server's."""
 
@@ -81,7 +84,7 @@ def ours() -> list[threading.Thread]:
 
 def stacks() -> str:
     """The calls that each of the package's threads is in, and the main thread's."""
-    frames = sys._current_frames()
+    frames = _frames()
     shown = [threading.main_thread(), *ours()]
     told: list[str] = []
     for thread in shown:
@@ -91,13 +94,28 @@ def stacks() -> str:
     return "\n".join(told)
 
 
+def _frames() -> dict[int, FrameType]:
+    """The innermost call of each thread.
+
+    Before Python 3.12 garbage that is collected meanwhile may stop the process for
+    ever: the interpreter holds the lock of its threads (gh-106883, seen with 3.11.7).
+    """
+    with _looking:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames()
+        finally:
+            if collects:
+                gc.enable()
+
+
 def _at_work() -> dict[int, FrameType]:
     """The threads that work, and the call that each of them is in."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    frames = sys._current_frames().items()
     return {
         ident: frame
-        for ident, frame in frames
+        for ident, frame in _frames().items()
         if ident != threading.get_ident() and _works(frame, names.get(ident, ""))
     }
 

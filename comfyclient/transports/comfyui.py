@@ -43,7 +43,7 @@ from .messages import ServerStatus, Signal
 from .observing import shown_by
 from .probing import Prober, nothing_sent
 from .profile import TAKES_IDS
-from .refusals import read_refusal
+from .refusals import dropped, read_refusal
 from .restarts import Counter
 from .version_range import VersionRange
 
@@ -325,7 +325,8 @@ class ComfyUITransport:
             error.status = unclear.status
             raise error from unclear
         if entry is not None:
-            return Accepted(entry.prompt_id, entry.number, issues=())
+            issues = dropped(attempt.workflow, entry.outputs)
+            return Accepted(entry.prompt_id, entry.number, issues=issues)
         if isinstance(unclear, BadAnswerError | ServerFaultError):
             raise unclear.attach(instance=self.name)
         raise UnreachableError(

@@ -31,6 +31,8 @@ class Entry:
     """Who is told of its progress; None where nobody is."""
     mark: str | None = None
     """The attempt that sent it; None: it was not sent by this package."""
+    outputs: frozenset[str] | None = None
+    """The output nodes that it will run; None where that is not told."""
 
     def is_of(self, attempt_id: str) -> bool:
         """Whether this attempt sent it."""
@@ -80,7 +82,14 @@ def _entry(item: JsonValue, what: str) -> Entry:
         number=as_number(fields[0], f"the number of {what}"),
         client_id=_told(extra, "client_id"),
         mark=_told(extra, MARK),
+        outputs=_nodes(fields[4]) if len(fields) > 4 else None,
     )
+
+
+def _nodes(value: JsonValue) -> frozenset[str] | None:
+    nodes = value if isinstance(value, list) else [None]
+    texts = [node for node in nodes if isinstance(node, str)]
+    return frozenset(texts) if len(texts) == len(nodes) else None
 
 
 def _told(extra: JsonObject, key: str) -> str | None:

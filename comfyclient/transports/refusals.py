@@ -16,6 +16,8 @@ from ..errors import (
     TemplatePlace,
     ValidationError,
 )
+from ..graph import links
+from ..workflow import Workflow
 from .wire import (
     JsonObject,
     brief,
@@ -309,3 +311,29 @@ _HINTS: Mapping[str, str] = {
 
 def _text(value: JsonValue) -> str | None:
     return printable(value) if isinstance(value, str) and value else None
+
+
+def dropped(
+    workflow: Workflow, outputs: frozenset[str] | None
+) -> tuple[NodeIssue, ...]:
+    """The named results that a server will not make, by the outputs that it will run.
+
+    What was wrong with them it told in the answer that was lost. A node that others
+    draw on may run although it is no output, so only the last ones are looked at.
+    """
+    if outputs is None:
+        return ()
+    used = {source for node in workflow.graph.values() for _, source in links(node)}
+    missing = {one.node_id for one in workflow.outputs} - outputs - used
+    return tuple(
+        NodeIssue(
+            "output_dropped",
+            "the server took the graph without this output; why, it told in an answer "
+            "that was lost",
+            node_id=node_id,
+            class_type=workflow.class_type(node_id),
+            title=workflow.title(node_id),
+            place=workflow.place(node_id),
+        )
+        for node_id in sorted(missing)
+    )

@@ -34,7 +34,7 @@ from comfyclient.errors import (
     ValidationError,
 )
 from comfyclient.events import NodeBlocked
-from comfyclient.testing.bench import Bench, events_of
+from comfyclient.testing.bench import GRAPH, Bench, events_of
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.play import (
@@ -49,7 +49,7 @@ from comfyclient.testing.play import (
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import Deadline
 from comfyclient.transports.base import Attempt
-from comfyclient.workflow import Workflow
+from comfyclient.workflow import NamedOutput, Workflow
 
 PAGE = b"<html><title>502</title>" + b"x" * (5 << 20) + b"</html>"
 GARBAGE = {
@@ -449,6 +449,35 @@ class TestALostAnswer:
             gate.set()
             assert bench.end(course).error is None
             assert set(server.executions.values()) == {1}
+
+    @pytest.mark.parametrize("version", ["0.3.40", "0.33.0"])
+    @pytest.mark.parametrize("allowed", [True, False])
+    def test_a_part_was_accepted(
+        self, bench: Bench, version: str, allowed: bool
+    ) -> None:
+        """A named output that the server dropped is missing in its queue."""
+        gate = threading.Event()
+        dropped = {"class_type": "SaveNothing", "inputs": {}, "_meta": {"title": "N"}}
+        bench.workflow = Workflow.from_graph(
+            {**GRAPH, "3": dropped},
+            outputs=[NamedOutput("card", "2"), NamedOutput("other", "3")],
+        )
+        with ScriptedServer(version=version) as server:
+            server.play(held_by(gate))
+            server.answer("POST /prompt", Reply.lost(acts=True))
+            transport = bench.transport(server.url)
+            if allowed:
+                bench.submit(transport, allow_partial=True)
+            else:
+                with pytest.raises(ValidationError, match="only a part") as caught:
+                    bench.submit(transport)
+                (issue,) = caught.value.issues
+                assert (issue.node_id, issue.title) == ("3", "N")
+                assert "an answer that was lost" in issue.message
+            gate.set()
+            server.await_that(lambda: server.stage.running is None)
+            stopped = set(server.stage.states.values()) <= {"cancelled"}
+            assert stopped is not allowed
 
     @pytest.mark.parametrize("status", [502, 504, 408])
     def test_a_gateway_that_gave_up(self, bench: Bench, server, status: int) -> None:
