@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +17,7 @@ from comfyclient.config import (
     DashScopeSettings,
     EnvironmentSettings,
     InstanceSettings,
+    StorageSettings,
 )
 from comfyclient.events import Event, Progress, StageFinished, StageStarted
 from comfyclient.testing import (
@@ -30,6 +28,8 @@ from comfyclient.testing import (
     Script,
     ScriptedServer,
 )
+
+from ...nursery import Child, Nursery
 
 TRIP = Path(__file__).parents[3] / "examples" / "trips" / "black-forest-weekend.json"
 MANIFEST = """
@@ -112,7 +112,7 @@ def client(
     """Opens clients, each as another process would."""
     with ExitStack() as stack:
 
-        def make(**models: object) -> Client:
+        def make(storage: StorageSettings | None = None, **models: object) -> Client:
             usual = {
                 "key": hosted.key,
                 "base_address": hosted.url,
@@ -125,6 +125,7 @@ def client(
                 instances=(InstanceSettings(name="one", url=comfy.url),),
                 ledger=f"sqlite:///{tmp_path / 'jobs.db'}",
                 preflight="off",
+                storage=StorageSettings() if storage is None else storage,
             )
             settings = Settings(
                 default_environment="test",
@@ -287,6 +288,55 @@ def test_a_job_that_was_lost_is_sent_again_with_its_pictures(
     assert asked(hosted) == (1, 1)
 
 
+def test_pictures_go_into_the_environments_own_storage(
+    client: Opener, trip: Trip, comfy: ScriptedServer, tmp_path: Path
+) -> None:
+    """Into the mount's `input/`, as the graph names them; nothing is uploaded."""
+    root = tmp_path / "mount"
+    root.mkdir()
+    job = client(StorageSettings(kind="mount", root=root)).submit(
+        "staged-card", trip, seed=7
+    )
+
+    (file,) = job.workflow.files
+    assert (root / "input" / file.name).stat().st_size == file.size
+    assert comfy.asked["POST /upload/image"] == 0
+
+
+def test_the_picture_tells_which_models_had_a_part(
+    client: Opener, trip: Trip, comfy: ScriptedServer
+) -> None:
+    """In what ComfyUI writes into the file: stage, model and request."""
+    client().submit("staged-card", trip, seed=7).result(timeout=20)
+
+    (prompt,) = (
+        r for r in comfy.requests if r.path == "/prompt" and r.method == "POST"
+    )
+    told = json.dumps(prompt.json())
+    assert '"stage": "words", "model": "qwen3.6-plus"' in told
+    assert "Signature" not in told
+
+
+def test_models_one_by_one_need_to_be_configured(tmp_path: Path) -> None:
+    """Each is there where its model is named; without DashScope, none."""
+    local = EnvironmentSettings(
+        transport="embedded", ledger=f"sqlite:///{tmp_path / 'jobs.db'}"
+    )
+    plain = Settings(environments={"local": local})
+    named = plain.model_copy(
+        update={"dashscope": DashScopeSettings(region="us-east-1")}
+    )
+    with (
+        Client(plain) as client,
+        pytest.raises(errors.ConfigError, match="no hosted models"),
+    ):
+        _ = client.models
+    with Client(named) as client:
+        assert client.models.copywriter() is None
+        assert client.models.painter() is None
+        assert client.models.observer() is None
+
+
 PROGRAM = """
 import json, sys
 from comfyclient import Client, load_settings, load_trip
@@ -303,6 +353,7 @@ def test_killed_at_any_stage_it_goes_on(
     comfy: ScriptedServer,
     templates: Path,
     tmp_path: Path,
+    nursery: Nursery,
 ) -> None:
     """While words are asked for, while the task runs, while the picture comes home:
     whoever repeats the call asks only for what is missing."""
@@ -332,15 +383,15 @@ url = "{comfy.url}"
     for route in ("task", "result"):
         hosted.answer(route, Reply(gate=gate))
         before = hosted.asked[route]
-        with _program(config, hosted.key) as process:
-            hosted.await_that(route, before + 1, timeout=30)
-            os.kill(process.pid, signal.SIGKILL)
+        with _program(nursery, config, hosted.key) as process:
+            hosted.await_that(route, before + 1, timeout=40)
+            process.kill()
         counts.append(asked(hosted))
     gate.set()
 
-    with _program(config, hosted.key) as process:
-        out, _ = process.communicate(timeout=50)
-    assert process.returncode == 0
+    with _program(nursery, config, hosted.key) as process:
+        out, said = process.communicate()
+    assert process.returncode == 0, said
     job_id, _ = json.loads(out)
 
     assert counts == [(1, 1), (1, 1)]
@@ -349,12 +400,9 @@ url = "{comfy.url}"
     assert comfy.accounts.by_job() == {job_id: 1}
 
 
-def _program(config: Path, key: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(config), str(TRIP)],
-        env={**os.environ, "THE_KEY": key},
-        stdout=subprocess.PIPE,
-        text=True,
+def _program(nursery: Nursery, config: Path, key: str) -> Child:
+    return nursery.start(
+        *("-c", PROGRAM, str(config), str(TRIP)), env={**os.environ, "THE_KEY": key}
     )
 
 
