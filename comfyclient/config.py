@@ -33,6 +33,7 @@ from .config_models import EngineSettings as EngineSettings
 from .config_models import EnvironmentSettings as EnvironmentSettings
 from .config_models import FilePath, Folders, SettingsModel
 from .config_models import InstanceSettings as InstanceSettings
+from .config_models import PhotoSettings as PhotoSettings
 from .config_models import PolicySettings as PolicySettings
 from .config_models import PrivacySettings as PrivacySettings
 from .config_models import StorageSettings as StorageSettings
@@ -86,6 +87,7 @@ class Settings(SettingsModel):
     """The folder for what servers offer; one of the user's where None."""
     environments: dict[str, EnvironmentSettings] = Field(default_factory=_local_only)
     privacy: PrivacySettings = PrivacySettings()
+    photos: PhotoSettings = PhotoSettings()
     dashscope: DashScopeSettings | None = None
     """The hosted models of every environment; one may differ in its own table."""
 

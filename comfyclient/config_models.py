@@ -26,6 +26,7 @@ _LEDGER = re.compile(r"[a-z]\w*(\+\w+)?://.*", re.DOTALL)
 _ENDPOINT = re.compile(r"https?://[\w.-]+(:\d+)?/?|[\w-]+(\.[\w-]+)+(:\d+)?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,31}")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -138,6 +139,12 @@ def _listed(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise _wrong("this is no host; write for example 'photos.example.com'")
+    return text.lower()
 
 
 def _credentials(text: str) -> str:
@@ -387,6 +394,15 @@ class EnvironmentSettings(SettingsModel):
         if rootless and self.transport != "embedded":
             raise _wrong("storage of kind 'mount' needs root, the mounted folder")
         return self
+
+
+class PhotoSettings(SettingsModel):
+    """Which photos of a trip are taken."""
+
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
+    """Where photos that are addresses may be fetched; `*.example.com` are all below."""
+    max_megapixels: Annotated[float, Field(gt=0, le=500, allow_inf_nan=False)] = 50
+    """Larger ones are refused before they are decoded."""
 
 
 class PrivacySettings(SettingsModel):

@@ -8,6 +8,7 @@ from .config import Settings
 from .errors import UsageError
 from .ledger_records import JobRow
 from .lockfile import read_lock
+from .photos import Photos
 from .pins import resolve
 from .protection import require_confirmation
 from .registry import Registry
@@ -22,8 +23,14 @@ class Preparation:
     """Chooses and fills templates for one environment; sends no job."""
 
     def __init__(
-        self, name: str, settings: Settings, registry: Registry, staging: Staging
+        self,
+        name: str,
+        settings: Settings,
+        registry: Registry,
+        staging: Staging,
+        photos: Photos,
     ) -> None:
+        self._photos = photos
         self._name = name
         self._settings = settings
         self._environment = settings.environment(name)[1]
@@ -108,11 +115,18 @@ class Preparation:
     ) -> Workflow:
         radius = self._settings.privacy.home_radius_m
         stages = template.manifest.stage
+        read = self._photos.reader()
         if not stages:
-            return template.render(trip, params, seed=seed, home_radius_m=radius)
+            return self._photos.fit(
+                template.render(
+                    trip, params, seed=seed, home_radius_m=radius, read_photo=read
+                )
+            )
         require_trip(stages, template.ref, given=trip is not None)
         # what can be wrong with it is found before a model is asked and paid
-        tried = template.render(trip, params, seed=seed, home_radius_m=radius)
+        tried = template.render(
+            trip, params, seed=seed, home_radius_m=radius, read_photo=read
+        )
         assert tried.seed is not None, "a template's workflow has a seed"
         shown = None if trip is None else trip.for_publishing(home_radius_m=radius)
         staged = self._staging.run(
@@ -123,7 +137,11 @@ class Preparation:
             deadline=deadline,
             told=told,
         )
-        return template.render(shown, params, seed=tried.seed, staged=staged)
+        return self._photos.fit(
+            template.render(
+                shown, params, seed=tried.seed, staged=staged, read_photo=read
+            )
+        )
 
     def _template(self, ref: str, confirm: str | None) -> Template:
         lock = self._settings.lock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -139,13 +139,15 @@ class Template:
         copy: TripCopy | None = None,
         staged: Staged | None = None,
         home_radius_m: float = 500,
+        read_photo: Callable[[str], bytes] | None = None,
     ) -> Workflow:
         """Fill the template.
 
         The template sees what may be published of the trip, never the trip itself.
         Without a `seed` one is drawn; without a `copy` the trip's own facts are put
         into words. Without `staged`, what its stages give is rehearsed: offline words,
-        photos that nobody looked at, and grey pictures.
+        photos that nobody looked at, and grey pictures. Photos that are
+        addresses are read by `read_photo`.
 
         Raises:
             ParameterError: a parameter or the seed is not allowed.
@@ -157,7 +159,7 @@ class Template:
         if isinstance(trip, Trip):
             trip = trip.for_publishing(home_radius_m=home_radius_m)
         self._require(trip)
-        uploads = TripFiles(trip)
+        uploads = TripFiles(trip, read=read_photo)
         context: dict[str, object] = {
             "params": SimpleNamespace(**values),
             "seed": seed,

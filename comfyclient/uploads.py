@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import RenderError
+from .photo_kinds import HEADER_BYTES, what_else
+from .photo_kinds import image_suffix as image_suffix
 from .published import PublishedPhoto, PublishedTrip, photo_source
 from .trip_files import open_regular
 from .workflow import InputFile
@@ -16,13 +19,18 @@ SUBFOLDER = "comfyclient"
 MAX_BYTES = 50 << 20
 """Larger photos are refused."""
 
-_HEADER_BYTES = 12
-
 
 class TripFiles:
     """Takes photos of one trip, and nothing else, as input files of its workflow."""
 
-    def __init__(self, trip: PublishedTrip | None) -> None:
+    def __init__(
+        self,
+        trip: PublishedTrip | None,
+        *,
+        read: Callable[[str], bytes] | None = None,
+    ) -> None:
+        """Take photos of this trip; those that are addresses with `read`."""
+        self._read = read
         self._photos = () if trip is None else trip.photos
         self._files: dict[str, InputFile] = {}
         self._names: dict[int, str] = {}
@@ -44,20 +52,42 @@ class TripFiles:
                 hint="write {{ photo | upload }} with a photo of trip.photos",
             )
         if value.number not in self._names:
-            file = _input_file(value)
+            file = self._taken(value)
             self._files.setdefault(file.name, file)
             self._names[value.number] = file.name
         return self._names[value.number]
 
+    def _taken(self, photo: PublishedPhoto) -> InputFile:
+        source = photo_source(photo)
+        if "://" not in source and not source.startswith("data:"):
+            return _input_file(photo, Path(source))
+        if self._read is None:
+            raise RenderError(
+                f"photo {photo.number} is an address, not a file",
+                hint="download it first and put the path of the file into the trip",
+            )
+        try:
+            return _fetched(self._read(source))
+        except ValueError as error:
+            raise RenderError(f"photo {photo.number}: {error}") from None
 
-def _input_file(photo: PublishedPhoto) -> InputFile:
-    source = photo_source(photo)
-    if "://" in source:
-        raise RenderError(
-            f"photo {photo.number} is an address, not a file",
-            hint="download it first and put the path of the file into the trip",
-        )
-    path = Path(source)
+
+def _fetched(content: bytes) -> InputFile:
+    header = content[:HEADER_BYTES]
+    suffix = image_suffix(header)
+    if suffix is None:
+        raise ValueError(_no_picture(header))
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"{SUBFOLDER}/{digest[:32]}{suffix}"
+    return InputFile(name, digest, len(content), content)
+
+
+def _no_picture(header: bytes) -> str:
+    known = what_else(header)
+    return f"no PNG, JPEG or WebP: {known}" if known else "no PNG, JPEG or WebP"
+
+
+def _input_file(photo: PublishedPhoto, path: Path) -> InputFile:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -66,10 +96,11 @@ def _input_file(photo: PublishedPhoto) -> InputFile:
                 f"at most {MAX_BYTES >> 20} MiB are taken"
             )
         with open_regular(path) as file:
-            suffix = image_suffix(file.read(_HEADER_BYTES))
+            header = file.read(HEADER_BYTES)
+            suffix = image_suffix(header)
             if suffix is None:
                 raise RenderError(
-                    f"photo {photo.number} ({path.name}) is no PNG, JPEG or WebP"
+                    f"photo {photo.number} ({path.name}) is {_no_picture(header)}"
                 )
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -78,14 +109,3 @@ def _input_file(photo: PublishedPhoto) -> InputFile:
             f"photo {photo.number} ({path.name}) cannot be read: {error}"
         ) from error
     return InputFile(f"{SUBFOLDER}/{digest[:32]}{suffix}", digest, size, path)
-
-
-def image_suffix(header: bytes) -> str | None:
-    """The suffix by what a file is, not by what it is called; None for no picture."""
-    if header.startswith(b"\x89PNG\r\n\x1a\n"):
-        return ".png"
-    if header.startswith(b"\xff\xd8\xff"):
-        return ".jpg"
-    if header[:4] == b"RIFF" and header[8:12] == b"WEBP":
-        return ".webp"
-    return None

@@ -30,10 +30,13 @@ from .desk import Desk
 from .dispatch import Dispatcher
 from .errands import Errands, Share
 from .errors import ConfigError, MissingExtraError
+from .extras import clean_photo, open_oss
 from .hooking import Hooks
 from .hooks import Hook
 from .hosted_models import HostedModels, results_folder
 from .ledger_records import Journal, redacted
+from .photo_fetching import PhotoFetcher
+from .photos import Photos
 from .preparing import Preparation
 from .registry import registry_of
 from .roster import Roster
@@ -143,7 +146,7 @@ def wire(
         models = _hosted_models(name, settings, journal, stack, clock=clock)
         staging = Staging(_steps(models), clock=clock)
         registry = registry_of(settings.templates)
-        preparation = Preparation(name, settings, registry, staging)
+        preparation = Preparation(name, settings, registry, staging, _photos(settings))
         kept = stack.pop_all()
         return Wired(
             preparation=preparation,
@@ -157,6 +160,12 @@ def wire(
             models=models,
         )
     raise AssertionError("an ExitStack swallows nothing")
+
+
+def _photos(settings: Settings) -> Photos:
+    clean = partial(clean_photo, max_megapixels=settings.photos.max_megapixels)
+    fetch = PhotoFetcher(settings.photos.hosts)
+    return Photos(fetch=fetch, clean=clean, cache=settings.cache)
 
 
 def _steps(models: HostedModels | None) -> Steps:
@@ -324,27 +333,10 @@ def _storage(
         case StorageSettings(kind="mount", root=Path() as root) as mount:
             storage = MountStorage(root, visible_s=mount.visible_s)
         case StorageSettings(kind="oss") as oss:
-            storage = _oss(name, oss, environment.region)
+            storage = open_oss(name, oss, environment.region)
         case _:
             raise ConfigError(f"environment {name}: storage.root names no folder")
     return storage if settings.writes_storage(name) else ReadOnlyStorage(storage)
-
-
-def _oss(name: str, settings: StorageSettings, region: str | None) -> Storage:
-    """A bucket.
-
-    Raises:
-        MissingExtraError: oss2 is not installed.
-        ConfigError: the region or the source of credentials is not to be found.
-    """
-    try:
-        from .storage.oss_opening import open_bucket
-    except ImportError as error:
-        raise MissingExtraError(
-            f"storage of kind 'oss' needs {error.name}, which is not installed",
-            hint="pip install 'comfyclient[oss]'",
-        ) from error
-    return open_bucket(name, settings, region)
 
 
 def with_engine(

@@ -217,16 +217,16 @@ class Workflow:
 
     def renamed(self, names: Mapping[str, str]) -> Workflow:
         """The same workflow for a server that stored input files under other names."""
-        changed = {
-            file.name: names[file.name]
-            for file in self.files
-            if names.get(file.name, file.name) != file.name
-        }
-        if not changed:
+        return self.replaced({file.name: _moved(file, names) for file in self.files})
+
+    def replaced(self, files: Mapping[str, InputFile]) -> Workflow:
+        """The same workflow with other input files in the place of these names."""
+        if all(files.get(file.name, file) == file for file in self.files):
             return self
+        names = {old: new.name for old, new in files.items() if new.name != old}
         return self._changed(
-            {key: _with_names(node, changed) for key, node in self.graph.items()},
-            files=[_moved(file, changed) for file in self.files],
+            {key: _with_names(node, names) for key, node in self.graph.items()},
+            files=[files.get(file.name, file) for file in self.files],
         )
 
     def filed_under(self, folder: str) -> Workflow:

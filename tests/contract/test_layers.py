@@ -35,6 +35,7 @@ workflow
 events
 gpx trip_files trip_records trip_facts published recorded totals publishing trips
 copy_facts copy_chinese copy_english copywriter
+photo_kinds
 filters slots parameters uploads stages observation manifest
 staged
 template
@@ -76,7 +77,8 @@ transports.session transports.http transports.listener
 dashscope_calls
 dashscope_answers
 dashscope_sdk
-photo_bytes wording reading prompts allowance
+photo_bytes wording reading prompts allowance photos photo_fetching
+photo_cleaning
 relay
 asking
 model_copywriter observer painter
@@ -117,6 +119,7 @@ roster preparing saving orders
 launching instances
 ordering batch
 thumbnails telemetry
+extras
 wiring
 pinned eas_mount
 client

@@ -1,0 +1,41 @@
+"""Imports optional packages when they are needed, and says which extra has them."""
+
+from __future__ import annotations
+
+from .config import StorageSettings
+from .errors import MissingExtraError
+from .storage.base import Storage
+
+
+def open_oss(name: str, settings: StorageSettings, region: str | None) -> Storage:
+    """A bucket.
+
+    Raises:
+        MissingExtraError: oss2 is not installed.
+        ConfigError: the region or the source of credentials is not to be found.
+    """
+    try:
+        from .storage.oss_opening import open_bucket
+    except ImportError as error:
+        raise MissingExtraError(
+            f"storage of kind 'oss' needs {error.name}, which is not installed",
+            hint="pip install 'comfyclient[oss]'",
+        ) from error
+    return open_bucket(name, settings, region)
+
+
+def clean_photo(content: bytes, *, max_megapixels: float) -> tuple[bytes, str]:
+    """A photo as it may be sent, and its suffix.
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+        ValueError: it may not be sent.
+    """
+    try:
+        from .photo_cleaning import cleaned
+    except ImportError as error:
+        raise MissingExtraError(
+            f"photos of a trip need {error.name}, which is not installed",
+            hint="pip install 'comfyclient[photos]'",
+        ) from error
+    return cleaned(content, max_megapixels=max_megapixels)
