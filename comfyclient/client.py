@@ -444,5 +444,7 @@ class Client:
             roster=wired.roster,
             router=wired.router,
             hands=wired.hands,
+            slow=lambda order: wired.preparation.asks_models(order.what),
+            others=wired.errands,
             patient=patient,
         )

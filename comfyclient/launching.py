@@ -78,6 +78,8 @@ class Launcher:
         roster: Roster,
         router: Router,
         hands: Errands,
+        slow: Callable[[Order], bool],
+        others: Errands,
         patient: bool = False,
     ) -> None:
         """Make a launcher.
@@ -88,6 +90,8 @@ class Launcher:
             roster: writes jobs down, and sends them.
             router: hands out places.
             hands: does all of this.
+            slow: whether an order has models asked before its graph is filled.
+            others: hands for these: sending must not wait behind them.
             patient: a job for which there was a place is tried until its time is over.
         """
         self._prepare = prepare
@@ -95,6 +99,8 @@ class Launcher:
         self._roster = roster
         self._router = router
         self._hands = hands
+        self._slow = slow
+        self._others = others
         self._patient = patient
 
     def launch(
@@ -139,6 +145,13 @@ class Launcher:
         if known is not None:
             launch.tell(known)
             return
+        if self._slow(launch.order):
+            self._others.do(partial(self._guarded, launch, self._fill))
+        else:
+            self._fill(launch)
+
+    def _fill(self, launch: Launch) -> None:
+        launch.require_wanted()
         prepared = self._prepare(launch.order, launch.key)
         waiter = launch.waiter = self._router.line_up(
             demand_of(prepared.workflow),

@@ -72,6 +72,8 @@ class Wired:
     """Render and send what no caller waits for, and bring outputs home."""
     porters: Share
     """The part of the hands that outputs may keep busy."""
+    errands: Errands
+    """Wait for servers and models behind the callers' backs."""
     add: Callable[[InstanceSettings], None]
     """Opens one more instance, and lets it have jobs."""
     stack: ExitStack
@@ -154,6 +156,7 @@ def wire(
             router=router,
             journal=journal,
             hands=hands,
+            errands=errands,
             porters=Share(hands, at_once=PORTERS),
             add=partial(_add, router, storage, partial(opening, kept)),
             stack=kept,
