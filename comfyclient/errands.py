@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -37,6 +38,8 @@ class Errands:
         self._order = itertools.count()
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._wakes_at = math.inf
+        """When a worker that waits looks again by itself; at the latest one's time."""
         self._closed = False
 
     def do(self, errand: Callable[[], None], *, after: float = 0.0) -> None:
@@ -48,7 +51,8 @@ class Errands:
             heapq.heappush(self._waiting, (due, next(self._order), errand))
             if self._idle == 0 and len(self._threads) < self._most:
                 self._hire()
-            self._condition.notify()
+            if due < self._wakes_at:  # nobody is woken for what can wait
+                self._condition.notify()
 
     def close(self) -> None:
         """Drop what waits, and wait a little for what was begun."""
@@ -79,9 +83,13 @@ class Errands:
             while not self._closed:
                 now = self._clock.monotonic()
                 if self._waiting and self._waiting[0][0] <= now:
-                    return heapq.heappop(self._waiting)[2]
+                    errand = heapq.heappop(self._waiting)[2]
+                    if self._waiting and self._idle:
+                        self._condition.notify()  # another one watches the rest
+                    return errand
                 wait = self._waiting[0][0] - now if self._waiting else IDLE_S
                 self._idle += 1
+                self._wakes_at = now + wait
                 self._clock.wait(self._condition, wait)
                 self._idle -= 1
             return None

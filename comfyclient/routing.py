@@ -256,6 +256,8 @@ class _Plan:
         """How many jobs of each batch go where, so that all are done soonest."""
         if not self._batches:
             return {}
+        if len(self._batches) == 1 and len(self._batches[0].turns) == 1:
+            return {(0, self._soonest(self._batches[0])): 1}
         high = self._one_by_one()
         low = min(self._busy[at] for batch in self._batches for at in batch.able)
         best = self._within(high)
@@ -271,6 +273,13 @@ class _Plan:
             else:
                 high, best = middle, found
         return best
+
+    def _soonest(self, batch: _Batch) -> int:
+        """Where a single job would be done first."""
+        return min(
+            batch.able,
+            key=lambda at: (round(self._busy[at] + batch.takes(at), 6), self._load(at)),
+        )
 
     def _one_by_one(self) -> float:
         """When all would be done, with each batch on one instance."""

@@ -11,6 +11,9 @@ from ..timing import Deadline
 
 GLANCE = 0.05
 """Real seconds between two looks at the exchanges under way."""
+AWAKE = 20
+"""Looks without any exchange until it sleeps: to wake it up for each one takes longer
+than most of them."""
 
 
 class Watch:
@@ -94,7 +97,7 @@ class Watchdog:
         self._condition = threading.Condition(self._lock)
         self._watches: set[Watch] = set()
         self._thread: threading.Thread | None = None
-        self._idle = False
+        self._asleep = False
         self._closed = False
 
     @contextmanager
@@ -133,14 +136,16 @@ class Watchdog:
                     daemon=True,
                 )
                 self._thread.start()
-            if self._idle:
+            if self._asleep:
                 self._condition.notify_all()
 
     def _run(self) -> None:
+        idle = 0
         with self._lock:
             while not self._closed:
-                self._idle = not self._watches
-                self._condition.wait(None if self._idle else self._look())
+                idle = 0 if self._watches else idle + 1
+                self._asleep = idle > AWAKE
+                self._condition.wait(None if self._asleep else self._look())
 
     def _look(self) -> float:
         """Cut off whoever's time is over; the seconds until the next look."""
