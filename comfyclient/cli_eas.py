@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 from pydantic import ValidationError
 
+from .cli_access import access
 from .cli_eas_options import (
     Autoscale,
     Backlog,
@@ -61,6 +62,7 @@ eas = typer.Typer(help="Services of PAI-EAS.", no_args_is_help=True)
 
 
 eas.command("layout")(layout)
+eas.command("access")(access)
 
 
 _WRITERS = {

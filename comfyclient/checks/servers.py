@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from ..checking import take
+from ..egress import calling_classes
 from ..findings import Finding, Lack
 from ..object_info import ObjectInfo
 from ..own_checks import OUR_PACK
@@ -15,13 +15,6 @@ from ..timing import Clock, Deadline
 from ..transports.base import Transport
 from ..workflow import Workflow
 from .base import Diagnosis, fail, ok, skipped, warn
-
-_CALLS_OUT = re.compile(
-    r"QwenText$|QwenVision$|WanImage$"  # our own pack's
-    r"|(?i:dash.?scope|bailian|tongyi|qwen.*api|wanx?.*api|from.?url|url.*load|load.*url"
-    r"|api(node)?$|open.?ai|gemini|kling)"
-)
-"""Classes that fetch or ask something from the internet, by the names packs use."""
 
 
 class Kitchen:
@@ -64,12 +57,8 @@ class Kitchen:
 
     def egress(self, deadline: Deadline) -> Diagnosis:
         """Whether a graph has nodes that need the internet from inside the service."""
-        calling = {
-            f"{class_type} of {ref}"
-            for ref, workflow in self._workflows.items()
-            for class_type in _classes(workflow)
-            if _CALLS_OUT.search(class_type) or self._is_api_node(class_type)
-        }
+        found = calling_classes(self._workflows, also=self._is_api_node)
+        calling = [f"{class_type} of {ref}" for class_type, ref in found.items()]
         if not calling:
             return ok("no node of a pinned template calls out of its service")
         return warn(
@@ -82,13 +71,6 @@ class Kitchen:
     def _is_api_node(self, class_type: str) -> bool:
         entry = {} if self._info is None else self._info.entries.get(class_type)
         return isinstance(entry, dict) and entry.get("api_node") is True
-
-
-def _classes(workflow: Workflow) -> Iterator[str]:
-    for node_id in workflow.graph:
-        class_type = workflow.class_type(node_id)
-        if class_type is not None:
-            yield class_type
 
 
 def _told(found: Sequence[tuple[str, Finding]]) -> Iterator[str]:

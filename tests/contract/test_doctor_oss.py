@@ -6,11 +6,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from comfyclient.access import policy_of
 from comfyclient.checks.network import SystemNetwork
 from comfyclient.checks.plan import patient_of, plan
 from comfyclient.checks.senses import Senses
@@ -20,7 +22,7 @@ from comfyclient.eas_mount import push
 from comfyclient.errors import StorageError
 from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.registry import Registry
-from comfyclient.testing import OssFault, OssServer
+from comfyclient.testing import OssFault, OssRequest, OssServer
 from comfyclient.timing import Deadline
 from comfyclient.wiring import open_storage
 
@@ -226,3 +228,53 @@ def test_a_push_that_broke_off_is_gone_on_with(
         sent = [one.sent for one in push(uploads, storage, Deadline(30))]
         storage.delete([path for path, _ in uploads], Deadline(30))
     assert sent == [False, True]
+
+
+def test_the_written_policy_allows_what_is_done(
+    oss: OssServer, service: str, tmp_path: Path
+) -> None:
+    """All that a run and a push ask of the bucket, and nothing of it beside."""
+    settings = settings_of(oss, service)
+    storage = settings.environments["test"].storage
+    large = tmp_path / "large.safetensors"
+    large.write_bytes(b"x" * (9 << 20))
+    oss.requests.clear()
+    examined(settings)
+    asked = {"run": list(oss.requests)}
+    oss.requests.clear()
+    with ExitStack() as stack:
+        opened = open_storage("test", settings, stack)
+        list(push([("models/vae/large.safetensors", large)], opened, Deadline(30)))
+        asked["push"] = list(oss.requests)
+        opened.delete(["models/vae/large.safetensors"], Deadline(30))
+
+    for purpose in ("run", "push"):
+        policy = policy_of(storage, purpose)
+        refused = [one for one in asked[purpose] if not granted(policy, one)]
+        assert asked[purpose]
+        assert not refused
+    assert not granted(policy_of(storage, "look"), asked["push"][-1])
+
+
+ACTIONS = {
+    "HeadObject": "oss:GetObject",
+    "UploadPart": "oss:PutObject",
+    "InitiateMultipartUpload": "oss:PutObject",
+    "CompleteMultipartUpload": "oss:PutObject",
+    "DeleteMultipleObjects": "oss:DeleteObject",
+}
+"""The action of RAM that an operation takes, where it is called otherwise."""
+
+
+def granted(policy: Any, one: OssRequest) -> bool:
+    """Whether a policy allows a request; of a deletion of many, the action alone."""
+    action = ACTIONS.get(one.operation, f"oss:{one.operation}")
+    resource = "/".join(filter(None, [f"acs:oss:*:*:{one.bucket}", one.key]))
+    return any(
+        action in statement["Action"]
+        and (
+            one.operation == "DeleteMultipleObjects"
+            or any(fnmatchcase(resource, pattern) for pattern in statement["Resource"])
+        )
+        for statement in policy["Statement"]
+    )

@@ -32,7 +32,7 @@ fetching
 outputs config
 config_dashscope
 workflow
-events
+events egress access
 gpx trip_files trip_records trip_facts published recorded totals publishing trips
 copy_facts copy_chinese copy_english copywriter
 photo_kinds
@@ -148,7 +148,7 @@ pack_check
 cli_options
 cli_params cli_pinboard cli_scaffolding cli_target
 cli_compatibility cli_verifying
-cli_layout cli_eas_options
+cli_access cli_layout cli_eas_options
 cli_config cli_doctor cli_eas cli_nodes cli_running cli_templates cli_pins
 cli_batch cli_jobs cli_report cli_resume cli_preflight
 cli

@@ -115,6 +115,23 @@ def test_wrong_use_is_told(run: Run, arguments: tuple[str, ...], words: str) -> 
     assert done.stdout == ""
 
 
+# -- access
+
+
+def test_ways_and_grants_are_told_before_anything_is_there(run: Run) -> None:
+    """For people, for a script, and as RAM takes a policy."""
+    shown, told = run("access"), json.loads(run("access", "--json").stdout)
+    policy = json.loads(run("access", "--policy", "--purpose", "push").stdout)
+
+    assert "1234.cn-shanghai.pai-eas.aliyuncs.com:80" in shown.stdout
+    assert "RAM policy to run, and nothing else" in shown.stdout
+    assert [way["from"] for way in told["ways"]][:3] == ["client", "client", "service"]
+    assert told["policy"]["Version"] == policy["Version"] == "1"
+    assert told["policy"] != policy
+    refused = run("access", "--policy", "--env", "local")
+    assert isinstance(refused.exception, UsageError)
+
+
 # -- layout
 
 
