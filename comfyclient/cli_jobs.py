@@ -23,6 +23,7 @@ from .console import (
 )
 from .errors import UnknownJobError, UsageError
 from .job_views import (
+    costs,
     job_json,
     moment,
     next_step,
@@ -36,6 +37,7 @@ from .job_views import (
     words_of,
 )
 from .ledger_records import ChangeRow, JobReads, JobRow, JobState, OwnerRow
+from .revival import stages_of
 from .timing import SYSTEM_CLOCK
 
 PAGE = 500
@@ -233,6 +235,7 @@ def _show_whole(
         ],
         title="attempts",
     )
+    _show_stages(row)
     _show_history(row, history)
     show_rows(
         ("node", "folder", "file"),
@@ -246,6 +249,24 @@ def _show_whole(
         ("file", "bytes"),
         [(str(file.path), str(file.bytes)) for file in row.files],
         title="saved",
+    )
+
+
+def _show_stages(row: JobRow) -> None:
+    show_rows(
+        ("stage", "by", "took", "paid for", "request", "warning"),
+        [
+            (
+                one.name,
+                one.model or one.source,
+                span(one.seconds),
+                costs(one.usage),
+                one.request_id or "",
+                one.warning or "",
+            )
+            for one in stages_of(row)
+        ],
+        title="stages",
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 
+from .answers import Usage
 from .errors import UsageError
 from .ledger_records import (
     AttemptRow,
@@ -18,6 +20,8 @@ from .ledger_records import (
     StoredError,
 )
 from .outputs import OutputRef, SavedFile
+from .revival import stages_of
+from .stage_records import StageRecord
 
 SHORTEST_ID = 8
 """Characters of an id that are shown, unless more tell two jobs apart."""
@@ -163,12 +167,36 @@ def whole_json(
     return {
         **job_json(row, now=now),
         "params": dict(row.params),
+        "stages": [_stage_json(one) for one in stages_of(row)],
         "attempts": [_attempt_json(one) for one in row.attempts],
         "history": [_change_json(one) for one in history],
         "outputs": [_output_json(one) for one in row.outputs],
         "files": [_file_json(one) for one in row.files],
         "owner": None if owner is None else _owner_json(owner, now=now),
         "resume": again if waits else None,
+    }
+
+
+def costs(usage: Usage) -> str:
+    """What was paid for, in words; nothing where it was nothing."""
+    tokens = usage.input_tokens + usage.output_tokens
+    parts = [f"{tokens} tokens"] if tokens else []
+    if usage.images:
+        parts.append(f"{usage.images} {plural('picture', usage.images)}")
+    return ", ".join(parts)
+
+
+def _stage_json(record: StageRecord) -> dict[str, JsonValue]:
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "source": record.source,
+        "model": record.model,
+        "request_id": record.request_id,
+        "begun_at": _iso(record.begun_at),
+        "seconds": record.seconds,
+        **asdict(record.usage),
+        "warning": record.warning,
     }
 
 

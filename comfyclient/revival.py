@@ -111,6 +111,15 @@ def terms_of(row: JobRow) -> Terms:
     return _extra(row).terms
 
 
+def stages_of(row: JobRow) -> tuple[StageRecord, ...]:
+    """What was done before the graph was filled, by whom and for how much.
+
+    Raises:
+        LedgerError: the row does not hold what this package writes.
+    """
+    return tuple(stage.record() for stage in _extra(row).stages)
+
+
 def workflow_of(row: JobRow, graph: JsonValue) -> Workflow:
     """The job's graph, as it was meant to be sent.
 
@@ -131,7 +140,7 @@ def workflow_of(row: JobRow, graph: JsonValue) -> Workflow:
         ],
         trip_id=row.trip_id,
         own_prefix=extra.own_prefix,
-        stages=[stage.record() for stage in extra.stages],
+        stages=stages_of(row),
     )
     if workflow.digest != row.digest:
         raise LedgerError(
