@@ -25,7 +25,7 @@ from ..errors import (
     ServerFaultError,
     TransportError,
 )
-from ..events import Started
+from ..events import Queued, Started
 from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .eas_disposal import Disposal
@@ -40,8 +40,8 @@ _logger = logging.getLogger("comfyclient.transports.eas_following")
 LOOK_TIMEOUT_S, LEAST_PATIENCE_S = 20.0, 0.5
 AT_ONCE = 16
 """Tasks that are looked for before the clock is looked at again."""
-PULSE_S = 10.0
-"""Seconds between two looks at the queues as a whole."""
+PULSE_S, IDLE_PULSE_S = 10.0, 60.0
+"""Seconds between two looks at the queues as a whole: with tasks, and without."""
 SETTLED_KEPT = 10_000
 TWICE = 4
 """Frames of one request that are read at once: more than one is a duplicate."""
@@ -102,8 +102,7 @@ class EasFollowing:
         """Follow a task until its end; a result that came before is taken at once."""
         with self.register.condition:
             self.register.put(task)
-            if self.register.many and not self._watched():
-                self._sweep_at = min(self._sweep_at, self._clock.monotonic() + SWEEP_S)
+            self._hasten_pulse()
             self._start()
         early = next(
             (f for f in self._frames_held() if f.task_id == task.task_id), None
@@ -112,6 +111,13 @@ class EasFollowing:
             early = self._parking.find(task.task_id)
         if early is not None:
             self._end(task, early)
+
+    def _hasten_pulse(self) -> None:
+        """Look at the queues sooner than while nobody waited for anything."""
+        now = self._clock.monotonic()
+        many = self.register.many and not self._watched()
+        self._pulse_at = min(self._pulse_at, now + PULSE_S)
+        self._sweep_at = min(self._sweep_at, now + (SWEEP_S if many else PULSE_S))
 
     def remove(self, task_id: str) -> None:
         """Follow a task no longer."""
@@ -154,6 +160,8 @@ class EasFollowing:
         if verdict.error is not None:
             verdict.error.attach(instance=self._name)
         self.register.pop(task.task_id)
+        if not task.sent:  # its result was faster than the answer to its submit
+            task.tell(Queued())
         task.end(verdict, done=lambda: self._done(frame))
 
     def _done(self, frame: Frame) -> None:
@@ -303,12 +311,14 @@ class EasFollowing:
 
     def _pulse(self) -> None:
         now = self._clock.monotonic()
+        busy = bool(self.register.tasks or self._held)
+        pause = PULSE_S if busy else IDLE_PULSE_S
         if now >= self._sweep_at:
-            self._sweep_at = now + PULSE_S
+            self._sweep_at = now + pause
             if not self._watched():
                 self._sweep()
         if now >= self._pulse_at:
-            self._pulse_at = now + PULSE_S
+            self._pulse_at = now + pause
             try:
                 self._signs_of_life()
                 self.check_sink(self._patience())
@@ -321,9 +331,12 @@ class EasFollowing:
         tasks = [t for t in self.register.everyone() if t.sent and t.index is not None]
         if not tasks:
             return
-        first = self._http.attributes(INPUT, deadline=self._patience()).first
+        queue = self._http.attributes(INPUT, deadline=self._patience())
+        first = queue.first
+        if first is None or queue.length == 0:
+            return
         for task in tasks:
-            if first is not None and task.index is not None and task.index >= first:
+            if task.index is not None and task.index >= first:
                 if task.position is not None:
                     task.position = min(task.position, task.index - first)
                 task.place(None)

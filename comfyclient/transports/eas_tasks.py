@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ MANY = 20
 """Tasks that are asked for as if they were alone; with more, each is asked less."""
 WATCHED_EVERY_S, WATCHED_AT_MOST_S = 5.0, 20.0
 """Seconds between looks for a task whose result a watch would bring."""
+SPREAD_S = 0.02
+"""Seconds for each task, where all are to be looked for at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -134,11 +137,14 @@ class TaskRegister:
             self._wake(task)
 
     def hasten_all(self) -> None:
-        """Look for every task soon: what a watch would have brought may be there."""
+        """Look for every task soon: what a watch would have brought may be there.
+
+        They are spread out: a watch that breaks often must not flood the gateway.
+        """
         with self.condition:
-            now = self._clock.monotonic()
+            now, within = self._clock.monotonic(), len(self.tasks) * SPREAD_S
             for task in self.tasks.values():
-                task.due = min(task.due, now)
+                task.due = min(task.due, now + random.uniform(0, within))
                 self._wake(task)
 
     def due(self, most: int) -> list[Task]:
