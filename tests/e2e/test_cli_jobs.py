@@ -416,7 +416,7 @@ class TestJobs:
             "updated_at", "ended_at", "seconds", "attempts", "error",
         }  # fmt: skip
         assert set(shell.json("jobs", "show", job["job_id"])) == {
-            *job, "params", "history", "outputs", "files", "owner", "resume",
+            *job, "params", "history", "outputs", "files", "owner", "resume", "stages",
         }  # fmt: skip
 
     def test_plain(self, shell: Shell) -> None:
