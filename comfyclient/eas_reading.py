@@ -53,7 +53,8 @@ def parse_service(text: str, *, name: str) -> ServiceFile:
         twice = duplicate(plain)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
-        said = getattr(error, "msg", "nested too deeply")
+        deep = isinstance(error, RecursionError)
+        said = "nested too deeply" if deep else getattr(error, "msg", str(error)[:80])
         raise ServiceFileError(f"is no JSON: {said}", file=name, line=line) from None
     if twice is not None:
         path, line = dotted(twice[1].path), line_of(plain, twice[1].start)

@@ -130,7 +130,8 @@ KINDS: dict[str, Kind] = {
         _STORAGE,
         "May this client list below the environment's prefix?",
         "no grant; a policy for another prefix; a bucket of another region",
-        "RAM action `oss:ListObjects` on the bucket, with a condition on the prefix",
+        "RAM action `oss:ListObjects` on the bucket, with a condition on the prefix: "
+        "`comfyclient eas access --policy` writes the policy",
     ),
     "read": Kind(
         _STORAGE,

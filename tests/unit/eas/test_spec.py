@@ -260,6 +260,7 @@ def test_a_wrong_edit_is_named(
         ("[1]", "Input should be a"),
         ('{"metadata": 1, "metadata": 2}', "stands there twice"),
         ("[" * 100_000, "is no JSON"),
+        ('{"metadata": ' + "9" * 5000 + "}", "is no JSON: Exceeds the limit"),
         ('{"a": "// no comment"}', "unknown key a"),
         ("{}", "metadata"),
     ],
