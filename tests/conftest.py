@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from .nursery import Nursery
+from .seeds import seeds
 
 # a machine that is busy with the other tests draws slowly: that is no fault of a test;
 # `make soak` draws by the thousand
@@ -57,6 +58,12 @@ def nursery() -> Iterator[Nursery]:
     """Begins processes in no time."""
     with Nursery() as nursery:
         yield nursery
+
+
+@pytest.fixture
+def soak_seeds() -> Iterator[int]:
+    """One seed after the other, as long as a soak goes on."""
+    return seeds()
 
 
 @pytest.fixture(scope="session")

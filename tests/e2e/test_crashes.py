@@ -18,11 +18,11 @@ from comfyclient.ledger_records import JobRow
 from comfyclient.testing.scripted import ScriptedServer
 
 from ..nursery import Nursery
+from ..seeds import seeds
 from .crashing.aftermath import check_engine_pictures, check_executions
 from .crashing.batch import Batch, Style, Way, client_of
 from .crashing.lives import Lives
 from .crashing.quake import Quake
-from .crashing.seeds import seeds
 from .crashing.siege import Siege
 
 pytestmark = [

@@ -15,10 +15,10 @@ from comfyclient.ledger_records import JobState
 from comfyclient.workflow import Workflow
 
 from ..nursery import Nursery
+from ..seeds import seeds
 from .crashing.batch import ENVIRONMENT, client_of
 from .crashing.lives import Lives
 from .crashing.quake import Quake
-from .crashing.seeds import seeds
 
 QUICK = 150
 WHOLE = 1000

@@ -101,16 +101,19 @@ Fault: TypeAlias = Mishap | BadAnswer | BadNode | Noise | FullLedger
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One job under one fault; the fault is the first instance's."""
+    """One job under one fault, or two; the fault is the first instance's."""
 
     fault: Fault
     mode: Mode
     version: str
     instances: int = 1
+    also: BadAnswer | None = None
+    """What else goes wrong there."""
 
     def __str__(self) -> str:
         many = "" if self.instances == 1 else f"-{self.instances}_instances"
-        return f"{self.fault}-{self.mode}-{self.version}{many}"
+        also = "" if self.also is None else f"-and_{self.also}"
+        return f"{self.fault}-{self.mode}-{self.version}{many}{also}"
 
 
 def messages(version: str) -> tuple[str, ...]:

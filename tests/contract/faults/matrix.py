@@ -119,6 +119,39 @@ def usual_cases() -> Iterator[Case]:
                 yield _drawn(fault, mode, draw)
 
 
+def pairs(chance: random.Random) -> Iterator[Case]:
+    """A mishap and bad answers at once, drawn without end.
+
+    What must come of two faults is told by nobody: only what is never right is checked.
+    """
+    while True:
+        version = chance.choice(VERSIONS)
+        singles = list(faults(version))
+        mishaps = [
+            one for one in singles if isinstance(one, Mishap) and one.name in MISHAPS
+        ]
+        answers = [one for one in singles if _joins(one)]
+        also = chance.choice(answers)
+        assert isinstance(also, BadAnswer), "only those join"
+        case = Case(
+            chance.choice(mishaps),
+            chance.choice(MODES),
+            version,
+            chance.choice(INSTANCES),
+            also,
+        )
+        if _applies(case.fault, version) and _applies(also, version):
+            yield case
+
+
+def _joins(fault: Fault) -> bool:
+    """Whether it goes with another one: it ends, and soon."""
+    if not isinstance(fault, BadAnswer) or fault.times is None:
+        return False
+    stalls = ANSWERS[fault.kind].stalls or fault.kind == "drips"
+    return fault.route != DOWNLOAD and not stalls
+
+
 def _has_its_like(fault: Fault, mode: Mode) -> bool:
     """Whether another one stands for it: one that differs in what is drawn anyway, or
     in messages that nobody hears."""

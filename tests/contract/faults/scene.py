@@ -95,6 +95,8 @@ class Scene:
                 self._answer_badly(bad)
             case FullLedger(step=step):
                 fill_disk(self.ledger, step)
+        if self.case.also is not None:
+            self._answer_badly(self.case.also)
 
     def strike(self, steps: Sequence[Step]) -> None:
         """What happens to the first server as a whole."""
@@ -146,6 +148,8 @@ class Scene:
 
     def heal(self) -> None:
         """Everything is well again, except for what was lost."""
+        if self.case.also is not None:
+            self.first.always(self.case.also.route, None)
         match self.case.fault:
             case BadAnswer(route=route):
                 self.first.always(route, None)

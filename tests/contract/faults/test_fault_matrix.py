@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from operator import gt
 from pathlib import Path
 
@@ -18,13 +20,16 @@ from comfyclient.testing.threads import ours, stacks
 
 from .cases import NEW, BadAnswer, Case, Fault, Mishap
 from .expectations import Outcome, expected
-from .matrix import every_case, faults, usual_cases
+from .matrix import every_case, faults, pairs, usual_cases
 from .mishaps import total_s
 from .page import PAGE, page
 from .running import Observed, observe
 
 SLACK_S = 1.0
 """Seconds past its total time in which a job is noticed to be over."""
+
+PAIRS = 50
+"""So many are drawn from each seed."""
 
 USUAL = tuple(dict.fromkeys(usual_cases()))
 CHOSEN = frozenset(USUAL)
@@ -58,6 +63,18 @@ def test_case(case: Case, new_ledger: Path, tmp_path: Path) -> None:
 def test_spare_case(spare: Case, new_ledger: Path, tmp_path: Path) -> None:
     """So it is with the rest of the product."""
     play(spare, new_ledger, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_pairs(new_ledger: Path, tmp_path: Path, soak_seeds: Iterator[int]) -> None:
+    """Two faults at once leave no wrong result, no run too many and nothing behind."""
+    for seed in soak_seeds:
+        cases = pairs(random.Random(seed))
+        for number, case in enumerate(islice(cases, PAIRS)):
+            folder = tmp_path / f"{seed}-{number}"
+            folder.mkdir()
+            play_pair(case, new_ledger, folder)
 
 
 def test_the_page_tells_what_is_so() -> None:
@@ -102,6 +119,24 @@ def play(case: Case, new_ledger: Path, folder: Path) -> None:
         wrong.append(f"it took {observed.took_s:g} s")
     told = "\n  ".join(wrong)
     assert not wrong, f"{case}\n  {told}\n  must be so: {outcome}\n  was: {observed}"
+
+
+def play_pair(case: Case, new_ledger: Path, folder: Path) -> None:
+    """One pair, and what is never right, whatever went wrong."""
+    before = set(ours())
+    observed = observe(case, Path(shutil.copy(new_ledger, folder / "jobs.db")))
+    left = [thread for thread in ours() if thread not in before]
+    wrong = [
+        *_of_any_case(observed),
+        *(f"{thread.name} lives on:\n{stacks()}" for thread in left),
+    ]
+    after = observed.row_after
+    if observed.resumed and (after is None or not after.state.settled):
+        wrong.append(f"afterwards its state in the ledger is {after and after.state}")
+    if observed.took_s > total_s(case) + SLACK_S:
+        wrong.append(f"it took {observed.took_s:g} s")
+    told = "\n  ".join(wrong)
+    assert not wrong, f"{case}\n  {told}\n  was: {observed}"
 
 
 def _of_its_end(observed: Observed, outcome: Outcome) -> Iterator[str]:
