@@ -12,6 +12,7 @@ import typer
 
 from . import __version__
 from .cli_batch import batch
+from .cli_clean import clean
 from .cli_config import config as config_commands
 from .cli_doctor import doctor
 from .cli_eas import eas
@@ -71,6 +72,7 @@ app.add_typer(pins, name="pins")
 app.add_typer(eas, name="eas")
 app.add_typer(nodes, name="nodes")
 app.command("batch")(batch)
+app.command("clean")(clean)
 app.command("resume")(resume)
 app.command("report")(report)
 app.command("doctor")(doctor)

@@ -21,6 +21,7 @@ from tenacity.wait import wait_random_exponential
 
 from .checking import Checker
 from .course import Course
+from .delivery import Delivery
 from .demands import Demand
 from .errors import (
     BadAnswerError,
@@ -101,7 +102,7 @@ class Dispatcher:
         checker: Checker | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._storage = storage
+        self._delivery = Delivery(storage)
         self._router = router
         self._journal = journal
         self._environment = environment
@@ -265,9 +266,7 @@ class Dispatcher:
         self._require_fit(transport, course, options)
         workflow = course.workflow.filed_under(self._folder(course))
         names = {
-            file.name: self._storage.put_input(
-                file, course.deadline, instance=transport.name
-            )
+            file.name: self._delivery.deliver(file, transport, course.deadline)
             for file in workflow.files
         }
         attempt = Attempt(

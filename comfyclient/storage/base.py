@@ -50,6 +50,10 @@ class Storage(Protocol):
     def shown(self) -> str:
         """What it is, for people; without secrets."""
 
+    @property
+    def mounted(self) -> bool:
+        """Whether instances see its files through a mount, which may take a while."""
+
     def open(
         self,
         ref: OutputRef,

@@ -24,6 +24,11 @@ class ReadOnlyStorage:
         """What it is."""
         return self._storage.shown
 
+    @property
+    def mounted(self) -> bool:
+        """Whether instances see its files through a mount."""
+        return self._storage.mounted
+
     def open(
         self,
         ref: OutputRef,

@@ -38,6 +38,8 @@ _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENAME
 class MountStorage:
     """A folder that the services mount too. Implements `Storage`."""
 
+    mounted = True
+
     def __init__(self, root: Path, *, visible_s: float = 10) -> None:
         """Use a folder; a file that is not seen there yet is waited for."""
         self._root = root

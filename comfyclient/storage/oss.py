@@ -34,12 +34,14 @@ LONGEST_S = 7 * 86_400
 class OssStorage:
     """A prefix of a bucket's names. Implements `Storage`."""
 
+    mounted = True
+
     def __init__(
         self, client: OssClient, *, prefix: str = "", visible_s: float = 10
     ) -> None:
         """Use the objects below a prefix; one that is not there yet is waited for."""
         self._client = client
-        self._prefix = folder_below(prefix)
+        self._prefix = folder_below(prefix.strip("/"))
         self._visible_s = visible_s
         self._sender = Sender(client)
 

@@ -18,6 +18,8 @@ from .base import Entry
 class ViewStorage:
     """What instances hand out and take in themselves. Implements `Storage`."""
 
+    mounted = False
+
     def __init__(self, instances: Sequence[Transport]) -> None:
         self._instances = {one.name: one for one in instances}
 

@@ -102,6 +102,7 @@ storage.oss_client
 storage.oss_sending
 storage.oss
 storage.oss_opening
+cleaning lifecycle delivery
 checking compatibility
 node_times hooks
 demands breaker
@@ -150,7 +151,7 @@ cli_params cli_pinboard cli_scaffolding cli_target
 cli_compatibility cli_verifying
 cli_access cli_layout cli_eas_options
 cli_config cli_doctor cli_eas cli_nodes cli_running cli_templates cli_pins
-cli_batch cli_jobs cli_report cli_resume cli_preflight
+cli_batch cli_clean cli_jobs cli_report cli_resume cli_preflight
 cli
 __main__
 """
