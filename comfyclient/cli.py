@@ -51,11 +51,11 @@ from .console import (
     show_json,
     speak_any_encoding,
 )
+from .engine_start import start_engine
 from .errors import ComfyClientError, UsageError
 from .job import Job
 from .saving import save_outputs
 from .trips import load_trip
-from .wiring import start_engine
 from .workflow import Workflow
 
 app = typer.Typer(

@@ -22,13 +22,13 @@ from .config import (
     load_settings,
 )
 from .errors import UsageError
+from .ledger_opening import open_ledger
 from .ledger_records import JobReads, redacted
 from .lockfile import read_lock
 from .pins import resolve
 from .registry import Registry, registry_of
 from .template import Template
 from .transports.endpoint import Endpoint
-from .wiring import open_ledger
 
 FAILED = 1
 WRONG_USE = 2

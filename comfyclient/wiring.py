@@ -1,4 +1,4 @@
-"""Puts an environment together: the only file that names concrete classes."""
+"""Puts an environment together, of the concrete classes that its settings ask for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -15,26 +14,25 @@ from .berths import Berth
 from .checking import checker_of
 from .config import (
     DashScopeSettings,
-    EngineSettings,
     EnvironmentSettings,
     InstanceSettings,
     Settings,
     StorageSettings,
-    default_ledger,
     read_token,
-    secrets_of,
 )
 from .config_dashscope import base_address, dashscope_of, read_key
 from .dashscope_calls import ModelService
 from .desk import Desk
 from .dispatch import Dispatcher
+from .engine_start import with_engine
 from .errands import Errands, Share
 from .errors import ConfigError, MissingExtraError
 from .extras import clean_photo, open_oss
 from .hooking import Hooks
 from .hooks import Hook
 from .hosted_models import HostedModels, results_folder
-from .ledger_records import Journal, redacted
+from .ledger_opening import open_ledger
+from .ledger_records import Journal
 from .photo_fetching import PhotoFetcher
 from .photos import Photos
 from .preparing import Preparation
@@ -243,49 +241,6 @@ def _read_only(name: str, settings: Settings) -> frozenset[str]:
     return frozenset(one.name for one in instances if one not in writable)
 
 
-def open_ledger(
-    name: str, settings: EnvironmentSettings, *, clock: Clock = SYSTEM_CLOCK
-) -> Journal:
-    """The ledger of an environment, without anything else of it.
-
-    Raises:
-        LedgerError: it cannot be opened.
-        ConfigError: a token that must never be written down cannot be read.
-    """
-    from .ledger import Ledger  # SQLAlchemy takes longer to import than all the rest
-
-    url = settings.ledger if settings.ledger is not None else default_ledger(name)
-    secrets = [secret for one in settings.instances for secret in secrets_of(one)]
-    ledger = Ledger(url, clock=clock, redact=partial(_without, secrets))
-    ledger.open()
-    return ledger
-
-
-class LedgerSight(Protocol):
-    """What can be seen of a ledger without changing it."""
-
-    def version(self) -> int | None:
-        """The version of its tables; None where there is no file yet."""
-
-    def file(self) -> Path | None:
-        """The file that it is in; None for a database server."""
-
-
-def see_ledger(name: str, settings: EnvironmentSettings) -> LedgerSight:
-    """The ledger of an environment, to be looked at: nothing is made or migrated."""
-    from .ledger_look import Sight  # SQLAlchemy again
-
-    url = settings.ledger if settings.ledger is not None else default_ledger(name)
-    return Sight(url)
-
-
-def _without(secrets: Sequence[str], text: str) -> str:
-    """The text without these secrets, and without what looks like one."""
-    for secret in secrets:
-        text = text.replace(secret, "…")
-    return redacted(text)
-
-
 def open_instances(
     name: str,
     settings: EnvironmentSettings,
@@ -342,36 +297,6 @@ def _storage(
     return storage if settings.writes_storage(name) else ReadOnlyStorage(storage)
 
 
-def with_engine(
-    name: str, settings: EnvironmentSettings, stack: ExitStack
-) -> EnvironmentSettings:
-    """An environment; where it is on the embedded engine, with the engine started.
-
-    The stack stops it.
-
-    Raises:
-        MissingExtraError: the engine needs a package that is not installed.
-        EngineError: it could not start.
-    """
-    if settings.transport != "embedded":
-        return settings
-    engine, storage = settings.engine, settings.storage
-    folders = {one.resolve() for one in (engine.base_directory, storage.root) if one}
-    if len(folders) > 1:
-        raise ConfigError(
-            f"environment {name}: the engine writes to {engine.base_directory}, and "
-            f"its outputs are to be collected from {storage.root}",
-            hint="keep one of engine.base_directory and storage.root",
-        )
-    if storage.kind == "mount" and engine.base_directory is None:
-        engine = engine.model_copy(update={"base_directory": storage.root})
-    running = start_engine(engine, stack)
-    if storage.kind == "mount" and storage.root is None:
-        storage = storage.model_copy(update={"root": running.base_directory})
-    instance = InstanceSettings(name=f"{name}-engine", url=running.url)
-    return settings.model_copy(update={"instances": (instance,), "storage": storage})
-
-
 def _nobody_waits(attempt_id: str) -> bool | None:
     """Without a ledger nothing is known of any attempt."""
     return None
@@ -415,52 +340,6 @@ def _add(
     if isinstance(storage, ViewStorage):
         storage.know(berth.transport)
     router.add(berth)
-
-
-class RunningEngine(Protocol):
-    """What the rest of the package sees of the embedded engine."""
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-
-    @property
-    def base_directory(self) -> Path:
-        """Where its input/, output/ and temp/ are."""
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for its end; whether it ended."""
-
-
-def start_engine(
-    settings: EngineSettings,
-    stack: ExitStack,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-) -> RunningEngine:
-    """Start the embedded engine with the node pack; the stack stops it.
-
-    Raises:
-        MissingExtraError: aiohttp, numpy or Pillow is not installed.
-        EngineError: it could not start.
-    """
-    try:
-        from . import comfy_nodes
-        from .local.engine import EmbeddedEngine
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the embedded engine needs {error.name}, which is not installed",
-            hint="pip install 'comfyclient[local]'",
-        ) from error
-    engine = EmbeddedEngine(
-        settings.base_directory,
-        host=host,
-        port=port,
-        version=settings.version,
-        node_packs=(comfy_nodes,),
-    )
-    return stack.enter_context(engine)
 
 
 def endpoint_of(instance: InstanceSettings) -> Endpoint:

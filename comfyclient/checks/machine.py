@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from ..config import InstanceSettings, read_token
 from ..errors import ComfyClientError, ConfigError
+from ..ledger_opening import LedgerSight
 from ..pinned import PinnedTemplates
-from ..wiring import LedgerSight
 from .base import Diagnosis, fail, ok, skipped, warn
 
 LOW_BYTES, OUT_BYTES = 2 << 30, 100 << 20

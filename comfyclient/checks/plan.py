@@ -9,16 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from ..config import EnvironmentSettings, InstanceSettings, Settings
+from ..engine_start import with_engine
 from ..errors import ComfyClientError
+from ..ledger_opening import LedgerSight, see_ledger
 from ..pinned import PinnedTemplates, pinned_templates
 from ..registry import Registry
 from ..transports.base import Transport
 from ..wiring import (
-    LedgerSight,
     endpoint_of,
     open_instances,
-    see_ledger,
-    with_engine,
 )
 from . import machine, places
 from .base import Check

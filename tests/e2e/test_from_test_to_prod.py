@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from comfyclient.cli import app
 from comfyclient.cli_running import exit_code
 from comfyclient.config import EngineSettings
+from comfyclient.engine_start import start_engine
 from comfyclient.errors import ComfyClientError
-from comfyclient.wiring import start_engine
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "from-test-to-prod.md").read_text("utf-8")
