@@ -8,7 +8,6 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -18,6 +17,7 @@ from .answers import NOTHING, Answers, StoredAnswer, Usage
 from .dashscope_calls import Answer, Message, ModelService, Question
 from .dashscope_models import PICTURES, Rate
 from .errors import (
+    ClosedError,
     ComfyClientError,
     LedgerError,
     ModelAnswerError,
@@ -33,12 +33,6 @@ TRIES = 5
 """Requests for one answer, the first one included."""
 LONGEST_PAUSE_S = 30.0
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Seat:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: int = 0
 
 
 class Asking:
@@ -64,7 +58,9 @@ class Asking:
         self._chance = random.Random() if chance is None else chance
         self._lock = threading.Lock()
         self._allowances: dict[str, Allowance] = {}
-        self._seats: dict[str, _Seat] = {}
+        self._condition = threading.Condition()
+        self._under_way: set[str] = set()
+        self._closed = False
 
     def words(
         self,
@@ -82,7 +78,7 @@ class Asking:
             ModelAnswerError: neither answer could be used.
             ModelError, TransportError: the model could not be asked.
         """
-        with self.once(question.digest):
+        with self.once(question.digest, deadline):
             known = self.answers.find(self.environment, question.digest)
             if known is not None and known.complete:
                 return known
@@ -100,19 +96,34 @@ class Asking:
             return self._allowances[model]
 
     @contextmanager
-    def once(self, digest: str) -> Iterator[None]:
-        """Let one thread ask for a thing; the others find its answer afterwards."""
-        with self._lock:
-            seat = self._seats.setdefault(digest, _Seat())
-            seat.waiting += 1
+    def once(self, digest: str, deadline: Deadline) -> Iterator[None]:
+        """Let one thread ask for a thing; the others find its answer afterwards.
+
+        Raises:
+            ModelThrottledError: the one that asks was not done before the deadline.
+            ClosedError: the client was closed meanwhile.
+        """
+        with self._condition:
+            while digest in self._under_way:
+                self._wait(deadline)
+            self._under_way.add(digest)
         try:
-            with seat.lock:
-                yield
+            yield
         finally:
-            with self._lock:
-                seat.waiting -= 1
-                if not seat.waiting:
-                    self._seats.pop(digest, None)
+            with self._condition:
+                self._under_way.discard(digest)
+                self._condition.notify_all()
+
+    def _wait(self, deadline: Deadline) -> None:
+        left = deadline.remaining()
+        if self._closed:
+            raise ClosedError("the client was closed while a model was asked")
+        if left <= 0:
+            raise ModelThrottledError(
+                "another job asks for the same, and had no answer within the time "
+                "allowed"
+            )
+        self.clock.wait(self._condition, left)
 
     def trying(
         self,
@@ -152,6 +163,9 @@ class Asking:
             allowances = list(self._allowances.values())
         for allowance in allowances:
             allowance.close()
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
         self.service.close()
 
     def kept(
@@ -267,4 +281,5 @@ def _repair(question: Question, answer: Answer, why: str) -> Question:
         json=question.json,
         max_tokens=question.max_tokens,
         seed=question.seed,
+        rules=question.rules,
     )

@@ -62,10 +62,12 @@ class Question:
     """Whether the answer is to be one JSON object."""
     max_tokens: int = 1500
     seed: int = 0
+    rules: tuple[str, ...] = ()
+    """What the answer is held against: not sent, but other rules, another answer."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that is asked."""
+        """SHA-256 of all that is asked, and of what its answer must be."""
         return _digest(
             {
                 "model": self.model,
@@ -76,6 +78,7 @@ class Question:
                 "json": self.json,
                 "max_tokens": self.max_tokens,
                 "seed": self.seed,
+                "rules": [*self.rules],
             }
         )
 

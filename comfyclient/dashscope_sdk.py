@@ -77,7 +77,10 @@ class DashScope:
     def ask(self, question: Question, *, deadline: Deadline) -> Answer:
         """Ask a text or vision model."""
         call = MultiModalConversation if question.sees else Generation
-        more: dict[str, Any] = {"result_format": "message", "enable_thinking": False}
+        more: dict[str, Any] = {}
+        if not question.sees:
+            # some models refuse an answer in one piece while they may think
+            more = {"result_format": "message", "enable_thinking": False}
         if question.json and not question.sees:
             more["response_format"] = {"type": "json_object"}
         told = self._call(

@@ -26,6 +26,7 @@ from .parameters import (
     StringParameter,
 )
 from .published import PublishedTrip
+from .staged import Staged, rehearsed
 from .template import SAMPLE, SOURCE, Template
 from .trips import load_trip
 from .workflow import Workflow
@@ -116,6 +117,7 @@ class _Check:
             return
         for finding in _graph_findings(base):
             self._add(finding)
+        self._failing_stages(trip)
         if trip is not None:
             self._hostile(trip)
             self._other_trips(trip)
@@ -145,17 +147,27 @@ class _Check:
         params: Mapping[str, object],
         *,
         text: str | None = None,
+        staged: Staged | None = None,
     ) -> Workflow | None:
         """Render; a failure is a finding. With a `text`, the copy consists of it."""
         copy = None if text is None else copy_of(text)
         self.renderings += 1
         try:
-            workflow = self.template.render(trip, params, seed=_SEED, copy=copy)
+            workflow = self.template.render(
+                trip, params, seed=_SEED, copy=copy, staged=staged
+            )
         except ComfyClientError as error:
             self._add(Finding("error", f"with {what}: {error}", self._place(error)))
             return None
         self.classes |= set(map(str, map(workflow.class_type, workflow.graph)))
         return workflow
+
+    def _failing_stages(self, trip: PublishedTrip | None) -> None:
+        """A stage that is not required may come to nothing: the graph goes on."""
+        stages = self.template.manifest.stage
+        if any(not stage.required for stage in stages):
+            nothing = rehearsed(stages, trip, failing=True)
+            self._render("stages that came to nothing", trip, {}, staged=nothing)
 
     def _place(self, error: ComfyClientError) -> TemplatePlace | None:
         if not isinstance(error, TemplateError) or error.line is None:

@@ -14,7 +14,7 @@ from .asking import Asking
 from .copywriter import OfflineCopywriter, TripCopy
 from .dashscope_calls import Question
 from .errors import ClosedError, ComfyClientError, LedgerError, UsageError
-from .prompts import LENGTHS, copy_messages, language_of, trip_data
+from .prompts import LENGTHS, RULES, copy_messages, language_of, trip_data
 from .published import PublishedTrip
 from .reading import read_object
 from .timing import Deadline
@@ -88,7 +88,11 @@ class ModelCopywriter:
 
         `seen` is what is on photos of the trip, in the words of an observer.
         """
-        question = Question(self._model, copy_messages(trip, seen=seen))
+        question = Question(
+            self._model,
+            copy_messages(trip, seen=seen),
+            rules=(RULES, *sorted(self._forbidden)),
+        )
 
         def read(text: str) -> dict[str, object]:
             return _read(text, trip, self._forbidden).model_dump(mode="json")

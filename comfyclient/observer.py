@@ -17,7 +17,7 @@ from .dashscope_calls import MAX_IMAGE, Image, Question
 from .errors import ClosedError, ComfyClientError, LedgerError, UsageError
 from .observation import Observation, OfflineObserver, SeenPhoto
 from .photo_bytes import stripped
-from .prompts import language_of, observe_messages
+from .prompts import RULES, language_of, observe_messages
 from .published import PublishedPhoto, PublishedTrip, photo_source
 from .reading import read_object
 from .timing import Deadline
@@ -109,7 +109,12 @@ class ModelObserver:
             return Looked(_whole(trip, [], None, unseen), "offline")
         language = language_of(trip)
         images = tuple(shown.values())
-        question = Question(self._model, observe_messages(language, images), sees=True)
+        question = Question(
+            self._model,
+            observe_messages(language, images),
+            sees=True,
+            rules=(RULES, *sorted(self._forbidden)),
+        )
 
         def read(text: str) -> dict[str, object]:
             said = _checked(text, len(images), language, self._forbidden)

@@ -113,7 +113,7 @@ class ModelPainter:
         )
         if deadline is None:
             deadline = Deadline(self._total_s, clock=self._asking.clock)
-        with self._asking.once(order.digest):
+        with self._asking.once(order.digest, deadline):
             return self._painted(order, deadline.within(self._total_s))
 
     def _painted(self, order: PictureOrder, deadline: Deadline) -> Painted:

@@ -14,8 +14,9 @@ from pydantic import JsonValue
 from .dashscope_calls import Image, Message
 from .published import PublishedTrip
 
-VERSION = 1
-"""Raised with every change of the words below: answers are kept by what was asked."""
+RULES = "1"
+"""Raised with every change of what answers are held against: those that were kept under
+other rules are asked for anew."""
 MAX_TEXT = 120
 """Characters of each text of a trip that goes out."""
 

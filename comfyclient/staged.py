@@ -50,14 +50,30 @@ class Staged:
         return tuple(named.values())
 
 
-def rehearsed(stages: Sequence[StagePart], trip: PublishedTrip | None) -> Staged:
-    """What the stages might give, with nobody asked: to check or try a template."""
+def rehearsed(
+    stages: Sequence[StagePart],
+    trip: PublishedTrip | None,
+    *,
+    copy: TripCopy | None = None,
+    failing: bool = False,
+) -> Staged:
+    """What the stages might give, with nobody asked: to check or try a template.
+
+    Args:
+        stages: the manifest's.
+        trip: what words are made of; None where the template takes none.
+        copy: the words, where they are not to be the offline copywriter's.
+        failing: let those that are not required come to nothing.
+    """
     grey = _grey()
     values: dict[str, object] = {}
     for stage in stages:
+        if failing and not stage.required:
+            values[stage.name] = nothing_of(stage)
+            continue
         match stage.kind:
             case "copy":
-                values[stage.name] = None if trip is None else _words(trip)
+                values[stage.name] = copy if copy is not None else _words(trip)
             case "observe":
                 values[stage.name] = (
                     None if trip is None else OfflineObserver().look(trip)
@@ -71,8 +87,19 @@ def rehearsed(stages: Sequence[StagePart], trip: PublishedTrip | None) -> Staged
     return Staged(values, (grey,) if stages else ())
 
 
-def _words(trip: PublishedTrip) -> TripCopy:
-    return OfflineCopywriter().write(trip)
+def nothing_of(stage: StagePart) -> Pictures | tuple[str, ...] | None:
+    """The value of a stage that came to nothing."""
+    match stage.kind:
+        case "paint":
+            return Pictures()
+        case "upload":
+            return ()
+        case _:
+            return None
+
+
+def _words(trip: PublishedTrip | None) -> TripCopy | None:
+    return None if trip is None else OfflineCopywriter().write(trip)
 
 
 def _grey() -> InputFile:

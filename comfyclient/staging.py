@@ -25,7 +25,7 @@ from .errors import (
 from .events import Event, StageFinished, StageStarted
 from .published import PublishedTrip
 from .stage_records import StageRecord
-from .staged import Pictures, Staged
+from .staged import Staged, nothing_of
 from .stages import StagePart
 from .steps import Done, Steps, Task
 from .timing import SYSTEM_CLOCK, Clock, Deadline
@@ -182,7 +182,7 @@ class _Run:
             if task.stage.required or lasting or wrong:
                 error.message = f"stage {task.stage.name!r}: {error.message}"
                 raise
-            return Done(_nothing(task), source="none", warning=error.message)
+            return Done(nothing_of(task.stage), source="none", warning=error.message)
 
     def _record(self, stage: StagePart, done: Done, begun: datetime) -> StageRecord:
         return StageRecord(
@@ -196,17 +196,6 @@ class _Run:
             usage=done.usage,
             warning=done.warning,
         )
-
-
-def _nothing(task: Task) -> Pictures | tuple[str, ...] | None:
-    """The value of a stage that came to nothing."""
-    match task.stage.kind:
-        case "paint":
-            return Pictures()
-        case "upload":
-            return ()
-        case _:
-            return None
 
 
 def _unheard(_event: Event) -> None:

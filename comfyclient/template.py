@@ -166,7 +166,7 @@ class Template:
             "template": {"name": self.name, "version": self.manifest.version},
         }
         if staged is None:
-            staged = rehearsed(self.manifest.stage, trip)
+            staged = rehearsed(self.manifest.stage, trip, copy=copy)
         context["stages"] = SimpleNamespace(**staged.values)
         if copy is None:
             copy = staged.copy

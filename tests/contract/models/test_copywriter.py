@@ -286,3 +286,35 @@ def test_a_ledger_that_was_damaged(
 
     with pytest.raises(errors.LedgerError, match="damaged"):
         compose(asker(), trip, clock)
+
+
+def test_other_rules_ask_anew(
+    server: DashScopeServer,
+    asker: Callable[[], Asking],
+    trip: PublishedTrip,
+    clock: FakeClock,
+) -> None:
+    """A word that is forbidden by now is in no answer that was kept before."""
+    server.text(says(), says(title="Another title"))
+
+    first = compose(asker(), trip, clock)
+    second = compose(asker(), trip, clock, forbidden=("dark",))
+
+    assert (first.copy.title, second.copy.title) == (GOOD["title"], "Another title")
+
+
+def test_one_that_waits_for_another_has_its_own_deadline(
+    server: DashScopeServer, asking: Asking, trip: PublishedTrip, clock: FakeClock
+) -> None:
+    """It does not wait longer for the same answer than it may."""
+    gate = threading.Event()
+    server.text(Reply(late=gate))
+    first = threading.Thread(target=compose, args=(asking, trip, clock))
+    first.start()
+    server.await_that("text")
+    writer = ModelCopywriter(asking, MODEL, on_failure="error")
+
+    with pytest.raises(errors.ModelThrottledError, match="asks for the same"):
+        writer.compose(trip, deadline=Deadline(0, clock=clock))
+    gate.set()
+    first.join()
