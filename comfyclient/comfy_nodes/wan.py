@@ -223,7 +223,7 @@ def _watched(service: Service, task_id: str, steps: Steps) -> Mapping[str, Any]:
         looks += 1
         found = service.look(task_id).get("output")
         output: Mapping[str, Any] = found if isinstance(found, dict) else {}
-        if output.get("task_status") not in {"PENDING", "RUNNING", "SUSPENDED"}:
+        if output.get("task_status") not in ("PENDING", "RUNNING", "SUSPENDED"):
             return output
         steps.reach(min(_STEPS - 10, looks * 6))
 

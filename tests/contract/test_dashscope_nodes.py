@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from itertools import count
 from types import ModuleType
@@ -14,19 +17,22 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from comfyclient import Client, Settings, Workflow
-from comfyclient.comfy_nodes.qwen import QwenText, QwenVision
+from comfyclient.comfy_nodes.qwen import QwenText, QwenVision, words_of
 from comfyclient.comfy_nodes.relay import HOSTS_VARIABLE, checked_address
 from comfyclient.comfy_nodes.service import (
     GONE,
     Account,
     DashScopeError,
     account,
+    task_of,
     wrong_setting,
 )
-from comfyclient.comfy_nodes.wan import WanImage
+from comfyclient.comfy_nodes.wan import WanImage, _results
 from comfyclient.comfy_nodes.wan_sizes import check_size, longest_prompt
 from comfyclient.errors import ComfyClientError
 from comfyclient.testing import DashScopeServer
@@ -286,6 +292,64 @@ def test_garbage_is_an_error_that_names_the_service(
         service.answer(route, Reply(200, body))
         with pytest.raises(DashScopeError):
             ask()
+
+
+KEYS = st.sampled_from(
+    ["output", "choices", "message", "content", "text", "results", "url", "image",
+     "task_id", "task_status", "code", "finish_reason", "actual_prompt"]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(
+        ["", "SUCCEEDED", "FAILED", "PENDING", "abc-1", "\u0000", "x" * 9]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(answer=st.dictionaries(KEYS, VALUES, max_size=5))
+def test_whatever_json_is_answered_ends_in_a_text_or_our_error(answer: Any) -> None:
+    """Wrong types at every depth; a result is a text, an address, or an error."""
+    task = task_of(answer)
+    assert task is None or task.replace("-", "").isalnum()
+    with suppress(DashScopeError):
+        assert words_of(answer).strip()
+    try:
+        urls, prompt = _results(answer, wanted=2, keep=True)
+    except DashScopeError:
+        return
+    assert isinstance(prompt, str)
+    for url in urls:
+        with pytest.raises(DashScopeError):
+            checked_address(url, ACCOUNT)
+
+
+@pytest.mark.parametrize("status", [["SUCCEEDED"], {}, 7, None, "", "DONE"])
+def test_a_state_that_nobody_knows_is_an_error(
+    service: DashScopeServer, status: Any
+) -> None:
+    """Not a wait without an end, and no other exception."""
+    service.answer("task", Reply.of_json({"output": {"task_status": status}}))
+    with pytest.raises(DashScopeError, match="a state that nobody knows"):
+        paint()
+
+
+def test_a_picture_that_unpacks_to_no_end_is_refused(service: DashScopeServer) -> None:
+    """By the size in its header, before its pixels are read."""
+    head = struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 99))):
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        bomb += struct.pack(">I", len(data)) + kind + data + crc
+    service.picture(Paints(content=bomb))
+    with pytest.raises(DashScopeError, match="9000×9000 pixels, too many"):
+        paint()
 
 
 def test_an_answer_that_was_cut_off_is_an_error(service: DashScopeServer) -> None:
