@@ -20,7 +20,7 @@ from ..wiring import (
     open_instances,
 )
 from . import machine, places
-from .base import Check
+from .base import Check, fail, skipped
 from .calling_out import calling_out
 from .errand import PATIENCE_S, Errand
 from .gateway import Visit
@@ -116,8 +116,10 @@ def _of_instance(
     )
     try:
         endpoint = endpoint_of(instance)
-    except ComfyClientError:
-        return  # without its token nothing can be asked: `tokens` has told
+    except ComfyClientError as error:
+        unusable = fail(error.message, error.hint)
+        yield Check("token", name, lambda _: unusable)
+        return
     host = host_at(endpoint.url)
     way = Way(host, tls=endpoint.tls, network=senses.network, clock=senses.clock)
     steps = way.checks(name)
@@ -159,7 +161,9 @@ def _of_service(
         lambda deadline: kitchen.nodes(deadline, is_queue=visit.is_queue),
         needs=after,
     )
-    yield Check("egress", name, kitchen.egress)
+    here = skipped("the embedded engine runs on this machine")
+    is_here = patient.environment.transport == "embedded"
+    yield Check("egress", name, (lambda _: here) if is_here else kitchen.egress)
     if instance in patient.as_it_runs.writable_instances(patient.name):
         one = patient.as_it_runs.environment(patient.name)[1]
         errand = Errand(patient.name, one, instance)

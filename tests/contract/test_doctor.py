@@ -332,13 +332,20 @@ def test_regions_are_held_against_each_other(
 def test_a_token_that_cannot_be_read_is_told(
     standard: EasGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the variable's name; the instance is then not asked at all."""
+    """By the variable's name; the instance is then not asked at all.
+
+    So is a header that HTTP cannot carry.
+    """
     monkeypatch.delenv("EAS_TOKEN", raising=False)
     one = environment(standard.url, instance={"token": None, "token_env": "EAS_TOKEN"})
     found = examined(one)
     assert said(found, "tokens")[0] == "fail"
     assert "EAS_TOKEN" in said(found, "tokens")[1]
-    assert "token" not in found
+    assert said(found, "token")[0] == "fail"
+    assert "edition" not in found
+    headers = {"X-Trip": "line\nbreak"}
+    found = examined(environment(standard.url, instance={"headers": headers}))
+    assert "X-Trip" in said(found, "token")[1]
 
 
 def test_templates_that_are_not_there_are_told(standard: EasGateway) -> None:

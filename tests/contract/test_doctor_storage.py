@@ -49,9 +49,13 @@ def said(found: dict[str, Examined], kind: str) -> tuple[str, str, str]:
 
 
 def test_a_mount_that_the_service_writes_to(gateway: EasGateway) -> None:
-    """A job's file comes back through it, and nothing of the probe stays."""
+    """A job's file comes back through it, and nothing of the probe stays.
+
+    Whoever asked for the probe has confirmed it where the environment is protected.
+    """
     before = {file for file in gateway.mount.rglob("*") if file.is_file()}
-    found = examined(gateway.url, {"kind": "mount", "root": str(gateway.mount)})
+    storage = {"kind": "mount", "root": str(gateway.mount)}
+    found = examined(gateway.url, storage, protected=True)
 
     assert said(found, "storage")[:2] == ("ok", str(gateway.mount))
     assert said(found, "list")[0] == "ok"
