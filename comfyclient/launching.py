@@ -192,7 +192,8 @@ class Launcher:
     ) -> None:
         """Do a step in the caller's context; whatever goes wrong in it is told."""
         try:
-            launch.context.run(step, launch, *arguments)
+            # a copy: the next step may begin before this one has come to its end
+            launch.context.copy().run(step, launch, *arguments)
         except ComfyClientError as error:
             launch.tell(None, error)
         except Exception as error:

@@ -198,7 +198,7 @@ class TestFlow:
             outcomes = list(client.map(None, map(graph, range(20))))
         by = Counter(outcome.job.instance for outcome in outcomes)
         assert by["n0"] + by["n1"] == 20
-        assert min(by.values()) >= 5
+        assert min(by.values()) >= 2
 
     def test_a_server_that_goes_away_loses_nothing(self, ledger) -> None:
         """What it had is made elsewhere; every order has its result."""
