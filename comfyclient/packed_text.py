@@ -56,10 +56,16 @@ def _taken(child: JsonValue, key: str, tables: dict[str, JsonValue]) -> JsonValu
     return None
 
 
-def _table(rows: JsonValue) -> list[JsonValue] | None:
-    """The columns of many rows of as many numbers; None where it is something else."""
+def _table(rows: JsonValue) -> JsonValue:
+    """The columns of many rows of as many numbers, or the one of many numbers.
+
+    None where it is something else.
+    """
     if not isinstance(rows, list) or len(rows) < LEAST_ROWS:
         return None
+    alone = _column(rows)
+    if alone is not None:
+        return {"alone": alone}
     first = rows[0]
     width = len(first) if isinstance(first, list) else 0
     if not width or any(not isinstance(r, list) or len(r) != width for r in rows):

@@ -25,7 +25,8 @@ def unpacked(text: str) -> Any:
         whole = json.loads(content)
         value = list(whole["rest"])
         for key, columns in whole["tables"].items():
-            rows = _rows(columns)
+            alone = isinstance(columns, dict)
+            rows = _column(columns["alone"]) if alone else _rows(columns)
             if key == "":
                 value = rows
             else:
@@ -43,7 +44,7 @@ def _inflated(content: bytes) -> bytes:
     return found
 
 
-def _rows(columns: list[Any]) -> list[list[Any]]:
+def _rows(columns: list[Any]) -> list[Any]:
     return [list(row) for row in zip(*map(_column, columns), strict=True)]
 
 

@@ -27,12 +27,13 @@ ROWS = st.integers(1, 4).flatmap(
         st.lists(NUMBERS, min_size=width, max_size=width), min_size=8, max_size=30
     )
 )
-LISTED = st.lists(ROWS | st.text(max_size=5) | NUMBERS | st.dictionaries(
+ALONE = st.lists(NUMBERS, min_size=8, max_size=40)
+LISTED = st.lists(ROWS | ALONE | st.text(max_size=5) | NUMBERS | st.dictionaries(
     st.text(max_size=3), NUMBERS, max_size=2), max_size=4)  # fmt: skip
 
 
 @settings(max_examples=80, deadline=None)
-@given(ROWS | LISTED)
+@given(ROWS | ALONE | LISTED)
 def test_nothing_is_lost(value: list) -> None:
     """Any list comes back equal, with each number to its last digit."""
     text = json.dumps(value)
