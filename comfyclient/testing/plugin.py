@@ -25,6 +25,7 @@ from ..config import (
 )
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .clock import FakeClock
+from .dashscope import DashScopeServer
 from .fault_proxy import FaultProxy
 from .scripted import ScriptedServer
 from .threads import ours, stacks
@@ -40,6 +41,13 @@ class ServerFactory(Protocol):
 
     def __call__(self, **options: Any) -> ScriptedServer:
         """A running server."""
+
+
+class HostedFactory(Protocol):
+    """Makes stand-ins for hosted models; takes what `DashScopeServer` takes."""
+
+    def __call__(self, **options: Any) -> DashScopeServer:
+        """A running stand-in."""
 
 
 class ProxyFactory(Protocol):
@@ -98,6 +106,16 @@ def fault_proxy(comfy_stack: ExitStack) -> ProxyFactory:
 
     def make(target_url: str) -> FaultProxy:
         return comfy_stack.enter_context(FaultProxy(target_url))
+
+    return make
+
+
+@pytest.fixture
+def dashscope_server(comfy_stack: ExitStack) -> HostedFactory:
+    """A factory of stand-ins for hosted models: `dashscope_server(limits=…)`."""
+
+    def make(**options: Any) -> DashScopeServer:
+        return comfy_stack.enter_context(DashScopeServer(**options))
 
     return make
 

@@ -6,20 +6,26 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
-import dashscope
 import pytest
-from dashscope.api_entities import http_request
 from pydantic import SecretStr
 
 from comfyclient import errors
-from comfyclient.dashscope_calls import Image, Message, PictureOrder, Question
-from comfyclient.dashscope_sdk import DashScope
+from comfyclient.config import DashScopeSettings
+from comfyclient.dashscope_calls import (
+    Image,
+    Message,
+    ModelService,
+    PictureOrder,
+    Question,
+)
 from comfyclient.testing import DashScopeServer, Paints, Refuses, Reply, Says
 from comfyclient.testing.dashscope_play import STATUS
 from comfyclient.testing.pictures import png
 from comfyclient.timing import Deadline
+from comfyclient.wiring import connect_dashscope
 
 PHOTO = Image(png(7), "image/png")
 HELLO = Message("user", "say hello as JSON")
@@ -32,15 +38,21 @@ def server() -> Iterator[DashScopeServer]:
         yield running
 
 
+def connected(address: str, key: str) -> ModelService:
+    """The SDK, imported here: half a second that only these tests are to pay."""
+    settings = DashScopeSettings(key=SecretStr(key), base_address=address)
+    return connect_dashscope(settings)
+
+
 @pytest.fixture
-def service(server: DashScopeServer) -> Iterator[DashScope]:
+def service(server: DashScopeServer) -> Iterator[ModelService]:
     """The SDK, with the stand-in's key and address."""
-    made = DashScope(server.url, SecretStr(server.key))
+    made = connected(server.url, server.key)
     yield made
     made.close()
 
 
-def ask(service: DashScope, *, seconds: float = 10, **changes: Any) -> Any:
+def ask(service: ModelService, *, seconds: float = 10, **changes: Any) -> Any:
     """A question to a text model."""
     question = Question(**{"model": "qwen3.6-plus", "messages": (HELLO,), **changes})
     return service.ask(question, deadline=Deadline(seconds))
@@ -52,17 +64,19 @@ def order(**changes: Any) -> PictureOrder:
     return PictureOrder(**{**usual, **changes})
 
 
-def begin(service: DashScope, **changes: Any) -> Any:
+def begin(service: ModelService, **changes: Any) -> Any:
     """Order pictures."""
     return service.begin(order(**changes), deadline=Deadline(10))
 
 
-def look(service: DashScope, task: Any) -> Any:
+def look(service: ModelService, task: Any) -> Any:
     """How a task stands."""
     return service.look(task.task_id, model="wan", deadline=Deadline(10))
 
 
-def test_a_question_is_sent_whole(server: DashScopeServer, service: DashScope) -> None:
+def test_a_question_is_sent_whole(
+    server: DashScopeServer, service: ModelService
+) -> None:
     """Words, seed and format go out; text, usage and request id come back."""
     server.text(Says('{"a": 1}', finish_reason="length"))
 
@@ -81,7 +95,7 @@ def test_a_question_is_sent_whole(server: DashScopeServer, service: DashScope) -
     assert answer.request_id
 
 
-def test_photos_are_sent_inside(server: DashScopeServer, service: DashScope) -> None:
+def test_photos_are_sent_inside(server: DashScopeServer, service: ModelService) -> None:
     """A vision model gets data addresses, and nothing is uploaded anywhere."""
     server.vision(Says("a road"))
     message = Message("user", "what is this", (PHOTO,))
@@ -103,7 +117,7 @@ def test_photos_are_sent_inside(server: DashScopeServer, service: DashScope) -> 
 
 @pytest.mark.parametrize("code", STATUS)
 def test_each_code_is_raised(
-    server: DashScopeServer, service: DashScope, code: str
+    server: DashScopeServer, service: ModelService, code: str
 ) -> None:
     """What the SDK returns is raised with code, model and request id, after one try."""
     server.text(Refuses(code))
@@ -136,7 +150,7 @@ def test_each_code_is_raised(
     ],
 )
 def test_odd_answers(
-    server: DashScopeServer, service: DashScope, reply: Any, kind: type[Exception]
+    server: DashScopeServer, service: ModelService, reply: Any, kind: type[Exception]
 ) -> None:
     """Each is one of our errors, after one request: nothing is sent a second time."""
     server.text(reply)
@@ -148,7 +162,7 @@ def test_odd_answers(
 
 
 def test_a_throttled_one_says_how_long(
-    server: DashScopeServer, service: DashScope
+    server: DashScopeServer, service: ModelService
 ) -> None:
     """The header's seconds are in the error."""
     server.text(Refuses("Throttling.BurstRate", retry_after=9))
@@ -161,13 +175,13 @@ def test_a_throttled_one_says_how_long(
 
 def test_a_key_that_is_wrong(server: DashScopeServer) -> None:
     """The key is that of the object, whatever the environment says."""
-    service = DashScope(server.url, SecretStr("sk-another-key-0000"))
+    service = connected(server.url, "sk-another-key-0000")
     with pytest.raises(errors.ModelAccessError, match="InvalidApiKey"):
         ask(service)
     service.close()
 
 
-def test_nobody_there(server: DashScopeServer, service: DashScope) -> None:
+def test_nobody_there(server: DashScopeServer, service: ModelService) -> None:
     """Refused connections are told as such; nothing was sent."""
     server.stop()
 
@@ -176,7 +190,7 @@ def test_nobody_there(server: DashScopeServer, service: DashScope) -> None:
 
 
 def test_an_answer_that_drips_is_cut(
-    server: DashScopeServer, service: DashScope
+    server: DashScopeServer, service: ModelService
 ) -> None:
     """The deadline holds for the whole answer, not from byte to byte."""
     server.answer("text", Reply(acts=True, drips=threading.Event()))
@@ -198,7 +212,7 @@ def test_an_answer_that_drips_is_cut(
     ],
 )
 def test_pictures_as_tasks(
-    server: DashScopeServer, service: DashScope, changes: Any, route: str
+    server: DashScopeServer, service: ModelService, changes: Any, route: str
 ) -> None:
     """Each model on its route; the number is always sent, for the default is four."""
     task = begin(service, seed=3, negative="people", **changes)
@@ -218,7 +232,7 @@ def test_pictures_as_tasks(
     assert looks[-1].usage.images == 1
 
 
-def test_pictures_at_once(server: DashScopeServer, service: DashScope) -> None:
+def test_pictures_at_once(server: DashScopeServer, service: ModelService) -> None:
     """Some models know no tasks."""
     task = begin(service, model="qwen-image-max", size="1328*1328")
 
@@ -228,7 +242,7 @@ def test_pictures_at_once(server: DashScopeServer, service: DashScope) -> None:
 
 
 def test_a_picture_that_did_not_come_to_be(
-    server: DashScopeServer, service: DashScope
+    server: DashScopeServer, service: ModelService
 ) -> None:
     """It is seen beside those that did, with its code."""
     server.picture(Paints(running=0, failed={1: "DataInspectionFailed"}))
@@ -243,7 +257,7 @@ def test_a_picture_that_did_not_come_to_be(
     [("FAILED", "failed"), ("CANCELED", "canceled"), ("UNKNOWN", "unknown")],
 )
 def test_how_tasks_end(
-    server: DashScopeServer, service: DashScope, ends: Any, state: str
+    server: DashScopeServer, service: ModelService, ends: Any, state: str
 ) -> None:
     """A task that failed has its code and words."""
     server.picture(Paints(running=0, ends=ends, code="InternalError.Algo"))
@@ -258,7 +272,7 @@ def test_how_tasks_end(
     "output", [{}, {"task_id": ""}, {"task_id": 7}, {"task_id": "x" * 999}, None]
 )
 def test_a_task_without_a_name(
-    server: DashScopeServer, service: DashScope, output: Any
+    server: DashScopeServer, service: ModelService, output: Any
 ) -> None:
     """It cannot be looked at."""
     server.picture(Reply.of_json({"output": output, "request_id": "r-9"}))
@@ -268,7 +282,7 @@ def test_a_task_without_a_name(
 
 
 def test_nothing_of_it_is_logged(
-    server: DashScopeServer, service: DashScope, caplog: pytest.LogCaptureFixture
+    server: DashScopeServer, service: ModelService, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At DEBUG, neither words nor key nor signed addresses are in any record."""
     caplog.set_level(logging.DEBUG)
@@ -287,9 +301,11 @@ def test_nothing_of_it_is_logged(
 
 
 def test_the_sdks_globals_are_left_alone(
-    server: DashScopeServer, service: DashScope, monkeypatch: pytest.MonkeyPatch
+    server: DashScopeServer, service: ModelService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Key, address, environment and the SDK's own session are what they were."""
+    dashscope: Any = import_module("dashscope")
+    http_request: Any = import_module("dashscope.api_entities.http_request")
     before = (dashscope.api_key, dashscope.base_http_api_url, dict(os.environ))
 
     ask(service)

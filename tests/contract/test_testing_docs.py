@@ -52,5 +52,5 @@ def test_every_fixture_is_explained() -> None:
     text = PAGE.read_text(encoding="utf-8")
     source = PLUGIN.read_text(encoding="utf-8")
     fixtures = re.findall(r"@pytest\.fixture\ndef (\w+)", source)
-    assert len(fixtures) == 7
+    assert len(fixtures) == 8
     assert [f for f in fixtures if f"| `{f}" not in text] == []

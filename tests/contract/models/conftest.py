@@ -12,10 +12,12 @@ from pydantic import SecretStr
 
 from comfyclient import load_trip
 from comfyclient.asking import Asking
-from comfyclient.dashscope_sdk import DashScope
+from comfyclient.config import DashScopeSettings
+from comfyclient.dashscope_calls import ModelService
 from comfyclient.ledger import Ledger
 from comfyclient.published import PublishedTrip
 from comfyclient.testing import DashScopeServer, FakeClock
+from comfyclient.wiring import connect_dashscope
 
 TRIPS = Path(__file__).parents[3] / "examples" / "trips"
 
@@ -40,6 +42,12 @@ def ledger(tmp_path: Path, clock: FakeClock) -> Iterator[Ledger]:
         yield opened
 
 
+def connected(server: DashScopeServer, clock: FakeClock) -> ModelService:
+    """The SDK, pointed at the stand-in; it is imported here, for those who need it."""
+    settings = DashScopeSettings(key=SecretStr(server.key), base_address=server.url)
+    return connect_dashscope(settings, clock=clock)
+
+
 Asker = Callable[[], Asking]
 
 
@@ -49,7 +57,7 @@ def asker(server: DashScopeServer, ledger: Ledger, clock: FakeClock) -> Iterator
     with ExitStack() as stack:
 
         def make() -> Asking:
-            service = DashScope(server.url, SecretStr(server.key), clock=clock)
+            service = connected(server, clock)
             asking = Asking(
                 service,
                 ledger.answers,

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from comfyclient import errors
 from comfyclient.asking import Asking
-from comfyclient.dashscope_sdk import DashScope
+from comfyclient.config import DashScopeSettings
 from comfyclient.ledger import Ledger
 from comfyclient.painter import ModelPainter, Painted
 from comfyclient.relay import Relay
@@ -27,6 +27,7 @@ from comfyclient.testing import (
 from comfyclient.testing.dashscope_tasks import Order
 from comfyclient.testing.pictures import png
 from comfyclient.timing import Deadline
+from comfyclient.wiring import connect_dashscope
 
 WAN = "wan2.2-t2i-flash"
 ALIYUN = ("dashscope-result-*.oss-*.aliyuncs.com",)
@@ -219,7 +220,8 @@ def test_a_stand_in_with_limits_is_never_pressed(
 ) -> None:
     """Eight orders at once are sent as slowly as documented: none is throttled."""
     with DashScopeServer(clock=clock, limits={WAN: (2.0, 2)}) as server:
-        service = DashScope(server.url, SecretStr(server.key), clock=clock)
+        hosted = DashScopeSettings(key=SecretStr(server.key), base_address=server.url)
+        service = connect_dashscope(hosted, clock=clock)
         asking = Asking(service, ledger.answers, environment="test", clock=clock)
         relay = Relay(tmp_path / "results", hosts=[server.host], clock=clock)
         painter = ModelPainter(asking, WAN, relay)
