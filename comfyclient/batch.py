@@ -19,6 +19,7 @@ from .errors import (
     ComfyClientError,
     OutputError,
     UnreachableError,
+    UsageError,
 )
 from .job import Job
 from .launching import Launch, Launcher
@@ -196,27 +197,32 @@ class Batch:
 
     def _begin(self, index: int, order: Order | ComfyClientError) -> None:
         if isinstance(order, ComfyClientError):
-            with self._condition:
-                self._tally = replace(self._tally, read=self._tally.read + 1)
+            self._count_in()
             self._end(Outcome(index, None, error=order))
             return
-        name = self._options.name
-        key = order.key
-        look_first = key is None and name is not None
-        if key is None and name is not None:
-            key = order.named(name)
+        try:
+            launch = self._launch(index, order)
+        except Exception as error:  # noqa: BLE001  what is odd in it stops no other
+            odd = UsageError(f"the order cannot be told from others: {error}")
+            self._count_in()
+            self._end(Outcome(index, order, error=odd))
+            return
         with self._condition:
-            self._tally = replace(self._tally, read=self._tally.read + 1)
             if not self._launches:
                 self._moved_at = self._clock.monotonic()
-            launch = self._launcher.launch(
-                order,
-                partial(self._sent, index, order),
-                lane=self,
-                key=key,
-                look_first=look_first,
-            )
             self._launches[index] = launch
+        self._count_in()
+        self._launcher.launch(launch, look_first=order.key is None)
+
+    def _launch(self, index: int, order: Order) -> Launch:
+        name, key = self._options.name, order.key
+        if key is None and name is not None:
+            key = order.named(name)
+        return Launch(order, partial(self._sent, index, order), lane=self, key=key)
+
+    def _count_in(self) -> None:
+        with self._condition:
+            self._tally = replace(self._tally, read=self._tally.read + 1)
 
     # -- what becomes of orders; called from any thread
 
@@ -288,10 +294,11 @@ class Batch:
         """No instance takes anything for long, and none has anything: say so."""
         stalled_s = self._options.stall_s
         with self._condition:
-            still = self._clock.monotonic() - self._moved_at
-            if self._jobs or not self._launches or still < stalled_s:
+            launches = [one for one in self._launches.values() if one.waiter]
+            if self._jobs or not launches:  # those that are rendered need no instance
+                self._moved_at = self._clock.monotonic()
+            if self._clock.monotonic() - self._moved_at < stalled_s:
                 return
-            launches = list(self._launches.values())
         for launch in launches:
             late = UnreachableError(
                 f"no instance took a job for {stalled_s:g} s: all are down, drained or "

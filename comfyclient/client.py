@@ -14,13 +14,14 @@ from weakref import WeakSet
 
 from .batch import LOOKAHEAD, Batch, BatchOptions
 from .config import InstanceSettings, Settings, load_settings, with_instance
+from .errands import Share
 from .errors import ClosedError, ConfigError, UnknownJobError, UsageError
 from .events import Event
 from .hooks import Hook
 from .hosted_models import HostedModels
 from .instances import Instances
 from .job import Job
-from .launching import Launcher, launched
+from .launching import Launch, Launcher, closed, launched
 from .ordering import Prepare, preparing, terms_of
 from .orders import Asked, Order, Outcome, ordered_from
 from .result import Result
@@ -53,6 +54,8 @@ class Client:
         self._wired: Wired | None = None
         self._closed = False
         self._batches: WeakSet[Batch] = WeakSet()
+        self._under_way: set[Launch] = set()
+        """What is awaited in asyncio code."""
 
     @classmethod
     def from_config(
@@ -214,9 +217,10 @@ class Client:
             return known
         patience = self._environment.deadlines.queue_s
         return await launched(
-            self._launcher(wired, prepare),
+            self._launcher(wired, prepare, wired.awaited, confirm=confirm),
             order,
             patience_s=patience if queue_timeout is None else queue_timeout,
+            under_way=self._under_way,
         )
 
     def map(
@@ -283,7 +287,9 @@ class Client:
                 lookahead=lookahead,
                 stall_s=limits.queue_s if queue_timeout is None else queue_timeout,
             ),
-            launcher=self._launcher(wired, prepare, patient=True),
+            launcher=self._launcher(
+                wired, prepare, wired.renders(), confirm=confirm, patient=True
+            ),
             porters=wired.porters,
             places=lambda: wired.router.places,
             clock=self._clock,
@@ -375,6 +381,8 @@ class Client:
             wired.roster.parting()
             wired.stack.close()
             wired.roster.close()
+        for launch in list(self._under_way):
+            launch.tell(None, closed())
 
     def __enter__(self) -> Self:
         return self
@@ -437,9 +445,17 @@ class Client:
         )
 
     def _launcher(
-        self, wired: Wired, prepare: Prepare, *, patient: bool = False
+        self,
+        wired: Wired,
+        prepare: Prepare,
+        renders: Share,
+        *,
+        confirm: str | None,
+        patient: bool = False,
     ) -> Launcher:
-        def known(key: str) -> Job | None:
+        def known(order: Order, key: str | None, told_by_key: bool) -> Job | None:
+            if key is None or not told_by_key:
+                return self._repeated(wired, order, key, confirm=confirm)
             row = wired.journal.find(key, environment=self._name)
             return None if row is None else wired.roster.attach(row)
 
@@ -448,8 +464,7 @@ class Client:
             known,
             roster=wired.roster,
             router=wired.router,
+            renders=renders,
             hands=wired.hands,
-            slow=lambda order: wired.preparation.asks_models(order.what),
-            others=wired.errands,
             patient=patient,
         )

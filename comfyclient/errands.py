@@ -42,17 +42,26 @@ class Errands:
         """When a worker that waits looks again by itself; at the latest one's time."""
         self._closed = False
 
-    def do(self, errand: Callable[[], None], *, after: float = 0.0) -> None:
-        """Run an errand as soon as a worker is free, but not before so many seconds."""
+    def do(self, errand: Callable[[], None], *, after: float = 0.0) -> bool:
+        """Run an errand as soon as a worker is free, but not before so many seconds.
+
+        False where it is closed, and nothing is run any more.
+        """
         with self._condition:
             if self._closed:
-                return
+                return False
             due = self._clock.monotonic() + after
             heapq.heappush(self._waiting, (due, next(self._order), errand))
             if self._idle == 0 and len(self._threads) < self._most:
                 self._hire()
             if due < self._wakes_at:  # nobody is woken for what can wait
                 self._condition.notify()
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is run any more."""
+        return self._closed
 
     def close(self) -> None:
         """Drop what waits, and wait a little for what was begun."""
@@ -63,6 +72,12 @@ class Errands:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(timeout=PARTING_S)
+
+    def _call_another(self) -> None:
+        if self._idle:
+            self._condition.notify()
+        elif len(self._threads) < self._most:
+            self._hire()
 
     def _hire(self) -> None:
         thread = threading.Thread(
@@ -84,8 +99,8 @@ class Errands:
                 now = self._clock.monotonic()
                 if self._waiting and self._waiting[0][0] <= now:
                     errand = heapq.heappop(self._waiting)[2]
-                    if self._waiting and self._idle:
-                        self._condition.notify()  # another one watches the rest
+                    if self._waiting:  # another one watches the rest
+                        self._call_another()
                     return errand
                 wait = self._waiting[0][0] - now if self._waiting else IDLE_S
                 self._idle += 1
@@ -105,14 +120,16 @@ class Share:
         self._waiting: deque[Callable[[], None]] = deque()
         self._running = 0
 
-    def do(self, errand: Callable[[], None]) -> None:
-        """Run an errand as soon as there is a worker, and a part of the share."""
+    def do(self, errand: Callable[[], None]) -> bool:
+        """Run an errand as soon as there is a worker, and a part of the share.
+
+        False where the workers run nothing any more.
+        """
         with self._lock:
             self._waiting.append(errand)
-            if self._running == self._at_once:
-                return
-            self._running += 1
-        self._errands.do(self._next)
+            full = self._running == self._at_once
+            self._running += not full
+        return not self._errands.closed if full else self._errands.do(self._next)
 
     def _next(self) -> None:
         """One errand; then others' turn comes before the next one."""

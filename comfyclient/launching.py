@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from .demands import demand_of
-from .errands import Errands
+from .errands import Errands, Share
 from .errors import BusyError, ClosedError, ComfyClientError, JobError
 from .job import Job
 from .ledger_records import JobIntent
@@ -34,12 +34,19 @@ class Prepared:
     rendered: Span
 
 
+Known = Callable[[Order, str | None, bool], Job | None]
+"""The job that an order had before under its key, if any; the flag says that the key
+tells all of the order."""
 Sent = Callable[[Job | None, ComfyClientError | None], None]
 """Told once: the job that a server took, or why there is none."""
 
 
 class Launch:
-    """One order on its way to a server. It is in the ledger once there is a place."""
+    """One order on its way to a server. It is in the ledger once there is a place.
+
+    `told` is called once, from any thread, and must return at once. Orders of one
+    `lane` take turns with those of others.
+    """
 
     def __init__(
         self, order: Order, told: Sent, *, lane: Hashable, key: str | None
@@ -48,16 +55,26 @@ class Launch:
         self.lane = lane
         self.key = key
         self.context = copy_context()
+        self.waiter: Waiter[Place] | None = None
+        """Its place in the line; None while it is rendered."""
         self._told: Sent | None = told
         self._lock = threading.Lock()
-        self.waiter: Waiter[Place] | None = None
-        self.unwanted: ComfyClientError | None = None
-        """Why nobody wants it any more."""
+        self._unwanted: ComfyClientError | None = None
+        self._is_sent = False
 
-    def require_wanted(self) -> None:
-        """Raise why nobody wants it any more, where that is so."""
-        if self.unwanted is not None:
-            raise self.unwanted
+    def refuse(self, reason: ComfyClientError) -> bool:
+        """Nobody wants it any more; False where it is being sent, or was."""
+        with self._lock:
+            if not self._is_sent:
+                self._unwanted = reason
+            return not self._is_sent
+
+    def require_wanted(self, *, to_be_sent: bool = False) -> None:
+        """Raise why nobody wants it any more; `to_be_sent`, it is wanted for good."""
+        with self._lock:
+            if self._unwanted is not None:
+                raise self._unwanted
+            self._is_sent = self._is_sent or to_be_sent
 
     def tell(self, job: Job | None, error: ComfyClientError | None = None) -> None:
         """Tell how it went, the first time that this is known."""
@@ -73,103 +90,95 @@ class Launcher:
     def __init__(
         self,
         prepare: Callable[[Order, str | None], Prepared],
-        known: Callable[[str], Job | None],
+        known: Known,
         *,
         roster: Roster,
         router: Router,
+        renders: Share,
         hands: Errands,
-        slow: Callable[[Order], bool],
-        others: Errands,
         patient: bool = False,
     ) -> None:
         """Make a launcher.
 
         Args:
             prepare: renders an order under a key.
-            known: the job that was written down under a key, if any.
+            known: finds the job that was written down for an order.
             roster: writes jobs down, and sends them.
             router: hands out places.
-            hands: does all of this.
-            slow: whether an order has models asked before its graph is filled.
-            others: hands for these: sending must not wait behind them.
+            renders: renders orders: that may take as long as their stages do.
+            hands: sends them.
             patient: a job for which there was a place is tried until its time is over.
         """
         self._prepare = prepare
         self._known = known
         self._roster = roster
         self._router = router
+        self._renders = renders
         self._hands = hands
-        self._slow = slow
-        self._others = others
         self._patient = patient
 
     def launch(
         self,
-        order: Order,
-        told: Sent,
+        launch: Launch,
         *,
-        lane: Hashable,
-        key: str | None = None,
         look_first: bool = False,
         patience_s: float | None = None,
-    ) -> Launch:
-        """Send an order when its turn comes; `told` is called from any thread.
+    ) -> None:
+        """Send an order when its turn comes.
 
         Args:
-            order: what is to be made.
-            told: hears how it went; it must return at once.
-            lane: whose order it is.
-            key: the idempotency key.
+            launch: the order, and who is told.
             look_first: the key tells all of the order: what is known under it is
                 taken without rendering anything.
             patience_s: seconds that it may wait for a place.
         """
-        launch = Launch(order, told, lane=lane, key=key)
-        self._hands.do(partial(self._guarded, launch, self._line_up, look_first))
-        if patience_s is not None:
+        step = partial(self._guarded, launch, self._line_up, look_first)
+        if not self._renders.do(step):
+            launch.tell(None, closed())
+        elif patience_s is not None:
             self._hands.do(partial(self._give_up, launch, patience_s), after=patience_s)
-        return launch
 
     def drop(self, launch: Launch, error: ComfyClientError) -> bool:
         """Do not send it; False where it is being sent, or was."""
-        launch.unwanted = error  # first: whoever is about to line it up looks after
-        waiter = launch.waiter
-        if waiter is None or not self._router.step_out(waiter):
+        if not launch.refuse(error):
             return False
+        # first refused, then looked at: whoever lines it up meanwhile does it the
+        # other way round
+        if launch.waiter is not None:
+            self._router.step_out(launch.waiter)
         launch.tell(None, error)
         return True
 
     def _line_up(self, launch: Launch, look_first: bool) -> None:
         launch.require_wanted()
-        known = self._known(launch.key) if launch.key and look_first else None
+        known = self._known(launch.order, launch.key, look_first)
         if known is not None:
             launch.tell(known)
             return
-        if self._slow(launch.order):
-            self._others.do(partial(self._guarded, launch, self._fill))
-        else:
-            self._fill(launch)
-
-    def _fill(self, launch: Launch) -> None:
-        launch.require_wanted()
         prepared = self._prepare(launch.order, launch.key)
-        waiter = launch.waiter = self._router.line_up(
+        launch.require_wanted()  # stages may have taken long
+        launch.waiter = self._router.line_up(
             demand_of(prepared.workflow),
             partial(self._placed, launch, prepared),
             lane=launch.lane,
             priority=launch.order.priority,
         )
-        if launch.unwanted is not None and self._router.step_out(waiter):
+        try:
             launch.require_wanted()
+        except ComfyClientError:
+            self._router.step_out(launch.waiter)
+            raise
 
     def _placed(self, launch: Launch, prepared: Prepared, place: Place) -> None:
         """There is a place: called with the router's lock held."""
         self._hands.do(partial(self._guarded, launch, self._send, prepared, place))
 
     def _send(self, launch: Launch, prepared: Prepared, place: Place) -> None:
-        if launch.unwanted is not None:
+        try:
+            launch.require_wanted(to_be_sent=True)
+        except ComfyClientError:
             place.free()
-            raise launch.unwanted
+            raise
         job = self._roster.begin(
             prepared.intent,
             prepared.workflow,
@@ -201,8 +210,17 @@ class Launcher:
             raise
 
 
-async def launched(launcher: Launcher, order: Order, *, patience_s: float) -> Job:
+def closed() -> ClosedError:
+    """That nobody will send it any more."""
+    return ClosedError("the client was closed before the job was sent")
+
+
+async def launched(
+    launcher: Launcher, order: Order, *, patience_s: float, under_way: set[Launch]
+) -> Job:
     """The job of an order, once a server took it; waited for without a thread.
+
+    It is among those `under_way` meanwhile: whoever closes the client tells them.
 
     Raises:
         ComfyClientError: it was not sent.
@@ -223,11 +241,13 @@ async def launched(launcher: Launcher, order: Order, *, patience_s: float) -> Jo
         with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(settle, job, error)
 
-    launch = launcher.launch(
-        order, told, lane="asyncio", key=order.key, patience_s=patience_s
-    )
+    launch = Launch(order, told, lane="asyncio", key=order.key)
+    under_way.add(launch)
     try:
+        launcher.launch(launch, patience_s=patience_s)
         return await future
     except asyncio.CancelledError:
         launcher.drop(launch, ClosedError("it was cancelled before it was sent"))
         raise
+    finally:
+        under_way.discard(launch)

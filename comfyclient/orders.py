@@ -46,13 +46,13 @@ Asked: TypeAlias = Trip | Workflow | Order | ComfyClientError
 
 def ordered_from(
     what: str | Workflow | None,
-    asked: Iterable[Asked],
+    asked: Iterable[object],
     *,
     params: Mapping[str, object] | None = None,
     seed: int | None = None,
     priority: int = 0,
 ) -> Iterator[Order | ComfyClientError]:
-    """The orders of a batch, each made when it is read."""
+    """The orders of a batch, each made when it is read; what is not `Asked` is told."""
     for index, one in enumerate(asked):
         if isinstance(one, Order | ComfyClientError):
             yield one
@@ -62,6 +62,12 @@ def ordered_from(
             yield UsageError(
                 "this trip came without a template",
                 hint="name one in map(…), or give Orders",
+            )
+        elif not isinstance(one, Trip):
+            yield UsageError(
+                f"a batch is made of trips, Orders and Workflows, not of a "
+                f"{type(one).__name__}",
+                hint="load_trip(…) reads one from a file",
             )
         else:
             number = None if seed is None else seed + index

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .config import Settings
-from .errors import ComfyClientError, UsageError
+from .errors import UsageError
 from .ledger_records import JobRow
 from .lockfile import read_lock
 from .photos import Photos
@@ -78,15 +78,6 @@ class Preparation:
             confirm=confirm,
         )
         return what
-
-    def asks_models(self, what: str | Workflow) -> bool:
-        """Whether filling it asks hosted models first: that takes its time."""
-        if isinstance(what, Workflow):
-            return False
-        try:
-            return bool(self._template(what, self._name).manifest.stage)
-        except ComfyClientError:  # whoever fills it says what is wrong
-            return False
 
     def repeats(
         self,

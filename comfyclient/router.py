@@ -18,7 +18,7 @@ from .waiting import Line, Waiter
 TICK_S = 0.5
 """Seconds between two looks of whoever waits: what others do is not told to us."""
 
-Later = Callable[[Callable[[], None], float], None]
+Later = Callable[[Callable[[], None], float], object]
 """Calls something back after so many seconds."""
 
 

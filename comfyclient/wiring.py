@@ -53,7 +53,10 @@ from .transports.eas_queue import EasQueueTransport
 from .transports.endpoint import Endpoint, Tls
 
 HANDS, PORTERS = 5, 3
-"""Threads that render, send and save for batches; of these, those that save."""
+"""Threads that send and save for batches; of these, those that save."""
+RENDERS, RENDERS_AT_ONCE = 12, 6
+"""Threads that render orders and wait for their stages; of these, those of one batch.
+Others send and save: no place must stand empty while models are asked."""
 ERRANDS_AT_ONCE = 8
 """Jobs that are sent, or asked for, at a time behind the callers' backs."""
 
@@ -66,12 +69,14 @@ class Wired:
     roster: Roster
     router: Router
     journal: Journal
+    renders: Callable[[], Share]
+    """What renders the orders of one batch, a few at a time."""
+    awaited: Share
+    """What renders the orders that are awaited in asyncio code."""
     hands: Errands
-    """Render and send what no caller waits for, and bring outputs home."""
+    """Send what no caller waits for, and bring outputs home."""
     porters: Share
     """The part of the hands that outputs may keep busy."""
-    errands: Errands
-    """Wait for servers and models behind the callers' backs."""
     add: Callable[[InstanceSettings], None]
     """Opens one more instance, and lets it have jobs."""
     stack: ExitStack
@@ -109,6 +114,9 @@ def wire(
         stack.callback(errands.close)
         hands = Errands("hands", workers=HANDS, clock=clock)
         stack.callback(hands.close)
+        renders = Errands("renders", workers=RENDERS, clock=clock)
+        stack.callback(renders.close)
+        share = partial(Share, renders, at_once=RENDERS_AT_ONCE)
         environment = with_engine(name, environment, stack)
         opening = partial(_opened, name, environment, journal.awaits, clock)
         instances = [opening(stack, one) for one in environment.instances]
@@ -153,8 +161,9 @@ def wire(
             roster=Roster(desk),
             router=router,
             journal=journal,
+            renders=share,
+            awaited=share(),
             hands=hands,
-            errands=errands,
             porters=Share(hands, at_once=PORTERS),
             add=partial(_add, router, storage, partial(opening, kept)),
             stack=kept,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from comfyclient.errands import Errands
+from comfyclient.errands import Errands, Share
 from comfyclient.testing.clock import FakeClock
 
 
@@ -112,3 +112,31 @@ def test_closed_from_within(errands: Errands) -> None:
     done = Done()
     errands.do(lambda: (errands.close(), done.note("closed")))
     done.await_count(1)
+
+
+def test_two_that_come_at_once(clock: FakeClock) -> None:
+    """A worker that idles takes one; another worker is hired for the other one."""
+    errands = Errands("test", workers=2, clock=clock)
+    gate, done = threading.Event(), Done()
+    errands.do(lambda: done.note("first"))
+    done.await_count(1)
+    clock.await_sleepers(1)
+    with errands._condition:  # the worker sees both when it wakes
+        errands.do(lambda: gate.wait(10))
+        errands.do(lambda: done.note("second"))
+    done.await_count(2)
+    gate.set()
+    errands.close()
+
+
+def test_those_who_come_too_late(errands: Errands) -> None:
+    """Whoever needs it done is told that it is not, also where a share is full."""
+    gate = threading.Event()
+    share = Share(errands, at_once=1)
+    assert share.do(lambda: gate.wait(10))
+    assert share.do(lambda: None)
+    gate.set()
+    errands.close()
+    assert not errands.do(lambda: None)
+    assert not share.do(lambda: None)
+    assert not Share(errands, at_once=1).do(lambda: None)

@@ -1,0 +1,205 @@
+"""Where parts meet: stages in a batch, callers that leave, orders that are none."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from comfyclient import Client, Settings, Trip, load_trip
+from comfyclient.config import (
+    DashScopeSettings,
+    DeadlineSettings,
+    EnvironmentSettings,
+    InstanceSettings,
+)
+from comfyclient.errors import ClosedError
+from comfyclient.orders import Order
+from comfyclient.testing import DashScopeServer, ScriptedServer
+from comfyclient.testing.bench import GRAPH
+from comfyclient.workflow import Workflow
+
+TRIP = Path(__file__).parents[2] / "examples" / "trips" / "black-forest-weekend.json"
+MANIFEST = """
+name = "worded-card"
+version = "1.0.0"
+summary = "A card with words"
+languages = ["en", "zh"]
+[trip]
+takes = ["title"]
+[outputs.card]
+node = "2"
+[[stage]]
+name = "words"
+kind = "copy"
+"""
+SOURCE = """{
+  "1": {"class_type": "Words", "inputs": {"title": {{ copy.title }}}},
+  "2": {"class_type": "SaveImage",
+        "inputs": {"images": ["1", 0], "filename_prefix": "card"}}
+}
+"""
+
+Opener = Callable[..., Client]
+
+
+def graph(number: int) -> Workflow:
+    """A graph of its own."""
+    inputs = {**GRAPH["1"]["inputs"], "color": number}
+    return Workflow.from_graph({**GRAPH, "1": {**GRAPH["1"], "inputs": inputs}})
+
+
+@pytest.fixture(scope="module")
+def trip() -> Trip:
+    """A trip without photos, whose title is left to others."""
+    return load_trip(TRIP)
+
+
+@pytest.fixture
+def hosted() -> Iterator[DashScopeServer]:
+    """The stand-in for the models."""
+    with DashScopeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def comfy() -> Iterator[ScriptedServer]:
+    """The stand-in for ComfyUI."""
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> str:
+    """The address of a ledger."""
+    return f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def opened(
+    hosted: DashScopeServer, comfy: ScriptedServer, ledger: str, tmp_path: Path
+) -> Iterator[Opener]:
+    """Opens clients, each as another process would."""
+    folder = tmp_path / "templates" / "worded-card" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "manifest.toml").write_text(MANIFEST, "utf-8")
+    (folder / "workflow.json.j2").write_text(SOURCE, "utf-8")
+    with ExitStack() as stack:
+
+        def make(**options: object) -> Client:
+            environment = EnvironmentSettings(
+                instances=(InstanceSettings(name="one", url=comfy.url),),
+                ledger=ledger,
+                preflight="off",
+                deadlines=DeadlineSettings(
+                    total_s=30, queue_s=30, silence_s=30, grace_s=0.2
+                ),
+            )
+            settings = Settings(
+                default_environment="test",
+                environments={"test": environment},
+                templates=(tmp_path / "templates",),
+                cache=tmp_path / "cache",
+                dashscope=DashScopeSettings(
+                    key=hosted.key,
+                    base_address=hosted.url,
+                    text="qwen3.6-plus",
+                    limits={"qwen3.6-plus": {"per_s": 100, "at_once": 50}},
+                    **options,
+                ),
+            )
+            return stack.enter_context(Client(settings))
+
+        yield make
+
+
+def titled(trip: Trip, number: int) -> Trip:
+    """A trip of its own, of which a model is asked anew."""
+    return trip.model_copy(update={"id": f"trip-{number}", "title": f"Tour {number}"})
+
+
+def test_jobs_are_sent_while_models_write_for_others(
+    opened: Opener, hosted: DashScopeServer, comfy: ScriptedServer, trip: Trip
+) -> None:
+    """A batch's first job does not wait for the words of its last one."""
+    gate, asked = threading.Event(), []
+
+    def slow(call: object) -> object:
+        asked.append(call)
+        if len(asked) > 1:
+            gate.wait(10)
+        return None
+
+    hosted.always("text", slow)
+    batch = opened().map("worded-card", [titled(trip, n) for n in range(20)])
+    try:
+        outcome = next(batch)
+    finally:
+        gate.set()
+    assert outcome.ok
+    assert len(asked) < 20
+    assert all(one.ok for one in batch)
+
+
+def test_models_that_take_long_are_no_standstill(
+    opened: Opener, hosted: DashScopeServer, trip: Trip
+) -> None:
+    """An order whose words are being written is not given up for want of a place."""
+    gate = threading.Event()
+
+    def slow(call: object) -> object:
+        gate.wait(0.4)
+        return None
+
+    hosted.always("text", slow)
+    batch = opened().map(
+        "worded-card", [titled(trip, n) for n in range(2)], queue_timeout=0.2
+    )
+    assert [str(one.error) for one in batch if not one.ok] == []
+
+
+@pytest.mark.parametrize("at", ["stage", "line"])
+def test_a_submit_is_told_that_the_client_is_closed(
+    opened: Opener, hosted: DashScopeServer, comfy: ScriptedServer, trip: Trip, at: str
+) -> None:
+    """Whether it waits for words or for a place: its caller does not wait for ever."""
+    gate = threading.Event()
+    hosted.always("text", lambda call: gate.wait(10) and None)
+    client = opened()
+
+    async def main() -> None:
+        if at == "line":
+            client.instances.drain("one")
+        what = ("worded-card", trip) if at == "stage" else (graph(1),)
+        submit = asyncio.create_task(client.asubmit(*what))
+        while at == "line" and not len(client._connect().router._line):
+            await asyncio.sleep(0.005)
+        while at == "stage" and not hosted.asked["text"]:
+            await asyncio.sleep(0.005)
+        await asyncio.to_thread(client.close)
+        with pytest.raises(ClosedError):
+            async with asyncio.timeout(5):
+                await submit
+
+    try:
+        asyncio.run(main())
+    finally:
+        gate.set()
+
+
+@pytest.mark.parametrize("named", [None, "autumn"])
+def test_what_is_no_order_is_an_outcome(
+    opened: Opener, trip: Trip, named: str | None
+) -> None:
+    """It stops no other, and nobody waits for it."""
+    odd = Order("worded-card", trip, params={1: "a", "b": "c"})  # type: ignore[dict-item]
+    asked = [graph(1), odd, {"id": "no trip"}, None, graph(2)]
+    outcomes = list(
+        opened().map("worded-card", asked, name=named, ordered=True)  # type: ignore[arg-type]
+    )
+    assert [one.ok for one in outcomes] == [True, False, False, False, True]
+    assert [one.index for one in outcomes] == [0, 1, 2, 3, 4]
