@@ -13,14 +13,19 @@ from uuid import uuid4
 
 import pytest
 import trustme
+from pydantic import SecretStr
 
 from comfyclient.course import Course
 from comfyclient.errors import UnreachableError
 from comfyclient.events import NodeStarted
 from comfyclient.local.engine import EmbeddedEngine
+from comfyclient.testing import EasGateway
+from comfyclient.testing.eas_inference import instant
 from comfyclient.timing import Deadline
 from comfyclient.transports.base import Attempt
 from comfyclient.transports.comfyui import ComfyUITransport
+from comfyclient.transports.eas_options import QueueOptions
+from comfyclient.transports.eas_queue import EasQueueTransport
 from comfyclient.transports.endpoint import Endpoint, Tls
 from comfyclient.workflow import Workflow
 
@@ -130,7 +135,7 @@ def pem(blob: trustme.Blob, path: Path) -> str:
     return str(path)
 
 
-def run(opened: ComfyUITransport) -> Course:
+def run(opened: ComfyUITransport | EasQueueTransport) -> Course:
     """One small job, to its end."""
     workflow = Workflow.from_graph(GRAPH)
     course = Course(str(uuid4()), workflow, total_s=20, queue_s=20, silence_s=20)
@@ -199,3 +204,28 @@ def test_a_client_certificate_is_shown(
         course = run(opened)
 
     assert heard_nodes(course)
+
+
+def test_a_queue_behind_tls(
+    authority: trustme.CA, server_side: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """An API edition is spoken to over https, and its results are watched over wss."""
+    ca_file = pem(authority.cert_pem, tmp_path / "ca.pem")
+    with (
+        EasGateway(edition="api", token="secret", inference=instant) as gateway,
+        TlsGate(gateway.host_url, server_side) as opened,
+    ):
+        endpoint = Endpoint(
+            name="tls",
+            url=f"{opened.url}/api/predict/{gateway.service}",
+            token=SecretStr("secret"),
+            tls=Tls(ca_file=ca_file),
+        )
+        queue = EasQueueTransport(endpoint, QueueOptions("ours", tmp_path))
+        try:
+            course = run(queue)
+            gateway.await_that(lambda: gateway.asked["WATCH sink"] == 1)
+        finally:
+            queue.close()
+    assert course.verdict is not None
+    assert course.verdict.error is None
