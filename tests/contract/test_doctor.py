@@ -94,8 +94,7 @@ def test_a_standard_edition_in_order(standard: EasGateway) -> None:
 def test_an_api_edition_in_order(queue: EasGateway) -> None:
     """Its queue tells lengths and limit; what it cannot tell is skipped, with why."""
     queue.sink.put(b"[]", {})
-    pins = {"trip-story": "~=1.0"}  # a long graph, also packed
-    one = environment(queue.url, transport="eas-queue", pins=pins)
+    one = environment(queue.url, transport="eas-queue", pins=PINS)
     found = examined(one, templates=Registry())
 
     assert said(found, "edition")[0] == "ok"
