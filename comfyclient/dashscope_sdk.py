@@ -58,7 +58,7 @@ class DashScope:
         key: SecretStr,
         *,
         workspace: str | None = None,
-        request_s: float = 60,
+        silence_s: float = 300,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._key = key
@@ -69,7 +69,7 @@ class DashScope:
             url=self._address,
             token=key,
             token_scheme="Bearer",
-            read_timeout=request_s,
+            read_timeout=silence_s,
         )
         self._http = ComfyHttp(endpoint, clock=clock)
         _LOGGER.addFilter(_discreet)

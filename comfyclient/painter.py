@@ -114,7 +114,7 @@ class ModelPainter:
         if deadline is None:
             deadline = Deadline(self._total_s, clock=self._asking.clock)
         with self._asking.once(order.digest, deadline):
-            return self._painted(order, deadline.within(self._total_s))
+            return self._painted(order, deadline)
 
     def _painted(self, order: PictureOrder, deadline: Deadline) -> Painted:
         known = self._asking.answers.find(self._asking.environment, order.digest)
@@ -124,6 +124,7 @@ class ModelPainter:
                 return painted
         task_id = None if known is None else known.task_id
         with self._asking.allowance(order.model).place(deadline) as token:
+            deadline = deadline.within(self._total_s)  # waiting for a place is no work
             for last in (False, True):
                 if task_id is None:
                     task = self._ordered(order, token, deadline)
@@ -149,7 +150,8 @@ class ModelPainter:
 
         def begin(within: Deadline) -> Task:
             token(deadline)
-            return asking.service.begin(order, deadline=within)
+            whole = deadline if self._known.route == "at-once" else within
+            return asking.service.begin(order, deadline=whole)
 
         try:
             task = asking.trying(

@@ -33,6 +33,7 @@ from .workflow import InputFile
 
 MAX_BYTES = 50 << 20
 """Of one result; a picture of 1440*1440 has about 4 MB."""
+_ABANDONED_S = 86_400
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _NAME = re.compile(r"[0-9a-f]{64}\.(png|jpg|webp)")
 
@@ -132,6 +133,7 @@ class Relay:
         if announced is not None and announced > MAX_BYTES:
             raise RelayError(f"a result has {announced} bytes; {MAX_BYTES} are taken")
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep()
         partial = self._folder / f".{secrets.token_hex(8)}.part"
         try:
             return self._written(stream, partial, announced)
@@ -142,6 +144,14 @@ class Relay:
         finally:
             with suppress(OSError):
                 partial.unlink()
+
+    def _sweep(self) -> None:
+        """Remove what processes that died had begun to write."""
+        before = self._clock.now().timestamp() - _ABANDONED_S
+        for partial in self._folder.glob(".*.part"):
+            with suppress(OSError):
+                if partial.stat().st_mtime < before:
+                    partial.unlink()
 
     def _written(self, stream: Stream, partial: Path, announced: int | None) -> Relayed:
         digest, size, head = hashlib.sha256(), 0, b""

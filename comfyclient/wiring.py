@@ -229,7 +229,7 @@ def connect_dashscope(
         address,
         key,
         workspace=settings.workspace,
-        request_s=settings.request_s,
+        silence_s=max(settings.request_s, settings.task_s),
         clock=clock,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -366,3 +367,42 @@ def test_no_address_is_logged_or_kept(
     for never in ("Signature", "OSSAccessKeyId", "very secret", server.key):
         assert never not in logged
         assert never.encode() not in kept
+
+
+def test_waiting_for_a_place_is_no_work(
+    relay: Relay, asking: Asking, clock: FakeClock, server: DashScopeServer
+) -> None:
+    """Of many orders each has its own time, from when the model takes it."""
+    server.always("picture", Paints(running=5))
+    painter = ModelPainter(asking, WAN, relay, total_s=40)
+    done: list[Painted] = []
+
+    def paint(seed: int) -> None:
+        deadline = Deadline(600, clock=clock)
+        done.append(painter.paint("a", **SMALL, seed=seed, deadline=deadline))
+
+    threads = [threading.Thread(target=paint, args=(seed,)) for seed in range(6)]
+    with clock.flowing():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert len(done) == 6
+    assert clock.monotonic() > 40  # longer than any of them may take
+
+
+def test_what_a_dead_process_began_to_write_is_removed(
+    server: DashScopeServer, relay: Relay, paint: Paint, tmp_path: Path
+) -> None:
+    """After a day; what is being written stays."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    old, new = folder / ".old.part", folder / ".new.part"
+    for file in (old, new):
+        file.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    fetch(relay, signed(server, paint, Paints()))
+
+    assert not old.exists()
+    assert new.exists()
