@@ -84,8 +84,8 @@ class EasFollowing:
         self.register = TaskRegister(clock, watched=self._watched)
         self._held: dict[int, Frame] = {}
         """Frames that the watch handed us and that we have not committed."""
-        self._settled: dict[str, None] = {}
-        """The tasks whose end was written down last, so that no ledger is asked."""
+        self._settled: dict[str | None, None] = {}
+        """Tasks and requests that ended last: written down, no ledger is asked."""
         self._thread: threading.Thread | None = None
         self._closed = False
         self._filling = False
@@ -162,16 +162,16 @@ class EasFollowing:
         self.register.pop(task.task_id)
         if not task.sent:  # its result was faster than the answer to its submit
             task.tell(Queued())
-        task.end(verdict, done=lambda: self._done(frame))
+        task.end(verdict, done=lambda: self._done(task, frame))
 
-    def _done(self, frame: Frame) -> None:
+    def _done(self, task: Task, frame: Frame) -> None:
         """The end of a frame's task is written down: the sink may forget it."""
-        if frame.task_id is not None:
-            self._parking.remove(frame.task_id)
-            with self.register.condition:
-                self._settled[frame.task_id] = None
-                if len(self._settled) > SETTLED_KEPT:
-                    del self._settled[next(iter(self._settled))]
+        self._parking.remove(task.task_id)
+        with self.register.condition:
+            for name in {task.task_id, frame.request_id} - {None}:
+                self._settled[name] = None
+            while len(self._settled) > SETTLED_KEPT:
+                del self._settled[next(iter(self._settled))]
         self._dispose(frame)
 
     def _dispose(self, frame: Frame) -> None:
@@ -180,10 +180,10 @@ class EasFollowing:
         self._disposal.delete(frame.index)
 
     def _is_awaited(self, frame: Frame) -> bool | None:
+        if {frame.task_id, frame.request_id} & self._settled.keys():
+            return False
         if frame.task_id is None:
             return None
-        if frame.task_id in self._settled:
-            return False
         try:
             return self._awaited(frame.task_id)
         except (LedgerError, ClosedError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from comfyclient.errors import (
     ValidationError,
 )
 from comfyclient.testing import FaultProxy, Produced, QueueFrame, Reply
+from comfyclient.testing.eas_frames import PROTOBUF, as_json, encoded_list
 from comfyclient.testing.eas_inference import instant, usual_frames
 from comfyclient.timing import Deadline
 from comfyclient.transports.eas_queue import EasQueueTransport
@@ -61,6 +63,45 @@ def test_a_result_that_comes_twice(queueing: Queueing) -> None:
     transport._following._sweep_at = 0
     queueing.await_empty()
     all_once(queueing, 3)
+
+
+def test_results_without_the_tasks_tag(queueing: Queueing) -> None:
+    """The request's id tells whose they are, twice as well."""
+    queueing.gateway.workers.sending = lambda request, produced: (
+        [({"requestId": request.request_id}, produced.body)] * 2
+    )
+    transport = queueing.transport()
+    queueing.gateway.workers.hold()  # before the answer, nobody knows the request
+    course, _ = queueing.send(transport)
+    queueing.gateway.workers.go_on()
+    assert course.await_end(Deadline(PATIENCE)).error is None
+    transport._following._sweep_at = 0
+    assert end_of(queueing, transport).error is None
+    queueing.await_empty()
+
+
+@pytest.mark.parametrize("form", ["gzip", "protobuf"])
+def test_other_forms_of_an_answer(queueing: Queueing, form: str) -> None:
+    """A gateway may compress what it passes on, a queue answer as its SDK asks."""
+    queueing.gateway.workers.hold()
+    queueing.gateway.always("WATCH sink", Reply(404))
+    transport = queueing.transport()
+    course, ticket = queueing.send(transport)
+    (request,) = queueing.gateway.input.frames.values()
+    frame = QueueFrame(7, instant(request).body, {"task_id": ticket.attempt_id})
+    shown = {
+        "gzip": Reply(
+            200,
+            gzip.compress(json.dumps(as_json([frame])).encode()),
+            {"Content-Encoding": "gzip", "Content-Type": "application/json"},
+        ),
+        "protobuf": Reply(200, encoded_list([frame]), {"Content-Type": PROTOBUF}),
+    }
+    queueing.gateway.always("GET sink", shown[form])
+    register = transport._following.register
+    queueing.gateway.input.delete([request.index])
+    register.hasten(register.find(ticket.attempt_id, None))
+    assert course.await_end(Deadline(PATIENCE)).error is None
 
 
 def test_a_job_that_ran_twice(queueing: Queueing) -> None:
