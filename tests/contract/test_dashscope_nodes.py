@@ -22,16 +22,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from comfyclient import Client, Settings, Workflow
+from comfyclient.comfy_nodes.account import GONE, Account, account, wrong_setting
 from comfyclient.comfy_nodes.qwen import QwenText, QwenVision, words_of
+from comfyclient.comfy_nodes.refusals import DashScopeError
 from comfyclient.comfy_nodes.relay import HOSTS_VARIABLE, checked_address
-from comfyclient.comfy_nodes.service import (
-    GONE,
-    Account,
-    DashScopeError,
-    account,
-    task_of,
-    wrong_setting,
-)
+from comfyclient.comfy_nodes.service import task_of
 from comfyclient.comfy_nodes.wan import WanImage, _results
 from comfyclient.comfy_nodes.wan_sizes import check_size, longest_prompt
 from comfyclient.errors import ComfyClientError
