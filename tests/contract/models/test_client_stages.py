@@ -19,6 +19,7 @@ from comfyclient.config import (
     InstanceSettings,
     StorageSettings,
 )
+from comfyclient.config_models import ModelLimitSettings
 from comfyclient.events import Event, Progress, StageFinished, StageStarted
 from comfyclient.testing import (
     DashScopeServer,
@@ -28,6 +29,7 @@ from comfyclient.testing import (
     Script,
     ScriptedServer,
 )
+from comfyclient.testing.pictures import png
 
 from ...nursery import Child, Nursery
 
@@ -120,6 +122,7 @@ def client(
                 "vision": "qwen3-vl-plus",
                 "picture": "qwen-image",
                 "result_hosts": (hosted.host,),
+                "limits": {"qwen-image": ModelLimitSettings(per_s=1000)},
             }
             environment = EnvironmentSettings(
                 instances=(InstanceSettings(name="one", url=comfy.url),),
@@ -289,11 +292,16 @@ def test_a_job_that_was_lost_is_sent_again_with_its_pictures(
 
 
 def test_pictures_go_into_the_environments_own_storage(
-    client: Opener, trip: Trip, comfy: ScriptedServer, tmp_path: Path
+    client: Opener,
+    trip: Trip,
+    comfy: ScriptedServer,
+    tmp_path: Path,
 ) -> None:
     """Into the mount's `input/`, as the graph names them; nothing is uploaded."""
     root = tmp_path / "mount"
     root.mkdir()
+    seen = Reply(200, png(), {"Content-Type": "image/png"})
+    comfy.always("GET /view", seen)  # its mount is the same
     job = client(StorageSettings(kind="mount", root=root)).submit(
         "staged-card", trip, seed=7
     )
@@ -414,3 +422,22 @@ def test_throttled_all_the_way(
 
     with pytest.raises(errors.ModelThrottledError, match="stage 'scene'"):
         client().submit("staged-card", trip, seed=7, timeout=5)
+
+
+def test_a_batch_asks_for_each_trip_once(
+    client: Opener, trip: Trip, hosted: DashScopeServer, comfy: ScriptedServer
+) -> None:
+    """One whose picture is refused stops no other; again, it alone is asked for."""
+    trips = [trip.model_copy(update={"id": f"trip-{n}"}) for n in range(5)]
+    hosted.picture(Refuses("DataInspectionFailed"))
+
+    outcomes = list(client().map("staged-card", trips, seed=1, name="batch"))
+    again = list(client().map("staged-card", trips, seed=1, name="batch"))
+
+    failed = [one for one in outcomes if one.error is not None]
+    assert [type(one.error) for one in failed] == [errors.ModelInspectionError]
+    assert [one.error for one in again if one.error is not None] == []
+    assert hosted.asked["text"] == 1  # the trips differ in nothing that is told
+    assert hosted.bill.images == 5
+    assert set(comfy.accounts.by_job().values()) == {1}
+    assert len(comfy.accounts.by_job()) == 5
