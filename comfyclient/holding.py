@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 
 from .collecting import Collection, Origin
@@ -118,8 +117,9 @@ class Hold:
         if rendered is not None:
             self._witness.step("render", rendered.begin, until=rendered.end)
         for stage in self.course.workflow.stages:
-            until = stage.begun_at + timedelta(seconds=stage.seconds)
-            self._witness.step("stage", stage.begun_at, until=until, subject=stage.name)
+            self._witness.step(
+                "stage", stage.begun_at, until=stage.ended_at, subject=stage.name
+            )
         begun, failed = self._desk.clock.now(), None
         try:
             self._pursuit.submit(place, patient=patient)

@@ -83,7 +83,8 @@ def preparing(
             graph=dict(workflow.graph),
             extra=extra_of(workflow, left),
         )
-        return Prepared(intent, workflow, left, Span(begun, clock.now()))
+        filled = max([begun, *(stage.ended_at for stage in workflow.stages)])
+        return Prepared(intent, workflow, left, Span(filled, clock.now()))
 
     return prepare
 

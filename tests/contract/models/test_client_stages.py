@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from comfyclient.config import (
 )
 from comfyclient.config_models import ModelLimitSettings
 from comfyclient.events import Event, Progress, StageFinished, StageStarted
+from comfyclient.hooks import Hook, JobFacts, Step
 from comfyclient.testing import (
     DashScopeServer,
     Paints,
@@ -114,7 +115,11 @@ def client(
     """Opens clients, each as another process would."""
     with ExitStack() as stack:
 
-        def make(storage: StorageSettings | None = None, **models: object) -> Client:
+        def make(
+            storage: StorageSettings | None = None,
+            hooks: Sequence[Hook] = (),
+            **models: object,
+        ) -> Client:
             usual = {
                 "key": hosted.key,
                 "base_address": hosted.url,
@@ -137,7 +142,7 @@ def client(
                 cache=tmp_path / "cache",
                 dashscope=DashScopeSettings(**{**usual, **models}),  # type: ignore[arg-type]
             )
-            return stack.enter_context(Client(settings))
+            return stack.enter_context(Client(settings, hooks=hooks))
 
         yield make
 
@@ -441,3 +446,28 @@ def test_a_batch_asks_for_each_trip_once(
     assert hosted.bill.images == 5
     assert set(comfy.accounts.by_job().values()) == {1}
     assert len(comfy.accounts.by_job()) == 5
+
+
+class Steps(Hook):
+    """Keeps the steps of jobs."""
+
+    def __init__(self) -> None:
+        self.seen: list[Step] = []
+
+    def stepped(self, job: JobFacts, step: Step) -> None:
+        """A stretch is over."""
+        self.seen.append(step)
+
+
+def test_hooks_hear_of_each_stage(client: Opener, trip: Trip) -> None:
+    """With its name and length; filling the graph begins behind the last one."""
+    heard = Steps()
+    opened = client(hooks=[heard])
+    job = opened.submit("staged-card", trip, seed=7)
+    job.result(timeout=20)
+    opened.close()  # hooks hear of it in a thread of their own
+
+    stages = {s.subject: s for s in heard.seen if s.name == "stage"}
+    (render,) = (s for s in heard.seen if s.name == "render")
+    assert set(stages) == {"file", "scene", "words", "look"}
+    assert render.begun_at >= max(r.ended_at for r in job.workflow.stages)
