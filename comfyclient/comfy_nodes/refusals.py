@@ -46,8 +46,10 @@ def refused(
     code: str, message: Any, *, request_id: str = "", key: str = ""
 ) -> DashScopeError:
     """The error for a code of the service, with what helps against it."""
-    said = " ".join(str(message).split())[:300] if isinstance(message, str) else ""
-    said = said.replace(key, "…") if key else said
+    said = " ".join(message.split()) if isinstance(message, str) else ""
+    if key:  # before it is cut, or half of it would be left
+        said, code = said.replace(key, "…"), code.replace(key, "…")
+    said = said[:300]
     remedy = _remedy(code)
     asked = f" (request {request_id})" if request_id else ""
     return DashScopeError(

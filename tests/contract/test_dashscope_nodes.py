@@ -255,6 +255,14 @@ def test_a_passing_refusal_is_not_noticed(service: DashScopeServer) -> None:
     assert paint()[0].shape[0] == 1
 
 
+def test_half_a_key_is_no_better_than_a_whole_one(service: DashScopeServer) -> None:
+    """A long message is cut after the key was taken out of it."""
+    service.text(Refuses("InvalidParameter", "x" * 290 + service.key))
+    with pytest.raises(DashScopeError) as caught:
+        say()
+    assert service.key[:6] not in str(caught.value)
+
+
 def test_an_error_in_a_success_is_an_error(service: DashScopeServer) -> None:
     """The service answers 200 with a code at times."""
     service.text(Refuses("DataInspectionFailed", status=200))
