@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -471,3 +472,24 @@ def test_hooks_hear_of_each_stage(client: Opener, trip: Trip) -> None:
     (render,) = (s for s in heard.seen if s.name == "render")
     assert set(stages) == {"file", "scene", "words", "look"}
     assert render.begun_at >= max(r.ended_at for r in job.workflow.stages)
+
+
+def test_asyncio_code_repeats_a_call_too(
+    client: Opener, trip: Trip, hosted: DashScopeServer
+) -> None:
+    """The same job under a key, although the model failed the first time."""
+    hosted.text(Refuses("Arrearage"))
+
+    async def both() -> tuple[str, str]:
+        opened = client()
+        jobs = [
+            await opened.asubmit("staged-card", trip, idempotency_key="k")
+            for _ in range(2)
+        ]
+        await jobs[0]
+        return jobs[0].id, jobs[1].id
+
+    first, second = asyncio.run(both())
+
+    assert first == second
+    assert asked(hosted) == (1, 1)
