@@ -74,7 +74,11 @@ class Hold:
         self._pursuit = Pursuit(
             self.course,
             desk,
-            Options(allow_partial=terms.allow_partial, previews=terms.previews),
+            Options(
+                allow_partial=terms.allow_partial,
+                previews=terms.previews,
+                priority=terms.priority,
+            ),
             keyed=row.idempotency_key is not None,
             on_end=on_end,
             on_taken=self.let_go,

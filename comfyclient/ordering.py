@@ -71,6 +71,7 @@ def preparing(
             told=told,
         )
         left = terms.after(deadline.remaining()) if workflow.stages else terms
+        left = left.model_copy(update={"priority": order.priority})
         intent = JobIntent(
             job_id=str(uuid4()),
             environment=environment,
