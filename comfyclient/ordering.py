@@ -71,7 +71,6 @@ def preparing(
             told=told,
         )
         left = terms.after(deadline.remaining()) if workflow.stages else terms
-        left = left.model_copy(update={"priority": order.priority})
         intent = JobIntent(
             job_id=str(uuid4()),
             environment=environment,
@@ -84,8 +83,7 @@ def preparing(
             graph=dict(workflow.graph),
             extra=extra_of(workflow, left),
         )
-        filled = max([begun, *(stage.ended_at for stage in workflow.stages)])
-        return Prepared(intent, workflow, left, Span(filled, clock.now()))
+        return Prepared(intent, workflow, left, Span(begun, clock.now()))
 
     return prepare
 

@@ -51,6 +51,7 @@ from .transports.comfyui import ComfyUITransport
 from .transports.eas_options import queue_options
 from .transports.eas_queue import EasQueueTransport
 from .transports.endpoint import Endpoint, Tls
+from .transports.watchdog import Watchdog
 
 HANDS, PORTERS = 5, 3
 """Threads that send and save for batches; of these, those that save."""
@@ -69,7 +70,6 @@ class Wired:
     roster: Roster
     router: Router
     journal: Journal
-    storage: Storage
     renders: Callable[[], Share]
     """What renders the orders of one batch, a few at a time."""
     awaited: Share
@@ -110,18 +110,18 @@ def wire(
         # taken down from the last one up: what waits in errands ends with the
         # connections, and can still write that down
         errands = Errands("errands", workers=ERRANDS_AT_ONCE, clock=clock)
-        senders = Errands("senders", workers=ERRANDS_AT_ONCE, clock=clock)
         keeper = Errands("keeper", clock=clock)
         stack.callback(keeper.close)
         stack.callback(errands.close)
-        stack.callback(senders.close)
         hands = Errands("hands", workers=HANDS, clock=clock)
         stack.callback(hands.close)
         renders = Errands("renders", workers=RENDERS, clock=clock)
         stack.callback(renders.close)
         share = partial(Share, renders, at_once=RENDERS_AT_ONCE)
         environment = with_engine(name, environment, stack)
-        opening = partial(_opened, name, environment, journal.awaits, clock)
+        opening = partial(
+            _opened, name, environment, journal.awaits, clock, _watchdog(stack)
+        )
         instances = [opening(stack, one) for one in environment.instances]
         storage = _storage(name, settings, environment, instances)
         stack.callback(storage.close)
@@ -150,7 +150,6 @@ def wire(
             dispatcher=dispatcher,
             policies=environment.policies,
             errands=errands,
-            senders=senders,
             keeper=keeper,
             clock=clock,
             hooks=told,
@@ -165,7 +164,6 @@ def wire(
             roster=Roster(desk),
             router=router,
             journal=journal,
-            storage=storage,
             renders=share,
             awaited=share(),
             hands=hands,
@@ -272,7 +270,8 @@ def open_instances(
     """
     _refuse_unsupported(name, settings)
     settings = with_engine(name, settings, stack)
-    opening = partial(_opened, name, settings, _nobody_waits, clock, stack)
+    watchdog = _watchdog(stack)
+    opening = partial(_opened, name, settings, _nobody_waits, clock, watchdog, stack)
     return [opening(one).transport for one in settings.instances]
 
 
@@ -316,11 +315,19 @@ def _nobody_waits(attempt_id: str) -> bool | None:
     return None
 
 
+def _watchdog(stack: ExitStack) -> Watchdog:
+    """One for all instances; the stack closes it after them."""
+    watchdog = Watchdog("instances")
+    stack.callback(watchdog.close)
+    return watchdog
+
+
 def _opened(
     name: str,
     settings: EnvironmentSettings,
     awaited: Callable[[str], bool | None],
     clock: Clock,
+    watchdog: Watchdog,
     stack: ExitStack,
     instance: InstanceSettings,
 ) -> Berth:
@@ -338,6 +345,7 @@ def _opened(
             clock=clock,
             grace_s=grace_s,
             version_range=settings.comfyui_version,
+            watchdog=watchdog,
         )
     stack.callback(transport.close)
     return Berth(transport, instance.weight, instance.window)

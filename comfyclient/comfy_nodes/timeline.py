@@ -11,7 +11,7 @@ import numpy as np
 
 from .canvas import stream
 from .colour import ramp
-from .fonts import FONT_INPUT, Font, check_glyphs, face, find_font, normalised
+from .fonts import Font, check_glyphs, face, find_font, normalised
 from .geometry import Points
 from .host import Steps, image_out, mask_out
 from .layer import Layer, advance
@@ -97,7 +97,13 @@ class TripTimeline:
             },
             "optional": {
                 "palette": PALETTE_INPUT,
-                "font": FONT_INPUT,
+                "font": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "tooltip": "Path of a font file; empty to find one.",
+                    },
+                ),
             },
         }
 

@@ -124,17 +124,18 @@ class OssClient:
 
 
 class _Session(oss2.Session):  # type: ignore[misc]
-    """Connections; oss2 gives those of refusals and of HEAD not back."""
+    """Connections; those of refusals are given back, which oss2 leaves to chance."""
 
     def do_request(self, req: Any, timeout: Any) -> Any:
-        """Send a request; what has no body of interest is read to its end."""
+        """Send a request, and read a refusal's body whole."""
         answer = super().do_request(req, timeout)
-        if answer.status // 100 != 2 or req.method == "HEAD":
+        if answer.status // 100 != 2:
             try:
-                _ = answer.response.content  # so the connection is given back
+                _ = answer.response.content
             except requests.RequestException as error:
-                answer.response.close()
                 raise oss2.exceptions.RequestError(error) from None
+            finally:
+                answer.response.close()
         return answer
 
 

@@ -46,6 +46,7 @@ from .profile import TAKES_IDS
 from .refusals import dropped, read_refusal
 from .restarts import Counter
 from .version_range import VersionRange
+from .watchdog import Watchdog
 
 _logger = logging.getLogger("comfyclient.transports.comfyui")
 
@@ -72,6 +73,7 @@ class ComfyUITransport:
         clock: Clock = SYSTEM_CLOCK,
         grace_s: float = GRACE,
         version_range: str | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         """Make a transport; it connects to nothing yet.
 
@@ -82,7 +84,7 @@ class ComfyUITransport:
         self._range = None if version_range is None else VersionRange(version_range)
         self._clock = clock
         self._client_id = str(uuid4())
-        self._http = ComfyHttp(endpoint, clock=clock)
+        self._http = ComfyHttp(endpoint, clock=clock, watchdog=watchdog)
         self._dialect = Dialect()
         self._lookup = Lookup(self._http, self._dialect)
         self._prober = Prober(self._http, self._dialect, clock=clock)

@@ -121,11 +121,19 @@ class _Exchange:
 class ComfyHttp:
     """A session with one instance. Thread-safe: requests pools the connections."""
 
-    def __init__(self, endpoint: Endpoint, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        watchdog: Watchdog | None = None,
+    ) -> None:
+        """Make a session; a `watchdog` that it is given is shared, and stays open."""
         self.endpoint = endpoint
         self._clock = clock
         self._lock = threading.Lock()
-        self._watchdog = Watchdog(endpoint.name)
+        self._shares = watchdog is not None
+        self._watchdog = Watchdog(endpoint.name) if watchdog is None else watchdog
         self._session: requests.Session | None = None
         self._closed = False
 
@@ -222,7 +230,10 @@ class ComfyHttp:
         """Cut off what is under way, and drop the pooled connections."""
         with self._lock:
             self._closed = True
-        self._watchdog.close()
+        if self._shares:
+            self._watchdog.cut_off(self)
+        else:
+            self._watchdog.close()
         if self._session is not None:
             self._session.close()
 
@@ -247,8 +258,10 @@ class ComfyHttp:
         timeout = self._timeout(what, deadline)
         session = self._open_session()
         with self._watchdog.watch(
-            deadline, silence=self.endpoint.read_timeout
+            deadline, silence=self.endpoint.read_timeout, owner=self
         ) as watch:
+            if self._closed:  # by somebody who did not see this exchange
+                raise ClosedError(f"instance {self.endpoint.name} was closed")
             try:
                 with serving(watch):
                     response = session.request(

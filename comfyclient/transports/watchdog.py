@@ -24,8 +24,15 @@ class Watch:
     """
 
     def __init__(
-        self, deadline: Deadline, *, silence: float, lock: threading.RLock
+        self,
+        deadline: Deadline,
+        *,
+        silence: float,
+        lock: threading.RLock,
+        owner: object = None,
     ) -> None:
+        self.owner = owner
+        """Whose exchange it is, where several share a watchdog."""
         self.silence = silence
         """Seconds that one wait may last."""
         self.cut = False
@@ -85,7 +92,7 @@ class Watch:
 
 
 class Watchdog:
-    """Watches the exchanges with one instance, in a thread of its own.
+    """Watches the exchanges with instances, in a thread of its own.
 
     It does not sleep on the deadlines' clock but looks at it often: it guards those
     who do something, and a clock that is moved by hand must not take it for one.
@@ -101,9 +108,11 @@ class Watchdog:
         self._closed = False
 
     @contextmanager
-    def watch(self, deadline: Deadline, *, silence: float) -> Iterator[Watch]:
+    def watch(
+        self, deadline: Deadline, *, silence: float, owner: object = None
+    ) -> Iterator[Watch]:
         """Keep the exchange inside the `with` block to its deadline."""
-        watch = Watch(deadline, silence=silence, lock=self._lock)
+        watch = Watch(deadline, silence=silence, lock=self._lock, owner=owner)
         self._begin(watch)
         try:
             yield watch
@@ -111,6 +120,13 @@ class Watchdog:
             with self._lock:
                 self._watches.discard(watch)
             watch.release()
+
+    def cut_off(self, owner: object) -> None:
+        """End the exchanges of one owner."""
+        with self._lock:
+            for watch in self._watches:
+                if watch.owner is owner:
+                    watch.cut_off()
 
     def close(self) -> None:
         """Cut off every exchange, and end the thread."""

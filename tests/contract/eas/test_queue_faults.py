@@ -147,12 +147,12 @@ def test_an_empty_queue_is_no_sign_of_life(queueing: Queueing) -> None:
     """A task that may still wait there is told of; one that cannot is not."""
     queueing.gateway.workers.hold()
     transport = queueing.transport()
-    course, _ = queueing.send(transport)
+    course, _ = queueing.send(transport, queueing.course(silence_s=5))
     for told in (True, False):
         transport._http._attributes.clear()
-        before = course.signs
+        before = course.deadline.remaining()
         transport._following._signs_of_life()
-        assert (course.signs > before) is told
+        assert (course.deadline.remaining() > before) is told
         queueing.gateway.input.delete([1])
 
 

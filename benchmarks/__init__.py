@@ -1,0 +1,1 @@
+"""How fast, how evenly and how surely: one table, ratios in one run."""
