@@ -31,7 +31,6 @@ from .config_models import DashScopeSettings as DashScopeSettings
 from .config_models import DeadlineSettings as DeadlineSettings
 from .config_models import EngineSettings as EngineSettings
 from .config_models import EnvironmentSettings as EnvironmentSettings
-from .config_models import FilePath, Folders, SettingsModel
 from .config_models import InstanceSettings as InstanceSettings
 from .config_models import PhotoSettings as PhotoSettings
 from .config_models import PolicySettings as PolicySettings
@@ -52,6 +51,7 @@ from .config_sources import FILE_NAME as FILE_NAME
 from .config_sources import VARIABLE as VARIABLE
 from .config_sources import Sources, anchor_paths, read_file
 from .config_sources import find_file as find_file
+from .config_types import FilePath, Folders, SettingsModel
 from .errors import ConfigError, UsageError
 from .isolation import mistakes_between, writable_instances, writes_storage
 from .toml_lines import Location

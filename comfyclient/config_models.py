@@ -2,171 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
+from pydantic import Field, SecretStr, model_validator
+
+from .config_types import (
+    Credentials,
+    Endpoint,
+    FileName,
+    FilePath,
+    Host,
+    HttpUrl,
+    InstanceName,
+    LedgerUrl,
+    Prefix,
+    Region,
+    Scheme,
+    Seconds,
+    SettingsModel,
+    Text,
+    Texts,
+    Times,
+    VariableName,
+    VersionNumber,
+    VersionRange,
+    wrong,
 )
-from pydantic_core import PydanticCustomError
-
-_REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
-_LEDGER = re.compile(r"[a-z]\w*(\+\w+)?://.*", re.DOTALL)
-_ENDPOINT = re.compile(r"https?://[\w.-]+(:\d+)?/?|[\w-]+(\.[\w-]+)+(:\d+)?")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,31}")
-_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def _wrong(words: str) -> PydanticCustomError:
-    return PydanticCustomError("configuration", "{words}", {"words": words})
-
-
-def _range(text: str) -> str:
-    try:
-        filled = len(SpecifierSet(text)) > 0
-    except InvalidSpecifier:
-        filled = False
-    if not filled:
-        raise _wrong(
-            "this is no version range; write for example '>=0.3.45' or '~=1.0'"
-        )
-    return text
-
-
-def _version(text: str) -> str:
-    try:
-        Version(text)
-    except InvalidVersion:
-        raise _wrong("this is no version; write for example '0.33.0'") from None
-    return text
-
-
-def _region(text: str) -> str:
-    if not _REGION.fullmatch(text):
-        raise _wrong("this is no region; write for example 'cn-shanghai'")
-    return text
-
-
-def _http_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018  (reading it is what checks it)
-        fits = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:  # its text quotes the url, and perhaps a password in it
-        fits = False
-    if not fits or not text.isprintable() or " " in text:
-        raise _wrong("the url must be http(s)://host…")
-    return text
-
-
-def _ledger_url(text: str) -> str:
-    if not _LEDGER.fullmatch(text):
-        raise _wrong("this is no SQLAlchemy URL; write for example 'sqlite:///jobs.db'")
-    return text
-
-
-def _endpoint(text: str) -> str:
-    if not _ENDPOINT.fullmatch(text):
-        raise _wrong(
-            "this is no endpoint; write for example https://oss-….aliyuncs.com"
-        )
-    return text
-
-
-def _scheme(text: str) -> str:
-    if not _SCHEME.fullmatch(text):
-        raise _wrong("this is no word such as 'Bearer'")
-    return text
-
-
-def _variable_name(text: str) -> str:
-    if not _VARIABLE.fullmatch(text):
-        raise _wrong(
-            "this takes the name of an environment variable, not the token itself"
-        )
-    return text
-
-
-def _plain(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise _wrong("no blanks at the ends, line breaks or control characters, please")
-    return text
-
-
-def _instance_name(text: str) -> str:
-    if set(text) & set("/=@?&"):
-        raise _wrong("a name has none of / = @ ? & in it")
-    return text
-
-
-def _file(path: Path) -> Path:
-    _file_name(str(path))
-    return path
-
-
-def _several(given: object) -> object:
-    """A variable names several folders as `PATH` does."""
-    return given.split(os.pathsep) if isinstance(given, str) else given
-
-
-def _file_name(text: str) -> str:
-    if "\0" in text or "://" in text:
-        raise _wrong("this is no path of a file")
-    return text
-
-
-def _prefix(text: str) -> str:
-    if not text.isprintable() or {".", ".."} & set(text.split("/")):
-        raise _wrong("a prefix has no '.', '..' or control characters in it")
-    return text
-
-
-def _listed(value: object) -> object:
-    """One text of a variable or argument is several, with commas between."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _host(text: str) -> str:
-    if not _HOST.fullmatch(text):
-        raise _wrong("this is no host; write for example 'photos.example.com'")
-    return text.lower()
-
-
-def _credentials(text: str) -> str:
-    if text not in {"auto", "env", "ecs-role"} and not _FUNCTION.fullmatch(text):
-        raise _wrong("this takes 'auto', 'env', 'ecs-role' or 'module:function'")
-    return text
-
-
-Seconds = Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
-VersionRange = Annotated[str, AfterValidator(_range)]
-FilePath = Annotated[Path, AfterValidator(_file)]
-FileName = Annotated[str, AfterValidator(_file_name)]
-Folders = Annotated[tuple[FilePath, ...], BeforeValidator(_several)]
-Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_plain)]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
-Times = Annotated[int, Field(ge=0, le=1000)]
-
-
-class SettingsModel(BaseModel):
-    """What all settings have in common: fixed, nothing unknown, no value in errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class TlsSettings(SettingsModel):
@@ -185,17 +46,17 @@ class TlsSettings(SettingsModel):
 class InstanceSettings(SettingsModel):
     """One reachable ComfyUI."""
 
-    name: Annotated[Text, Field(max_length=64), AfterValidator(_instance_name)]
+    name: InstanceName
     """What jobs are found again by."""
-    url: Annotated[str, AfterValidator(_http_url)] = Field(repr=False)
+    url: HttpUrl = Field(repr=False)
     """Its address; not in `repr`, for its query may hold a token."""
     token: Annotated[SecretStr, Field(min_length=1)] | None = None
     """The token itself: for code that has it from a vault; never for a file."""
-    token_env: Annotated[str, AfterValidator(_variable_name)] | None = None
+    token_env: VariableName | None = None
     """The environment variable that holds the token."""
     token_file: FilePath | None = None
     """The file that holds the token."""
-    token_scheme: Annotated[str, AfterValidator(_scheme)] | None = None
+    token_scheme: Scheme | None = None
     """`Bearer`, for servers that want one; the bare token is sent otherwise."""
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """Sent with every request."""
@@ -216,14 +77,14 @@ class InstanceSettings(SettingsModel):
         }
         given = [key for key, value in sources.items() if value is not None]
         if len(given) > 1:
-            raise _wrong(f"{' and '.join(given)} both say where the token is: keep one")
+            raise wrong(f"{' and '.join(given)} both say where the token is: keep one")
         return self
 
 
 class EngineSettings(SettingsModel):
     """The embedded engine of an environment with `transport = "embedded"`."""
 
-    version: Annotated[str, AfterValidator(_version)] = "0.33.0"
+    version: VersionNumber = "0.33.0"
     """The ComfyUI version it plays."""
     base_directory: FilePath | None = None
     """Where its input/, output/ and temp/ are; by default they go with the client."""
@@ -240,13 +101,13 @@ class StorageSettings(SettingsModel):
     """How long a file is waited for that is not seen yet through a mount."""
     bucket: Text | None = None
     """The OSS bucket."""
-    endpoint: Annotated[Text, AfterValidator(_endpoint)] | None = None
+    endpoint: Endpoint | None = None
     """The OSS endpoint."""
-    prefix: Annotated[Text, AfterValidator(_prefix)] | None = None
+    prefix: Prefix | None = None
     """What the names of the environment's objects begin with: the mount's root."""
-    region: Annotated[str, AfterValidator(_region)] | None = None
+    region: Region | None = None
     """The bucket's region; by default as the endpoint says, or the environment's."""
-    credentials: Annotated[str, AfterValidator(_credentials)] = "auto"
+    credentials: Credentials = "auto"
     """Where its keys are from: `env`, `ecs-role`, `module:function`; `auto` tries the
     first two."""
 
@@ -255,7 +116,7 @@ class StorageSettings(SettingsModel):
         needed = ("bucket", "endpoint") if self.kind == "oss" else ()
         missing = [key for key in needed if getattr(self, key) is None]
         if missing:
-            raise _wrong(f"kind {self.kind!r} needs {' and '.join(missing)}")
+            raise wrong(f"kind {self.kind!r} needs {' and '.join(missing)}")
         return self
 
 
@@ -316,15 +177,15 @@ class DashScopeSettings(SettingsModel):
 
     key: Annotated[SecretStr, Field(min_length=1)] | None = None
     """The API key itself: for code that has it from a vault; never for a file."""
-    key_env: Annotated[str, AfterValidator(_variable_name)] | None = None
+    key_env: VariableName | None = None
     """The environment variable that holds the key."""
     key_file: FilePath | None = None
     """The file that holds the key."""
-    region: Annotated[str, AfterValidator(_region)] | None = None
+    region: Region | None = None
     """The site of key and models, such as `cn-beijing`."""
     workspace: Annotated[Text, Field(max_length=64)] | None = None
     """The workspace of the key, where it is not the account's own."""
-    base_address: Annotated[str, AfterValidator(_http_url)] | None = None
+    base_address: HttpUrl | None = None
     """The API's address, in place of the region's."""
     text: Text | None = None
     """The model that writes words; without one the offline copywriter does."""
@@ -352,7 +213,7 @@ class DashScopeSettings(SettingsModel):
         sources = {"key": self.key, "key_env": self.key_env, "key_file": self.key_file}
         given = [name for name, value in sources.items() if value is not None]
         if len(given) > 1:
-            raise _wrong(f"{' and '.join(given)} both say where the key is: keep one")
+            raise wrong(f"{' and '.join(given)} both say where the key is: keep one")
         return self
 
 
@@ -367,11 +228,9 @@ class EnvironmentSettings(SettingsModel):
     storage: StorageSettings = StorageSettings()
     comfyui_version: VersionRange | None = None
     """The ComfyUI versions that its servers may have."""
-    ledger: Annotated[Text, AfterValidator(_ledger_url)] | None = Field(
-        default=None, repr=False
-    )  # it may hold a password
+    ledger: LedgerUrl | None = Field(default=None, repr=False)  # it may hold a password
     """Any SQLAlchemy URL; by default a file of the user's, one for each environment."""
-    region: Annotated[str, AfterValidator(_region)] | None = None
+    region: Region | None = None
     """The cloud region that it is in."""
     protected: bool = False
     """Whether what destroys, or runs what no pin fixes, must be confirmed."""
@@ -392,14 +251,14 @@ class EnvironmentSettings(SettingsModel):
     def _rooted(self) -> Self:
         rootless = self.storage.kind == "mount" and self.storage.root is None
         if rootless and self.transport != "embedded":
-            raise _wrong("storage of kind 'mount' needs root, the mounted folder")
+            raise wrong("storage of kind 'mount' needs root, the mounted folder")
         return self
 
 
 class PhotoSettings(SettingsModel):
     """Which photos of a trip are taken."""
 
-    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
+    hosts: tuple[Host, ...] = ()
     """Where photos that are addresses may be fetched; `*.example.com` are all below."""
     max_megapixels: Annotated[float, Field(gt=0, le=500, allow_inf_nan=False)] = 50
     """Larger ones are refused before they are decoded."""

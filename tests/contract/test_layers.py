@@ -20,7 +20,7 @@ errors timing logs
 answers stage_records
 geography graph jsontext own_pack packed_text sun tomltext tracks privacy
 toml_lines
-config_shapes config_secrets
+config_shapes config_secrets config_types
 config_errors config_models config_sources addresses
 config_overlay isolation protection regions eas_certainty
 eas_gpus eas_service
