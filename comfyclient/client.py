@@ -24,6 +24,7 @@ from .job import Job
 from .launching import Launch, Launcher, closed, launched
 from .ordering import Prepare, preparing, terms_of
 from .orders import Asked, Order, Outcome, ordered_from
+from .outputs import Output
 from .result import Result
 from .timing import SYSTEM_CLOCK, Clock
 from .trips import Trip
@@ -359,6 +360,15 @@ class Client:
             LedgerError: the ledger cannot be read or written.
         """
         return self._connect().roster.resume()
+
+    def signed_url(self, output: Output, *, seconds: float = 3600) -> str:
+        """A URL under which anybody may read an output for so long; of OSS alone.
+
+        Raises:
+            StorageError: the environment's storage has no such URLs, or the credentials
+                that would sign it do not last so long.
+        """
+        return self._connect().storage.sign(output.ref, seconds=seconds)
 
     @property
     def instances(self) -> Instances:

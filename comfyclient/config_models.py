@@ -108,12 +108,16 @@ class StorageSettings(SettingsModel):
     region: Region | None = None
     """The bucket's region; by default as the endpoint says, or the environment's."""
     credentials: Credentials = "auto"
-    """Where its keys are from: `env`, `ecs-role`, `module:function`; `auto` tries the
-    first two."""
+    """Where its keys are from: `env`, `ecs-role`, `sts`, `module:function`; `auto`
+    tries the first two."""
+    role_arn: Text | None = None
+    """The RAM role whose keys are fetched from STS."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         needed = ("bucket", "endpoint") if self.kind == "oss" else ()
+        if (self.credentials == "sts") is not (self.role_arn is not None):
+            raise wrong("credentials = 'sts' and role_arn go together")
         missing = [key for key in needed if getattr(self, key) is None]
         if missing:
             raise wrong(f"kind {self.kind!r} needs {' and '.join(missing)}")

@@ -143,8 +143,9 @@ def _host(text: str) -> str:
 
 
 def _credentials(text: str) -> str:
-    if text not in {"auto", "env", "ecs-role"} and not _FUNCTION.fullmatch(text):
-        raise wrong("this takes 'auto', 'env', 'ecs-role' or 'module:function'")
+    words = ("auto", "env", "ecs-role", "sts")
+    if text not in words and not _FUNCTION.fullmatch(text):
+        raise wrong(f"this takes {', '.join(map(repr, words))} or 'module:function'")
     return text
 
 

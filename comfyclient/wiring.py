@@ -70,6 +70,7 @@ class Wired:
     roster: Roster
     router: Router
     journal: Journal
+    storage: Storage
     renders: Callable[[], Share]
     """What renders the orders of one batch, a few at a time."""
     awaited: Share
@@ -164,6 +165,7 @@ def wire(
             roster=Roster(desk),
             router=router,
             journal=journal,
+            storage=storage,
             renders=share,
             awaited=share(),
             hands=hands,

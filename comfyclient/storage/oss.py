@@ -180,7 +180,7 @@ class OssStorage:
                     max_keys=PAGE,
                 ),
                 deadline,
-                what=f"list {folder.removeprefix(self._prefix)}",
+                what=f"list {folder.removeprefix(self._prefix) or 'files'}",
                 action="oss:ListObjects",
                 key=folder,
             )

@@ -124,18 +124,17 @@ class OssClient:
 
 
 class _Session(oss2.Session):  # type: ignore[misc]
-    """Connections; those of refusals are given back, which oss2 leaves to chance."""
+    """Connections; oss2 gives those of refusals and of HEAD not back."""
 
     def do_request(self, req: Any, timeout: Any) -> Any:
-        """Send a request, and read a refusal's body whole."""
+        """Send a request; what has no body of interest is read to its end."""
         answer = super().do_request(req, timeout)
-        if answer.status // 100 != 2:
+        if answer.status // 100 != 2 or req.method == "HEAD":
             try:
-                _ = answer.response.content
+                _ = answer.response.content  # so the connection is given back
             except requests.RequestException as error:
-                raise oss2.exceptions.RequestError(error) from None
-            finally:
                 answer.response.close()
+                raise oss2.exceptions.RequestError(error) from None
         return answer
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from xml.etree.ElementTree import ParseError
 
-from oss2.exceptions import OssError, RequestError
+from oss2.exceptions import ClientError, OssError, RequestError
 
 from ..errors import (
     ComfyClientError,
@@ -57,6 +57,9 @@ def translated(error: Exception, asked: Asked, now: datetime) -> ComfyClientErro
             f"({type(error.exception).__name__})",
             hint="an -internal endpoint answers inside its own region's VPC only",
         )
+    if isinstance(error, ClientError):  # oss2 itself finds a setting wrong
+        said = str(error.body).removeprefix("ClientError: ")
+        return ConfigError(f"{words}: {said[:200]}", hint="check [….storage]")
     if not isinstance(error, OssError) or error.status < 0:
         return StorageUnreachableError(f"{words}: the answer is none of OSS's")
     told = f"{words}: {error.status} {error.code} (request {error.request_id})"

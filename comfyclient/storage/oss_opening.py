@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from importlib import import_module
 
 from ..config import StorageSettings
@@ -17,6 +18,7 @@ from .oss_credentials import (
     of_ecs_role,
     of_environment,
 )
+from .sts import assume_role
 
 _REGION = re.compile(r"oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 
@@ -33,7 +35,7 @@ def open_bucket(name: str, settings: StorageSettings, region: str | None) -> Oss
         settings.bucket,
         endpoint=settings.endpoint,
         region=_region_of(name, settings, region),
-        keyring=Keyring(_source(name, settings.credentials)),
+        keyring=Keyring(_source(name, settings)),
     )
     prefix = "" if settings.prefix is None else settings.prefix
     return OssStorage(client, prefix=prefix, visible_s=settings.visible_s)
@@ -53,7 +55,10 @@ def _region_of(name: str, settings: StorageSettings, region: str | None) -> str:
     return found
 
 
-def _source(name: str, words: str) -> Source:
+def _source(name: str, settings: StorageSettings) -> Source:
+    words = settings.credentials
+    if settings.role_arn is not None:
+        return partial(assume_role, settings.role_arn)
     known = {"auto": of_any, "env": of_environment, "ecs-role": of_ecs_role}
     if words in known:
         return known[words]

@@ -136,7 +136,9 @@ class Sender:
     ) -> None:
         def complete(bucket: Any) -> Any:
             try:
-                return bucket.complete_multipart_upload(key, upload, parts)
+                done = bucket.complete_multipart_upload(key, upload, parts)
+                done.resp.read()  # oss2 leaves it, and the connection with it
+                return done
             except Exception:
                 # an answer that was lost: the upload is done, and known no more
                 if _crc_of(bucket, key) == content.crc64:

@@ -41,6 +41,14 @@ class OssFault:
     """None: for ever."""
     left: int | None = field(default=1, repr=False)
 
+    def concerns(self, span: str | None) -> bool:
+        """Whether the byte that it is about is among those that are asked for."""
+        at = self.flips if self.flips is not None else self.cuts_at
+        found = None if span is None else _RANGE.fullmatch(span)
+        if at is None or found is None or not found[1]:
+            return True
+        return int(found[1]) <= at and (not found[2] or at <= int(found[2]))
+
     def take(self) -> bool:
         """Whether it strikes once more."""
         if self.left is None:

@@ -146,11 +146,14 @@ class OssServer:
             return Refusal(404, "NoSuchBucket", message)
         return None
 
-    def fault_of(self, operation: str, key: str) -> OssFault | None:
+    def fault_of(
+        self, operation: str, key: str, span: str | None = None
+    ) -> OssFault | None:
         """The fault that is due."""
         with self._lock:
             for action, pattern, fault in self._faults:
-                if action == operation and pattern.search(key) and fault.take():
+                due = action == operation and pattern.search(key)
+                if due and fault.concerns(span) and fault.take():
                     return fault
         return None
 
@@ -275,7 +278,8 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal is not None:
             exchange.refuse(refusal)
             return
-        fault = self.oss.fault_of(operation, signed.key)
+        span = signed.headers.get("range")
+        fault = self.oss.fault_of(operation, signed.key, span)
         exchange.fault = fault
         if fault is not None and fault.status is not None:
             exchange.refuse(

@@ -97,7 +97,7 @@ transports.eas_following
 transports.comfyui transports.eas_queue
 storage.__init__ storage.base storage.paths storage.visibility
 storage.guarding storage.mount storage.view
-storage.oss_credentials storage.oss_errors
+storage.oss_credentials storage.oss_errors storage.sts
 storage.oss_client
 storage.oss_sending
 storage.oss

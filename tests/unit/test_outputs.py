@@ -151,3 +151,19 @@ def test_reading_has_a_limit() -> None:
     """A file that is too large for memory is refused, with the way out."""
     with pytest.raises(OutputError, match="save"):
         output_of(Pieces(b"abc", b"def")).read(limit=5)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """Parts that nobody has written to for long; not those of a living one."""
+    old, young, ours = (
+        tmp_path / name
+        for name in (".a.png.0123abcd.part", ".b.png.0123abcd.part", "own.part")
+    )
+    for file in (old, young, ours):
+        file.write_bytes(b"half")
+    for file in (old, ours):
+        os.utime(file, (1, 1))
+    output_of(Pieces(b"x")).save(tmp_path)
+    assert not old.exists()
+    assert young.exists()
+    assert ours.exists()
