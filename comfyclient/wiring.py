@@ -19,6 +19,7 @@ from .config import (
     Settings,
     StorageSettings,
     read_token,
+    secrets_of,
 )
 from .config_dashscope import base_address, dashscope_of, read_key
 from .dashscope_calls import ModelService
@@ -379,6 +380,7 @@ def endpoint_of(instance: InstanceSettings) -> Endpoint:
         headers=instance.headers,
         token=None if token is None else SecretStr(token),
         token_scheme=instance.token_scheme,
+        secrets=secrets_of(instance),
         tls=Tls(**instance.tls.model_dump()),
         websocket=not instance.poll_only,
     )

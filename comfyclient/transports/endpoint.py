@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -44,6 +44,8 @@ class Endpoint:
     connect_timeout: float = 5.0
     read_timeout: float = 30.0
     """Seconds without a byte before an answer counts as lost."""
+    secrets: Sequence[str] = field(default=(), repr=False)
+    """What else of it must never be shown, where a server repeats it."""
     websocket: bool = True
     """False: never open one; progress comes from polling alone."""
 
@@ -63,6 +65,14 @@ class Endpoint:
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+    def without_secrets(self, told: bytes) -> bytes:
+        """What a server told, where it repeats what lets us in: without that."""
+        token = () if self.token is None else (self.token.get_secret_value(),)
+        for secret in (*self.secrets, *token):
+            if secret:
+                told = told.replace(secret.encode(), b"\xe2\x80\xa6")
+        return told
 
     @property
     def has_secrets_in_url(self) -> bool:

@@ -305,6 +305,8 @@ class ComfyHttp:
         status = response.status_code
         kept = status < 300 or status == 404 or status in returned
         body = self._body(exchange, ANSWER_LIMIT if kept else ERROR_LIMIT)
+        if status >= 300:  # it ends in messages
+            body = self.endpoint.without_secrets(body)
         _log.debug(
             "%s: %s %s → %d, %d bytes",
             self.endpoint.name,
