@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak live build clean
+.PHONY: help demo test check soak bench live build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ soak: $(READY) ## the long tests: crashes, races, every fault, state machines
 		-p tests.profiles --hypothesis-profile soak $(MACHINES)
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --timeout 0 \
 		-p tests.profiles --hypothesis-profile long $(PROPERTIES)
+
+bench: $(READY) ## measure speed, evenness and memory: one table of ratios
+	$(BIN)/python -m benchmarks
 
 live: $(READY) ## the contract tests against a real server: make live URL=http://…
 	$(BIN)/python -m pytest -q tests/contract --comfyui-url $(URL)

@@ -10,9 +10,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from . import in_flight, many, mixed, sequential
+from . import importing, in_flight, many, mixed, rendering, sequential
 
-NAMES = ("sequential", "many", "mixed", "in-flight")
+NAMES = ("sequential", "many", "mixed", "in-flight", "rendering", "importing")
 
 
 def main() -> None:
@@ -31,6 +31,8 @@ def main() -> None:
             "many": lambda: many.measure(folder, given.runs),
             "mixed": lambda: mixed.measure(folder, given.runs),
             "in-flight": lambda: in_flight.measure(given.runs),
+            "rendering": lambda: rendering.measure(folder, given.runs),
+            "importing": lambda: importing.measure(given.runs),
         }
         print("| what | measured | wanted |\n|---|---|---|")
         for each in given.only:

@@ -173,4 +173,6 @@ Host = Annotated[str, AfterValidator(_host)]
 class SettingsModel(BaseModel):
     """What all settings have in common: fixed, nothing unknown, no value in errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )

@@ -17,7 +17,7 @@ MAX_LINES = 4
 class TripCopy(BaseModel):
     """The words of one trip."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     title: str
     """The trip's own, else at most 10 Chinese characters or 28 Latin letters."""

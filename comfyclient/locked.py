@@ -17,7 +17,9 @@ HISTORY = 8
 class LockedVersion(BaseModel):
     """A version that was locked, its content, and who locked it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, strict=True
+    )
 
     version: Annotated[str, Field(pattern=rf"^(?:{VERSION.pattern})$")]
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

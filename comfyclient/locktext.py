@@ -39,7 +39,9 @@ _RESTORE = (
 class _SectionTable(BaseModel):
     """One environment's table."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, strict=True
+    )
 
     checksum: str
     templates: dict[str, LockedTemplate] = Field(default_factory=dict)
@@ -48,7 +50,9 @@ class _SectionTable(BaseModel):
 class _LockTable(BaseModel):
     """The whole file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, strict=True
+    )
 
     format: int = Field(alias="schema")
     sections: list[str]

@@ -33,7 +33,9 @@ KEY = re.compile(r"[a-z][a-z0-9_]*")
 class _Part(BaseModel):
     """A table of the manifest."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, strict=True
+    )
 
 
 class TripPart(_Part):

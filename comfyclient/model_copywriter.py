@@ -33,7 +33,7 @@ _Text = Annotated[str, Field(max_length=5000)]
 class _Said(BaseModel):
     """What the model is asked for; whatever else it says is not looked at."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", strict=True)
 
     title: _Text
     subtitle: _Text

@@ -12,7 +12,7 @@ from .published import PublishedTrip
 class SeenPhoto(BaseModel):
     """One photo, as the model saw it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     number: int
     """As in `trip.photos`."""
@@ -28,7 +28,7 @@ class SeenPhoto(BaseModel):
 class Observation(BaseModel):
     """All photos of a trip."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     photos: tuple[SeenPhoto, ...] = ()
     best: int | None = None

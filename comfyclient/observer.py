@@ -34,7 +34,7 @@ _MAX_BYTES = MAX_IMAGE * 3 // 4 - 1024
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", strict=True)
 
     photo: int
     shows: Annotated[str, Field(max_length=2000)]
@@ -46,7 +46,7 @@ class _Entry(BaseModel):
 class _Said(BaseModel):
     """What the model is asked for."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", strict=True)
 
     photos: Annotated[list[_Entry], Field(max_length=2 * MOST)]
     best: int | None = None

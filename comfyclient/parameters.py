@@ -17,7 +17,9 @@ _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 class _Parameter(BaseModel):
     """What every parameter has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, strict=True
+    )
 
     description: str = ""
     required: bool = False

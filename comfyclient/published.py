@@ -29,7 +29,7 @@ _SAMPLED = 50
 class _Published(BaseModel):
     """A frozen record of JSON values."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class PublishedVehicle(_Published):

@@ -24,7 +24,7 @@ from .workflow import InputFile, NamedOutput, Workflow
 class _Kept(BaseModel):
     """Rows of newer versions may hold more."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
 
 class _KeptOutput(_Kept):

@@ -22,7 +22,7 @@ from .workflow import InputFile
 class Pictures(BaseModel):
     """What a paint stage gave, as a template sees it; upload stages give names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     count: int = 0
     """Pictures that came to be."""

@@ -40,7 +40,9 @@ _TAKES: Mapping[StageKind, frozenset[StageKind]] = {
 class StagePart(BaseModel):
     """One `[[stage]]` of a manifest."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, strict=True
+    )
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
     """What other stages and the template know it by: `stages.<name>`."""

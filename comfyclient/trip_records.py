@@ -120,6 +120,7 @@ class Record(BaseModel):
     """A frozen part of a trip; unknown fields are errors, null and blank unset."""
 
     model_config = ConfigDict(
+        defer_build=True,
         frozen=True,
         extra="forbid",
         str_strip_whitespace=True,

@@ -49,8 +49,6 @@ from .storage.view import ViewStorage
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
-from .transports.eas_options import queue_options
-from .transports.eas_queue import EasQueueTransport
 from .transports.endpoint import Endpoint, Tls
 from .transports.watchdog import Watchdog
 
@@ -336,8 +334,11 @@ def _opened(
 ) -> Berth:
     """One instance, which the stack closes."""
     endpoint, grace_s = endpoint_of(instance), settings.deadlines.grace_s
-    transport: EasQueueTransport | ComfyUITransport
+    transport: Transport
     if settings.transport == "eas-queue":
+        from .transports.eas_options import queue_options  # few environments have one
+        from .transports.eas_queue import EasQueueTransport
+
         options = queue_options(name, settings, endpoint)
         transport = EasQueueTransport(
             endpoint, options, awaited=awaited, clock=clock, grace_s=grace_s
