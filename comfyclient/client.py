@@ -211,11 +211,6 @@ class Client:
             key=idempotency_key,
             priority=priority,
         )
-        known = await asyncio.to_thread(
-            self._repeated, wired, order, idempotency_key, confirm=confirm
-        )
-        if known is not None:
-            return known
         patience = self._environment.deadlines.queue_s
         return await launched(
             self._launcher(wired, prepare, wired.awaited, confirm=confirm),

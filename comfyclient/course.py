@@ -185,6 +185,13 @@ class Course:
             error.__cause__ = trouble
         return error
 
+    def untaken_error(self, refusal: ComfyClientError) -> JobTimeoutError:
+        """That its time is over, and why no instance took it."""
+        error = self.timeout_error(self.deadline)
+        error.message += f"; no instance took it: {refusal.message}"
+        error.__cause__ = refusal
+        return error
+
     def abandon(self) -> None:
         """Nothing more will be told: whoever waits is woken with a ClosedError."""
         with self._condition:

@@ -26,6 +26,8 @@ class Desk:
     policies: PolicySettings
     errands: Errands
     """For what waits for servers."""
+    senders: Errands
+    """For what waits for places: nothing that is short must wait behind it."""
     keeper: Errands
     """For short steps in the ledger: they must not wait behind a server."""
     clock: Clock = SYSTEM_CLOCK

@@ -51,6 +51,8 @@ ROUNDS_UNREACHABLE = 3
 ROUNDS_BUSY = 50
 """Times that busy instances are asked again; the queue's time ends it before."""
 PAUSES = wait_random_exponential(multiplier=0.3, max=20)
+SENT_AGAIN = "again"
+"""The lane of jobs that waited for a place before: new ones take turns with them."""
 _PASSING = (BusyError, UnreachableError)
 _PASSING_BEHIND_A_RESTART = (*_PASSING, BadAnswerError, ServerFaultError)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 
 from .collecting import Collection, Origin
@@ -75,7 +74,11 @@ class Hold:
         self._pursuit = Pursuit(
             self.course,
             desk,
-            Options(allow_partial=terms.allow_partial, previews=terms.previews),
+            Options(
+                allow_partial=terms.allow_partial,
+                previews=terms.previews,
+                priority=terms.priority,
+            ),
             keyed=row.idempotency_key is not None,
             on_end=on_end,
             on_taken=self.let_go,
@@ -118,8 +121,9 @@ class Hold:
         if rendered is not None:
             self._witness.step("render", rendered.begin, until=rendered.end)
         for stage in self.course.workflow.stages:
-            until = stage.begun_at + timedelta(seconds=stage.seconds)
-            self._witness.step("stage", stage.begun_at, until=until, subject=stage.name)
+            self._witness.step(
+                "stage", stage.begun_at, until=stage.ended_at, subject=stage.name
+            )
         begun, failed = self._desk.clock.now(), None
         try:
             self._pursuit.submit(place, patient=patient)

@@ -33,6 +33,8 @@ _log = logging.getLogger("comfyclient.hooking")
 
 BACKLOG = 10_000
 """Calls that may wait for slow hooks before those about progress are left out."""
+PICTURES = 100
+"""Likewise, of pictures of work so far: each may take a megabyte."""
 _PASSING = (Progress, NodeProgress, Preview, NodeText)
 
 
@@ -52,6 +54,12 @@ class Hooks:
     def crowded(self) -> bool:
         """Whether the hooks do not keep up."""
         return self._waiting >= BACKLOG
+
+    def leaves_out(self, event: Event) -> bool:
+        """Whether so many calls wait that this one is spared."""
+        if isinstance(event, Preview):
+            return self._waiting >= PICTURES
+        return self.crowded and isinstance(event, _PASSING)
 
     def call(self, context: Context, each: Callable[[Hook], None]) -> None:
         """Have each hook called, after what was asked for before."""
@@ -112,7 +120,7 @@ class Witness:
         """An event, in the order of the job's log."""
         if not self._hooks:
             return
-        if not (self._hooks.crowded and isinstance(event, _PASSING)):
+        if not self._hooks.leaves_out(event):
             self._hooks.call(self._context, lambda hook: hook.heard(self._job, event))
         self._follow(event, self._clock.now())
 

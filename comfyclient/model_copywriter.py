@@ -26,6 +26,9 @@ STEP = "copy"
 MAX_PROMPT = 400
 """Characters of a poster prompt: the older image models take 500."""
 
+WORDS_S = 120.0
+"""Seconds for words, all tries together: then the offline copywriter is soon enough."""
+
 Source = Literal["model", "offline"]
 _Text = Annotated[str, Field(max_length=5000)]
 
@@ -64,7 +67,7 @@ class ModelCopywriter:
         *,
         on_failure: Literal["offline", "error"] = "offline",
         forbidden: Sequence[str] = (),
-        total_s: float = 120,
+        total_s: float = WORDS_S,
     ) -> None:
         self._asking = asking
         self._model = model
@@ -102,7 +105,7 @@ class ModelCopywriter:
                 question,
                 step=STEP,
                 read=read,  # type: ignore[arg-type]  # a dump in JSON mode is JSON
-                deadline=deadline,
+                deadline=deadline.within(self._total_s),
             )
             copy = _stored(answer.value)
         except (UsageError, LedgerError, ClosedError):

@@ -29,6 +29,8 @@ _log = logging.getLogger("comfyclient.observer")
 STEP = "observe"
 MOST = 8
 """Photos that are looked at: the first ones."""
+LOOKS_S = 120.0
+"""Seconds for looking at a trip's photos, all tries together."""
 _MAX_BYTES = MAX_IMAGE * 3 // 4 - 1024
 """Of a photo: it is a third longer inside a request."""
 
@@ -77,7 +79,7 @@ class ModelObserver:
         *,
         on_failure: Literal["offline", "error"] = "offline",
         forbidden: Sequence[str] = (),
-        total_s: float = 120,
+        total_s: float = LOOKS_S,
     ) -> None:
         self._asking = asking
         self._model = model
@@ -125,7 +127,7 @@ class ModelObserver:
                 question,
                 step=STEP,
                 read=read,  # type: ignore[arg-type]  # a dump in JSON mode is JSON
-                deadline=deadline,
+                deadline=deadline.within(self._total_s),
             )
             said = _stored(answer.value)
         except (UsageError, LedgerError, ClosedError):

@@ -71,6 +71,7 @@ def preparing(
             told=told,
         )
         left = terms.after(deadline.remaining()) if workflow.stages else terms
+        left = left.model_copy(update={"priority": order.priority})
         intent = JobIntent(
             job_id=str(uuid4()),
             environment=environment,
@@ -83,7 +84,8 @@ def preparing(
             graph=dict(workflow.graph),
             extra=extra_of(workflow, left),
         )
-        return Prepared(intent, workflow, left, Span(begun, clock.now()))
+        filled = max([begun, *(stage.ended_at for stage in workflow.stages)])
+        return Prepared(intent, workflow, left, Span(filled, clock.now()))
 
     return prepare
 

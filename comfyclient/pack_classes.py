@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from .pack_source import PackSource, SourceFile
 
@@ -37,6 +37,8 @@ class NodeClass:
     inputs: Mapping[str, Mapping[str, object]] | None = field(repr=False, default=None)
     """What INPUT_TYPES gives, section by section; None where that is unknown."""
     input_lines: Mapping[str, int] = field(repr=False, default_factory=dict)
+    is_whole: bool = True
+    """Whether all its bases are in the pack: else it may have more than is seen."""
 
     @property
     def is_schema(self) -> bool:
@@ -98,36 +100,37 @@ def find_classes(source: PackSource) -> PackClasses:
 _MAPPINGS = {"NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"}
 
 
-def _entries(file: SourceFile) -> Iterator[tuple[str, str | None, ast.expr | None]]:
-    """Mapping, key and value wherever something is put into one of the mappings."""
+_Entry: TypeAlias = tuple[str, str | None, ast.expr | None]
+"""A mapping, and key and value of what is put into it, as far as they can be seen."""
+
+
+def _entries(file: SourceFile) -> Iterator[_Entry]:
+    """Wherever something is put into one of the mappings."""
     for node in ast.walk(file.tree):
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if (
-                name in _MAPPINGS
-            ):
-                yield from _dict_entries(name, value)
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if (
-                name in _MAPPINGS
-            ):
-                yield from _dict_entries(name, value)
-            case ast.Assign(
-                targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value
-            ) if name in _MAPPINGS:
-                yield name, _text(key), value
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id=name), attr="update")
-            ) if name in _MAPPINGS:
-                yield name, None, None
-            case ast.ImportFrom(names=names, level=level):
-                for one in names:
-                    if (one.asname or one.name) in _MAPPINGS:
-                        known = "" if level else None  # the pack's own file has them
-                        yield one.asname or one.name, known, None
+        yield from (one for one in _put(node) if one[0] in _MAPPINGS)
 
 
-def _dict_entries(
-    name: str, value: ast.expr
-) -> Iterator[tuple[str, str | None, ast.expr | None]]:
+def _put(node: ast.AST) -> Iterator[_Entry]:
+    """What a statement may put into a name: in one of its ways."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            yield from _dict_entries(name, value)
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield from _dict_entries(name, value)
+        case ast.Assign(
+            targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value
+        ):
+            yield name, _text(key), value
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update")):
+            yield name, None, None
+        case ast.Assign(targets=[ast.Tuple(elts=parts)]):
+            yield from ((p.id, None, None) for p in parts if isinstance(p, ast.Name))
+        case ast.ImportFrom(names=names, level=level):
+            known = "" if level else None  # the pack's own file has them
+            yield from ((one.asname or one.name, known, None) for one in names)
+
+
+def _dict_entries(name: str, value: ast.expr) -> Iterator[_Entry]:
     if not isinstance(value, ast.Dict):
         yield name, None, None
         return
@@ -153,8 +156,23 @@ def _node(
     constants = _constants(file.tree.body)
     values = {key: _value(stmt, constants) for key, stmt in body.items()}
     inputs, lines = _inputs(body.get("INPUT_TYPES"), constants | values)
+    whole = _is_whole(found, classes, depth=0)
     return NodeClass(
-        name, found.name, file.name, found.lineno, body, values, inputs, lines
+        name, found.name, file.name, found.lineno, body, values, inputs, lines, whole
+    )
+
+
+def _is_whole(
+    found: ast.ClassDef,
+    classes: Mapping[str, tuple[SourceFile, ast.ClassDef]],
+    *,
+    depth: int,
+) -> bool:
+    bases = [base.id if isinstance(base, ast.Name) else "" for base in found.bases]
+    return depth < _DEEPEST_BASES and all(
+        name in {"object", "ABC"}
+        or (name in classes and _is_whole(classes[name][1], classes, depth=depth + 1))
+        for name in bases
     )
 
 

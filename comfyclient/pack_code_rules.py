@@ -29,9 +29,11 @@ _GLOBAL_SEEDS = {
     "torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "torch.random.manual_seed",
 }  # fmt: skip
 _CORE = re.compile(r"^(comfy|nodes|execution|folder_paths|server|latent_preview)(\.|$)")
-_REGISTERING = re.compile(r"^folder_paths\.(folder_names_and_paths|\w*extensions)")
+_REGISTERING = re.compile(
+    r"^folder_paths\.(folder_names_and_paths|\w*extensions)|^nodes\.EXTENSION_WEB_DIRS"
+)
 _PATHS = re.compile(
-    r"^(/(home|root|mnt|Users|opt|tmp|data|workspace)/|[A-Za-z]:[\\/](?!Windows))"
+    r"^(/(home|root|mnt|Users|opt|tmp|data|workspace)/|[A-Za-z]:[\\/](?!/|Windows))"
 )
 _INTERRUPT = (
     "throw_exception_if_processing_interrupted",
@@ -176,8 +178,11 @@ def _import_work(file: SourceFile) -> Iterator[PackFinding]:
                 yield PackFinding("import-work", words, file.name, call.lineno)
 
 
-def _at_import(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that an import runs: not those in functions, classes' own included."""
+def _at_import(statements: list[ast.stmt], *, tried: bool = True) -> Iterator[ast.stmt]:
+    """Statements that an import runs: not those in functions, classes' own included.
+
+    Without `tried`, also not those that may fail.
+    """
     for stmt in statements:
         match stmt:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -185,14 +190,15 @@ def _at_import(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
             case ast.If(test=test) if "__main__" in ast.unparse(test):
                 continue
             case ast.ClassDef(body=body):
-                yield from _at_import(body)
+                yield from _at_import(body, tried=tried)
             case ast.If(body=body, orelse=orelse):
-                yield from _at_import([*body, *orelse])
+                yield from _at_import([*body, *orelse], tried=tried)
             case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=last):
                 inner = [one for handler in handlers for one in handler.body]
-                yield from _at_import([*body, *inner, *orelse, *last])
+                if tried:
+                    yield from _at_import([*body, *inner, *orelse, *last])
             case ast.With(body=body) | ast.For(body=body) | ast.While(body=body):
-                yield from _at_import(body)
+                yield from _at_import(body, tried=tried)
             case _:
                 yield stmt
 
@@ -245,19 +251,11 @@ def _aliased(name: str, declared: str) -> bool:
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Top-level packages that the file imports, but for those it can do without."""
-    optional = {
-        id(inner)
-        for one in ast.walk(tree)
-        if isinstance(one, ast.Try)
-        for stmt in one.body
-        for inner in ast.walk(stmt)
-    }
-    for one in ast.walk(tree):
-        if id(one) in optional:
-            continue
-        if isinstance(one, ast.Import):
-            for alias in one.names:
-                yield alias.name.split(".")[0], one.lineno
-        elif isinstance(one, ast.ImportFrom) and not one.level and one.module:
-            yield one.module.split(".")[0], one.lineno
+    """Top-level packages that the file needs to be imported itself."""
+    for stmt in _at_import(tree.body, tried=False):
+        for one in ast.walk(stmt):
+            if isinstance(one, ast.Import):
+                for alias in one.names:
+                    yield alias.name.split(".")[0], one.lineno
+            elif isinstance(one, ast.ImportFrom) and not one.level and one.module:
+                yield one.module.split(".")[0], one.lineno

@@ -45,10 +45,11 @@ def _found(
 
 def _interface(node: NodeClass) -> Iterator[PackFinding]:
     for name in ("INPUT_TYPES", "RETURN_TYPES", "FUNCTION"):
-        if name not in node.body:
+        if name not in node.body and node.is_whole:
             yield _found(node, "interface", f"there is no {name}")
     function = node.values.get("FUNCTION")
-    if isinstance(function, str) and node.method(function) is None:
+    absent = isinstance(function, str) and node.method(function) is None
+    if absent and node.is_whole:
         yield _found(
             node, "interface", f"FUNCTION names {function!r}, which is no method"
         )
@@ -57,6 +58,8 @@ def _interface(node: NodeClass) -> Iterator[PackFinding]:
         yield _found(
             node, "interface", "INPUT_TYPES is no classmethod", line=types.lineno
         )
+    if not node.is_whole:
+        return
     if "CATEGORY" not in node.body:
         yield _found(node, "category", "there is no CATEGORY")
     if "DESCRIPTION" not in node.body:

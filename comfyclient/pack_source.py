@@ -17,6 +17,11 @@ MAX_FILES = 3000
 MAX_BYTES = 4 << 20
 _NOT_READ = {"__pycache__", "node_modules", "venv", "site-packages", "tests", "test"}
 
+_NOT_LOADED = {
+    "install.py", "uninstall.py", "enable.py", "disable.py", "setup.py", "conftest.py",
+}  # fmt: skip
+"""Scripts that a server never imports; managers run some of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
@@ -79,7 +84,7 @@ def _python_files(folder: Path) -> Iterator[Path]:
     for root, below, names in os.walk(folder):  # follows no links
         below[:] = [one for one in below if one not in _NOT_READ and one[0] != "."]
         for name in names:
-            if name.endswith(".py"):
+            if name.endswith(".py") and name not in _NOT_LOADED:
                 count += 1
                 if count > MAX_FILES:
                     raise UsageError(

@@ -13,13 +13,14 @@ from .budget import Budget
 from .course import Course, JobStatus
 from .demands import demand_of
 from .desk import Desk
-from .dispatch import Options, Placed
+from .dispatch import SENT_AGAIN, Options, Placed
 from .errors import (
     BadAnswerError,
     BusyError,
     ClosedError,
     ComfyClientError,
     DeadWorkerError,
+    JobCancelledError,
     JobError,
     JobLostError,
     LeaseError,
@@ -35,7 +36,7 @@ from .ledger_records import AttemptRow, JobRow, JobState
 from .logs import JobLog
 from .parting import gone, relieve, stop
 from .router import Place
-from .searching import search
+from .searching import holder, search, ticket_of
 from .settling import settle, state_of, worked_s
 from .timing import Deadline
 from .transports.base import Ticket, Transport, Verdict
@@ -76,6 +77,7 @@ class Pursuit:
         self._place: Place | None = None
         self._demand = demand_of(course.workflow)
         self._promised = False
+        self._waits: Attempt | None = None
         self._running_noted = False
         self._attempts = 0
         self._present: Attempt | None = None
@@ -107,10 +109,13 @@ class Pursuit:
             if not patient:
                 self._finish(Verdict(error))
                 raise error.attach(job_id=self._id) from error.__cause__
-            self._go_on_in_background(self._go_on)
+            self._send_in_background(self._go_on)
         except ComfyClientError as error:
             self._finish(Verdict(error))
             raise error.attach(job_id=self._id) from error.__cause__
+        except BaseException:  # Ctrl-C, or a bug: a server may have the job
+            self._finish(Verdict(ClosedError("its submit was interrupted")))
+            raise
         self._promised = True
 
     def adopt(self, row: JobRow) -> None:
@@ -119,9 +124,9 @@ class Pursuit:
         self._attempts = len(row.attempts)
         last = row.attempt
         if row.state in {JobState.ACCEPTED, JobState.RUNNING} and last is not None:
-            self._go_on_in_background(partial(self._follow, last))
+            self._desk.errands.do(partial(self._carry_out, partial(self._follow, last)))
         else:
-            self._go_on_in_background(self._go_on)
+            self._send_in_background(self._go_on)
 
     def make_again(self, row: JobRow, gone: OutputMissingError) -> bool:
         """Whether a job that succeeded may run once more: its server lost the outputs.
@@ -134,7 +139,7 @@ class Pursuit:
         if not self._budget.spend(lost):
             return False
         self._attempts = len(row.attempts)
-        self._carry_out(partial(self._lose, lost))
+        self._send_in_background(partial(self._lose, lost))
         return True
 
     def _lose(self, reason: JobLostError) -> None:
@@ -145,7 +150,7 @@ class Pursuit:
     def let_go(self) -> None:
         """Another process has the job: follow it no longer, and settle nothing."""
         with self._condition:
-            present, self._present = self._present, None
+            present, self._present, self._waits = self._present, None, None
         if present is not None and present.placed is not None:
             present.placed.transport.forget(present.placed.ticket)
         self._release()
@@ -157,8 +162,7 @@ class Pursuit:
         asked for any more.
         """
         attempt = self._present
-        placed = None if attempt is None else attempt.placed
-        if attempt is None or placed is None:
+        if attempt is None or (placed := attempt.placed) is None:
             return
         lost = gone(placed.transport.name, self._desk.policies)
         if self._budget.allows(lost):
@@ -167,6 +171,11 @@ class Pursuit:
 
     def cancel(self, deadline: Deadline) -> None:
         """Ask the server to drop or stop the job; one not yet sent is not sent."""
+        if self._waits_no_longer():
+            self._finish(
+                Verdict(JobCancelledError("cancelled before it was sent anew"))
+            )
+            return
         self._desk.dispatcher.wake()
         placed = self._await_placed(deadline)
         if placed is not None:
@@ -196,13 +205,13 @@ class Pursuit:
             error = verdict.error
             again = not self._course.cancel_asked and self._budget.spend(error)
             if again:
-                self._present = None
+                self._present, self._waits = None, attempt
         if error is None or not again:
             self._finish(verdict)
             return
         self._release()
         resend = partial(self._again, attempt, error, verdict.acknowledge)
-        self._go_on_in_background(resend)
+        self._send_in_background(resend)
 
     def attempt_overdue(
         self, attempt: Attempt, trouble: ComfyClientError | None
@@ -230,6 +239,11 @@ class Pursuit:
     def _put(self, attempt: Attempt, placed: Placed) -> None:
         with self._condition:
             self._place = placed.place
+            unwanted = attempt is not self._present
+        if unwanted:  # another process took the job while it was being sent
+            placed.transport.forget(placed.ticket)
+            self._release()
+            return
         attempt.put(placed)
         with self._condition:
             self._condition.notify_all()
@@ -238,6 +252,8 @@ class Pursuit:
         self, attempt: Attempt, reason: ComfyClientError, noted: Callable[[], None]
     ) -> None:
         """Send the job once more, rather not where the attempt came to nothing."""
+        if not self._waits_no_longer(attempt):
+            return  # it was cancelled meanwhile, or taken by another process
         placed = attempt.placed
         assert placed is not None, "an attempt ends after a server took it"
         reason.attach(job_id=self._id, instance=placed.transport.name)
@@ -253,9 +269,16 @@ class Pursuit:
             relieve(placed.transport, self._desk.clock)
         self._go_on(last=placed.transport)
 
+    def _waits_no_longer(self, after: Attempt | None = None) -> bool:
+        """Whether it waited to be sent again, after this attempt; now it does not."""
+        with self._condition:
+            waited = self._waits is not None and after in {None, self._waits}
+            self._waits = None if waited else self._waits
+            return waited
+
     def _go_on(self, *, last: Transport | None = None) -> None:
         """Send the job, once it is certain that no server has it."""
-        options = replace(self._options, patient=True, last=last)
+        options = replace(self._options, patient=True, last=last, lane=SENT_AGAIN)
         while True:
             unclear = self._desk.journal.job(self._id).unclear
             if unclear is not None and self._found(unclear):
@@ -273,7 +296,7 @@ class Pursuit:
         Raises:
             UnclearAnswerError: nobody could be asked before the job's time was over.
         """
-        transport = self._transport(row)
+        transport = holder(self._desk, row)
         found = search(
             self._desk, self._course, row, transport, may_leave=self._may_leave
         )
@@ -292,16 +315,7 @@ class Pursuit:
 
     def _follow(self, row: AttemptRow) -> None:
         """Follow an attempt of an earlier process."""
-        assert row.prompt_id is not None, "an accepted attempt has its prompt's id"
-        ticket = Ticket(
-            instance=row.instance,
-            attempt_id=row.attempt_id,
-            prompt_id=row.prompt_id,
-            client_id=row.client_id,
-            number=row.number,
-            receipt=row.receipt,
-        )
-        self._take_up(self._transport(row), ticket)
+        self._take_up(holder(self._desk, row), ticket_of(row))
 
     def _take_up(self, transport: Transport, ticket: Ticket) -> None:
         attempt = Attempt(self, job_deadline=lambda: self._course.deadline)
@@ -310,28 +324,15 @@ class Pursuit:
         self._put(attempt, Placed(place, ticket))
         transport.follow(ticket, self._course.workflow, attempt)
 
-    def _transport(self, row: AttemptRow) -> Transport:
-        found = self._desk.router.named(row.instance)
-        if found is None:
-            raise UnclearAnswerError(
-                f"the job went to instance {row.instance!r}, which is not configured "
-                "any more",
-                hint="configure it again to go on with the job",
-            )
-        return found
-
-    def _go_on_in_background(self, step: Callable[[], None]) -> None:
-        self._desk.errands.do(partial(self._carry_out, step))
+    def _send_in_background(self, step: Callable[[], None]) -> None:
+        self._desk.senders.do(partial(self._carry_out, step))
 
     def _carry_out(self, step: Callable[[], None]) -> None:
         """Do a step in the background; when it fails, the job ends with that."""
         try:
             step()
         except (BusyError, UnreachableError, BadAnswerError, ServerFaultError) as error:
-            late = self._course.timeout_error(self._course.deadline)
-            late.message += f"; no instance took it: {error.message}"
-            late.__cause__ = error
-            self._finish(Verdict(late))
+            self._finish(Verdict(self._course.untaken_error(error)))
         except LeaseError:
             self._on_taken()
         except ComfyClientError as error:

@@ -70,6 +70,7 @@ class Terms(_Kept):
     total_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600
     queue_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300
     silence_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120
+    priority: int = 0
 
     def after(self, left_s: float) -> Terms:
         """What is left of them once the stages took their time."""

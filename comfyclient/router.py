@@ -236,7 +236,7 @@ class Router:
         with self._lock:
             seat = self._of(transport)
             work_s = self._estimates.work(demand.kind, seat.name)
-        return Place(self, seat, seat.seat(demand, work_s=work_s))
+            return Place(self, seat, seat.seat(demand, work_s=work_s))
 
     def wake(self) -> None:
         """Have whoever waits look again whether its job is still wanted."""

@@ -22,6 +22,35 @@ BETWEEN_LOOKS_S = 5.0
 """Seconds between looks for an attempt that its server cannot be asked for."""
 
 
+def holder(desk: Desk, row: AttemptRow) -> Transport:
+    """The instance that an attempt went to.
+
+    Raises:
+        UnclearAnswerError: it is not there any more.
+    """
+    found = desk.router.named(row.instance)
+    if found is None:
+        raise UnclearAnswerError(
+            f"the job went to instance {row.instance!r}, which is not configured any "
+            "more",
+            hint="configure it again to go on with the job",
+        )
+    return found
+
+
+def ticket_of(row: AttemptRow) -> Ticket:
+    """The receipt of an attempt that was taken."""
+    assert row.prompt_id is not None, "an accepted attempt has its prompt's id"
+    return Ticket(
+        instance=row.instance,
+        attempt_id=row.attempt_id,
+        prompt_id=row.prompt_id,
+        client_id=row.client_id,
+        number=row.number,
+        receipt=row.receipt,
+    )
+
+
 def search(
     desk: Desk,
     course: Course,

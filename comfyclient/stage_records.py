@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from .answers import NOTHING, Usage
@@ -28,6 +28,11 @@ class StageRecord:
     usage: Usage = NOTHING
     """What the answer cost when it was asked for; one that is kept costs once."""
     warning: str | None = None
+
+    @property
+    def ended_at(self) -> datetime:
+        """When it was over."""
+        return self.begun_at + timedelta(seconds=self.seconds)
 
 
 def usage_of(records: Sequence[StageRecord]) -> Usage:

@@ -110,9 +110,11 @@ def wire(
         # taken down from the last one up: what waits in errands ends with the
         # connections, and can still write that down
         errands = Errands("errands", workers=ERRANDS_AT_ONCE, clock=clock)
+        senders = Errands("senders", workers=ERRANDS_AT_ONCE, clock=clock)
         keeper = Errands("keeper", clock=clock)
         stack.callback(keeper.close)
         stack.callback(errands.close)
+        stack.callback(senders.close)
         hands = Errands("hands", workers=HANDS, clock=clock)
         stack.callback(hands.close)
         renders = Errands("renders", workers=RENDERS, clock=clock)
@@ -150,6 +152,7 @@ def wire(
             dispatcher=dispatcher,
             policies=environment.policies,
             errands=errands,
+            senders=senders,
             keeper=keeper,
             clock=clock,
             hooks=told,

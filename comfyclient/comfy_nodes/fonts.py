@@ -31,6 +31,11 @@ _REMEDY = (
     f"{FONT_VARIABLE} to one, or pip install manimgx-fonts-cjk"
 )
 
+FONT_INPUT = (
+    "STRING",
+    {"default": "", "tooltip": "Path of a font file; empty to find one."},
+)
+
 Font = ImageFont.FreeTypeFont
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from .colour import Floats, luminance
-from .fonts import check_glyphs, face, find_font, normalised
+from .fonts import FONT_INPUT, check_glyphs, face, find_font, normalised
 from .host import Steps, image_in, image_out, mask_out
 from .layer import Layer
 from .palette import PALETTE_INPUT, THEMES, Palette, read_palette
@@ -81,13 +81,7 @@ class TripPhoto:
                     {"default": "light", "tooltip": "The ground, where no palette is."},
                 ),
                 "palette": PALETTE_INPUT,
-                "font": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "Path of a font file; empty to find one.",
-                    },
-                ),
+                "font": FONT_INPUT,
             },
         }
 

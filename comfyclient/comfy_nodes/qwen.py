@@ -10,17 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .account import account, address, read_model, wrong_setting
 from .colour import Floats
 from .host import Steps, images_in
 from .reading import number, text, whole
-from .service import (
-    DashScopeError,
-    Service,
-    account,
-    address,
-    read_model,
-    wrong_setting,
-)
+from .refusals import DashScopeError
+from .service import Service
 
 CATEGORY = "comfyclient/dashscope"
 MOST_SEED = 2**31 - 1

@@ -14,9 +14,11 @@ import requests
 from PIL import Image
 from requests import PreparedRequest
 
+from .account import Account
 from .colour import Floats
 from .host import away
-from .service import Account, DashScopeError, Service
+from .refusals import DashScopeError
+from .service import Service
 
 HOSTS_VARIABLE = "COMFYCLIENT_RESULT_HOSTS"
 """Further hosts that results may come from, separated by commas."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .fonts import check_glyphs, face, find_font, normalised
+from .fonts import FONT_INPUT, check_glyphs, face, find_font, normalised
 from .host import Steps, image_out, mask_out
 from .layer import Layer
 from .mapdrawing import MapStyle, draw_map
@@ -92,13 +92,7 @@ class TripRouteMap:
             },
             "optional": {
                 "palette": PALETTE_INPUT,
-                "font": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "Path of a font file; empty to find one.",
-                    },
-                ),
+                "font": FONT_INPUT,
             },
         }
 

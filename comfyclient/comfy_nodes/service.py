@@ -1,8 +1,4 @@
-"""Speaks HTTP with DashScope: key and address from the server's environment.
-
-The key is no input of a node: a graph's inputs are saved into every picture that it
-makes. It stands in no error either.
-"""
+"""Speaks HTTP with DashScope, within limits of time and size; no error has the key."""
 
 from __future__ import annotations
 
@@ -11,167 +7,22 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests import PreparedRequest
 
+from .account import ADDRESS_VARIABLE, Account
 from .host import away, pause
+from .refusals import DashScopeError, may_repeat, refused
 
-KEY_VARIABLE = "DASHSCOPE_API_KEY"
-KEY_FILE_VARIABLE = "DASHSCOPE_API_KEY_FILE_PATH"
-ADDRESS_VARIABLE = "DASHSCOPE_HTTP_BASE_URL"
 POLL_VARIABLE = "COMFYCLIENT_DASHSCOPE_POLL_S"
 """The longest time between two looks at a task."""
 
-ADDRESS = "https://dashscope.aliyuncs.com/api/v1"
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _LARGEST_ANSWER = 8 << 20
 _CONNECT_S = 10.0
 _MOST_TRIES = 4
 _LONGEST_PAUSE_S = 30.0
-
-GONE: Mapping[str, str] = {
-    "qwen-max": "qwen3.6-plus",
-    "qwen-turbo": "qwen3.6-flash",
-    "qwq-plus": "qwen3.6-plus",
-    "qwen-vl-max": "qwen3-vl-plus",
-    "qwen-vl-plus": "qwen3-vl-plus",
-    "qvq-max": "qwen3-vl-plus",
-    "wanx-v1": "wan2.6-t2i",
-    "wanx-v2": "wan2.6-t2i",
-}
-"""Names that teams know, and what takes their place; the mainline names among them
-were retired in Beijing and Singapore on 2026-07-13."""
-
-_AGAIN = ("Throttling.RateQuota", "Throttling.BurstRate", "InternalError")
-_ALSO_AGAIN = {"Throttling", "ModelUnavailable", "ModelServingError"}
-
-_REMEDIES: Mapping[str, str] = {
-    "InvalidApiKey": f"check {KEY_VARIABLE} of the ComfyUI server; keys belong to one "
-    f"region, that of {ADDRESS_VARIABLE}",
-    "Arrearage": "the account has a debt: pay it",
-    "PrepaidBillOverdue": "the account has a debt: pay it",
-    "DataInspectionFailed": "the service's inspection refused the text or the picture: "
-    "change it",
-    "IPInfringementSuspect": "the prompt may touch somebody's rights: change it",
-    "AccessDenied.Unpurchased": "activate Model Studio for the account",
-    "AccessDenied": "the account may not use this model so: check its permissions",
-    "Model.AccessDenied": "the account may not use this model: choose another",
-    "AllocationQuota.FreeTierOnly": "the free quota is used up: switch to paid use",
-    "Throttling.AllocationQuota": "the account's quota is used up: raise it",
-    "Throttling": "too many requests: try later, or ask for a higher limit",
-    "ModelNotFound": "choose a model that this region has",
-    "InvalidParameter": "change the input that is named",
-    "InternalError": "the service failed: try again later",
-    "ModelUnavailable": "the model is overloaded: try again later",
-    "ModelServingError": "the model is overloaded: try again later",
-    "RequestTimeOut": "the service took too long: ask for less, or try again later",
-}
-
-
-class DashScopeError(RuntimeError):
-    """DashScope did not do what a node asked for; says why and what to do."""
-
-    def __init__(self, message: str, *, code: str = "", request_id: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.request_id = request_id
-
-
-@dataclass(frozen=True)
-class Account:
-    """Where DashScope is, and the key for it."""
-
-    address: str
-    key: str
-
-    def __repr__(self) -> str:
-        return f"Account({self.address!r})"
-
-    @property
-    def host(self) -> str:
-        """The service's host, with its port where it has one."""
-        return urlsplit(self.address).netloc
-
-    @property
-    def on_loopback(self) -> bool:
-        """Whether it is a stand-in on this machine."""
-        return urlsplit(self.address).hostname in _LOOPBACK
-
-
-def address() -> str:
-    """The address of the service, from the server's environment."""
-    return os.environ.get(ADDRESS_VARIABLE, "").strip().rstrip("/") or ADDRESS
-
-
-def account() -> Account:
-    """The account of the server's environment.
-
-    Raises:
-        ValueError: there is no key, or the address is none to send a key to.
-    """
-    where = address()
-    parts = urlsplit(where)
-    found = Account(where, _key())
-    if parts.scheme != "https" and not (parts.scheme == "http" and found.on_loopback):
-        raise ValueError(
-            f"{ADDRESS_VARIABLE}: {parts.scheme}://{parts.netloc} would show the key "
-            "to everybody on the way; give an https address"
-        )
-    if parts.username or parts.query or not parts.hostname:
-        raise ValueError(
-            f"{ADDRESS_VARIABLE}: is no plain address such as {ADDRESS}; set it anew"
-        )
-    return found
-
-
-def _key() -> str:
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    file = os.environ.get(KEY_FILE_VARIABLE, "").strip()
-    if not key and file:
-        try:
-            key = Path(file).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{KEY_FILE_VARIABLE}: {file} cannot be read") from error
-    if not key:
-        raise ValueError(
-            f"{KEY_VARIABLE} is not set in the environment of the ComfyUI server; set "
-            "it there and restart (it is no input: inputs are saved into pictures)"
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError(f"{KEY_VARIABLE} has characters that no key has; set it anew")
-    return key
-
-
-def wrong_setting(model: str | None) -> str | None:
-    """What keeps a node from asking at all; None where nothing does."""
-    try:
-        account()
-        if model is not None:
-            read_model(model)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def read_model(model: str) -> str:
-    """The name of a model.
-
-    Raises:
-        ValueError: it is none, or a model that the service no longer has.
-    """
-    name = model.strip()
-    if not name or len(name) > 100 or not name.isprintable():
-        raise ValueError(
-            f"model: {model!r:.60} is no name; give one, such as wan2.6-t2i"
-        )
-    host = urlsplit(address()).hostname or ""
-    if name in GONE and (host.startswith("dashscope") or host in _LOOPBACK):
-        raise ValueError(f"model: {name} is no longer there; use {GONE[name]}")
-    return name
 
 
 class Service:
@@ -219,7 +70,7 @@ class Service:
             refusal = self._refusal(answer)
             if refusal is None:
                 return self._json(answer)
-            if attempt == _MOST_TRIES or not _may_repeat(refusal.code):
+            if attempt == _MOST_TRIES or not may_repeat(refusal.code):
                 raise refusal
             pause(min(_retry_after(answer, attempt), self.left_s))
         raise AssertionError("the last attempt returns or raises")
@@ -243,7 +94,7 @@ class Service:
             refusal = self._refusal(answer)
             if refusal is None:
                 return self._json(answer)
-            if answer.status < 500 and not _may_repeat(refusal.code):
+            if answer.status < 500 and not may_repeat(refusal.code):
                 raise refusal
             pause(min(_retry_after(answer, attempt), self.left_s))
 
@@ -354,31 +205,6 @@ def task_of(answer: Any) -> str | None:
     if not isinstance(task_id, str) or not task_id.replace("-", "").isalnum():
         return None
     return task_id
-
-
-def refused(
-    code: str, message: Any, *, request_id: str = "", key: str = ""
-) -> DashScopeError:
-    """The error for a code of the service, with what helps against it."""
-    said = " ".join(str(message).split())[:300] if isinstance(message, str) else ""
-    said = said.replace(key, "…") if key else said
-    remedy = _remedy(code)
-    asked = f" (request {request_id})" if request_id else ""
-    return DashScopeError(
-        f"DashScope refused: {code}{': ' if said else ''}{said}{asked}; {remedy}",
-        code=code,
-        request_id=request_id,
-    )
-
-
-def _remedy(code: str) -> str:
-    while code and code not in _REMEDIES:
-        code = code.rpartition(".")[0]
-    return _REMEDIES.get(code, "look the code up in Model Studio's list of errors")
-
-
-def _may_repeat(code: str) -> bool:
-    return code in _ALSO_AGAIN or code.startswith(_AGAIN)
 
 
 def _never_sent(error: Exception) -> bool:

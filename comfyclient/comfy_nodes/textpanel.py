@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .fonts import check_glyphs, find_font, normalised
+from .fonts import FONT_INPUT, check_glyphs, find_font, normalised
 from .host import Steps, image_out, mask_out
 from .layer import Layer
 from .palette import PALETTE_INPUT, THEMES, read_palette
@@ -86,7 +86,7 @@ class TripTextPanel:
                     },
                 ),
                 "palette": PALETTE_INPUT,
-                "font": _string("Path of a font file; empty to find one."),
+                "font": FONT_INPUT,
             },
         }
 

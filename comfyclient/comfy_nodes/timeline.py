@@ -11,7 +11,7 @@ import numpy as np
 
 from .canvas import stream
 from .colour import ramp
-from .fonts import Font, check_glyphs, face, find_font, normalised
+from .fonts import FONT_INPUT, Font, check_glyphs, face, find_font, normalised
 from .geometry import Points
 from .host import Steps, image_out, mask_out
 from .layer import Layer, advance
@@ -97,13 +97,7 @@ class TripTimeline:
             },
             "optional": {
                 "palette": PALETTE_INPUT,
-                "font": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "Path of a font file; empty to find one.",
-                    },
-                ),
+                "font": FONT_INPUT,
             },
         }
 

@@ -7,19 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .account import address, read_model, wrong_setting
 from .host import Steps, images_out, pause
 from .qwen import CATEGORY, MOST_SEED, SEED_INPUT, service_for
 from .reading import choice, text, whole
+from .refusals import DashScopeError, refused
 from .relay import fetch_picture
-from .service import (
-    DashScopeError,
-    Service,
-    address,
-    read_model,
-    refused,
-    task_of,
-    wrong_setting,
-)
+from .service import Service, task_of
 from .wan_sizes import NEWER, check_size, longest_prompt
 
 _OLDER_ROUTE = "/services/aigc/text2image/image-synthesis"

@@ -45,6 +45,7 @@ _logger = logging.getLogger("comfyclient.transports.eas_queue")
 
 FEATURES: frozenset[Feature] = frozenset()
 """None: no progress, no previews, no stopping, no catalogue, no files."""
+UNASKED_S = 60.0
 GRACE = 6.0
 """Seconds that a request may take to arrive after its answer was lost."""
 
@@ -71,6 +72,8 @@ class EasQueueTransport:
         self._clock = clock
         self._grace_s = grace_s
         self._client_id = str(uuid4())
+        self._unasked_until = 0.0
+        """When a queue that does not tell its limits is asked for them again."""
         self._http = QueueHttp(
             endpoint, user=self._client_id, group=options.group, clock=clock
         )
@@ -263,12 +266,17 @@ class EasQueueTransport:
             raise
 
     def _limit(self, deadline: Deadline) -> int | None:
+        """The most bytes that the queue takes, where it tells."""
+        now = self._clock.monotonic()
+        if now < self._unasked_until:
+            return None
         try:
             return self._http.attributes(INPUT, deadline=deadline).max_payload
         except (BadAnswerError, RefusedError, ServerFaultError) as error:
             if error.status == 404:
                 raise
             self._log.info("does not tell its limits: %s", error.message)
+            self._unasked_until = now + UNASKED_S
             return None
 
     def _post(self, task: Task, body: bytes, deadline: Deadline) -> Receipt:

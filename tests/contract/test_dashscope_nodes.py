@@ -22,16 +22,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from comfyclient import Client, Settings, Workflow
+from comfyclient.comfy_nodes.account import GONE, Account, account, wrong_setting
 from comfyclient.comfy_nodes.qwen import QwenText, QwenVision, words_of
+from comfyclient.comfy_nodes.refusals import DashScopeError
 from comfyclient.comfy_nodes.relay import HOSTS_VARIABLE, checked_address
-from comfyclient.comfy_nodes.service import (
-    GONE,
-    Account,
-    DashScopeError,
-    account,
-    task_of,
-    wrong_setting,
-)
+from comfyclient.comfy_nodes.service import task_of
 from comfyclient.comfy_nodes.wan import WanImage, _results
 from comfyclient.comfy_nodes.wan_sizes import check_size, longest_prompt
 from comfyclient.errors import ComfyClientError
@@ -258,6 +253,14 @@ def test_a_passing_refusal_is_not_noticed(service: DashScopeServer) -> None:
         "task", Reply(502, b"<html>", {"Retry-After": "0"}), Reply.lost(acts=False)
     )
     assert paint()[0].shape[0] == 1
+
+
+def test_half_a_key_is_no_better_than_a_whole_one(service: DashScopeServer) -> None:
+    """A long message is cut after the key was taken out of it."""
+    service.text(Refuses("InvalidParameter", "x" * 290 + service.key))
+    with pytest.raises(DashScopeError) as caught:
+        say()
+    assert service.key[:6] not in str(caught.value)
 
 
 def test_an_error_in_a_success_is_an_error(service: DashScopeServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -96,7 +97,7 @@ def opened(
                 ledger=ledger,
                 preflight="off",
                 deadlines=DeadlineSettings(
-                    total_s=30, queue_s=30, silence_s=30, grace_s=0.2
+                    total_s=99, queue_s=99, silence_s=99, grace_s=0.2
                 ),
             )
             settings = Settings(
@@ -131,7 +132,7 @@ def test_jobs_are_sent_while_models_write_for_others(
     def slow(call: object) -> object:
         asked.append(call)
         if len(asked) > 1:
-            gate.wait(10)
+            gate.wait(60)
         return None
 
     hosted.always("text", slow)
@@ -168,7 +169,7 @@ def test_a_submit_is_told_that_the_client_is_closed(
 ) -> None:
     """Whether it waits for words or for a place: its caller does not wait for ever."""
     gate = threading.Event()
-    hosted.always("text", lambda call: gate.wait(10) and None)
+    hosted.always("text", lambda call: gate.wait(60) and None)
     client = opened()
 
     async def main() -> None:
@@ -203,3 +204,35 @@ def test_what_is_no_order_is_an_outcome(
     )
     assert [one.ok for one in outcomes] == [True, False, False, False, True]
     assert [one.index for one in outcomes] == [0, 1, 2, 3, 4]
+
+
+def test_ctrl_c_in_a_submit_leaves_a_job_that_can_be_sent(
+    opened: Opener, comfy: ScriptedServer
+) -> None:
+    """The same key sends it, in the same client: it was never sent before."""
+    client = opened()
+    client.instances.drain("one")
+    router = client._connect().router
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        while not len(router._line):
+            threading.Event().wait(0.005)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    other = threading.Thread(target=interrupt)
+    try:
+        other.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.submit(graph(1), idempotency_key="k")
+    finally:
+        other.join()
+        signal.signal(signal.SIGINT, before)
+    assert len(router._line) == 0
+    client.instances.undrain("one")
+    job = client.submit(graph(1), idempotency_key="k")
+    assert job.result(timeout=10)
+    assert set(comfy.executions.values()) == {1}
+    assert [state.jobs for state in client.instances] == [0]

@@ -157,6 +157,7 @@ class Bench:
             dispatcher=dispatcher,
             policies=policies,
             errands=self.errands,
+            senders=self.errands,
             keeper=self.keeper,
             clock=self.clock,
         )
@@ -343,6 +344,70 @@ def test_taken_by_another_process(bench: Bench, tmp_path) -> None:
         bench.errands.run_all()
         assert (bench.takings, bench.ends, bench.executions) == (1, 0, 1)
         assert other.job("j").state is JobState.ACCEPTED
+
+
+def test_cancelled_before_it_is_sent_again(bench: Bench) -> None:
+    """It ends at once, however many others wait for their turn before it."""
+    bench.pursuit.submit()
+    bench.end(JobLostError("x"))
+    bench.pursuit.cancel(Deadline(0))
+    assert bench.course.status is JobStatus.CANCELLED
+    assert bench.ledger.job("j").state is JobState.CANCELLED
+    bench.errands.run_all()
+    assert (bench.executions, bench.ends, bench.free) == (1, 1, True)
+
+
+def test_it_waits_with_its_priority_in_a_lane_of_its_own(bench: Bench) -> None:
+    """New jobs, however many, take turns with one that is sent again."""
+    bench.pursuit._options = Options(priority=3)
+    bench.pursuit.submit()
+    for server in bench.servers:
+        for _ in range(2):
+            bench.router.took(server, bench.pursuit._demand)
+    bench.end(JobLostError("x"))
+    seen: list[tuple[object, int]] = []
+    check = bench.pursuit._desk.dispatcher._check
+
+    def look(course: Course) -> None:
+        seen.extend((one.lane, one.priority) for one in bench.router._line)
+        course.cancel_asked = True
+        check(course)
+
+    bench.pursuit._desk.dispatcher._check = look
+    bench.errands.run_all()
+    assert seen == [("again", 3)]
+    assert (bench.ends, bench.router.states()[0].jobs) == (1, 2)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TypeError])
+def test_a_submit_that_is_interrupted(bench: Bench, error: type[BaseException]) -> None:
+    """Nobody waits for it here; a server may have it, so it can be resumed."""
+
+    def interrupted(attempt, follower, *, deadline) -> Ticket:
+        raise error
+
+    bench.servers[0].submit = interrupted
+    with pytest.raises(error):
+        bench.pursuit.submit()
+    assert (bench.course.status.final, bench.ends, bench.free) == (True, 1, True)
+    row = bench.ledger.job("j")
+    assert (row.owner, row.state) == (None, JobState.INTENDED)
+    assert row.unclear is not None
+
+
+def test_taken_by_another_process_while_it_is_sent(bench: Bench) -> None:
+    """What the server says then is nobody's here, and the place is free."""
+    server = bench.servers[0]
+    submit = server.submit
+
+    def slowly(attempt, follower, *, deadline) -> Ticket:
+        bench.pursuit.let_go()
+        return submit(attempt, follower, deadline=deadline)
+
+    server.submit = slowly
+    bench.pursuit.submit()
+    assert bench.free
+    assert bench.pursuit.placed is None
 
 
 class Pursuing(RuleBasedStateMachine):

@@ -139,7 +139,7 @@ class TestTheJob:
 
     def test_a_newer_row(self, workflow: Workflow) -> None:
         """What a newer version adds is left aside."""
-        extra = {**extra_of(workflow, TERMS), "stages": [1], "terms": {"shiny": True}}
+        extra = {**extra_of(workflow, TERMS), "facets": [1], "terms": {"shiny": True}}
         assert terms_of(row_of(workflow, extra=extra)) == Terms()
 
 

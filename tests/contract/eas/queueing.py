@@ -12,6 +12,7 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from comfyclient.course import Course
+from comfyclient.events import Event
 from comfyclient.testing import EasGateway
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.eas_inference import instant
@@ -43,6 +44,13 @@ class Noted(Course):
         super().__init__(str(uuid4()), Workflow.from_graph(GRAPH), **options)
         self._ends = ends
         self._keeps = keeps
+        self.signs = 0
+        """How often it was told to be alive."""
+
+    def heard(self, event: Event) -> None:
+        """One more sign of life."""
+        super().heard(event)
+        self.signs += 1
 
     def ended(self, verdict: Verdict) -> None:
         """One more end of this job."""

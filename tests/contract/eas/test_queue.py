@@ -229,9 +229,30 @@ def test_titles_go_before_a_graph_is_refused(queueing: Queueing) -> None:
 
 
 def test_a_queue_that_tells_nothing_of_itself(queueing: Queueing) -> None:
-    """Without attributes and places a job is sent and ends all the same."""
-    queueing.gateway.answer("GET input", Reply(200, b"[]"), Reply(400, b"what?"))
-    assert queueing.done(queueing.transport()).status is JobStatus.SUCCEEDED
+    """Without attributes a job is sent and ends all the same; they are asked once."""
+    gateway = queueing.gateway
+    gateway.answer("GET input", Reply(400, b"what?"))
+    transport = queueing.transport()
+    transport.greet(deadline=Deadline(PATIENCE))
+    assert queueing.done(transport).status is JobStatus.SUCCEEDED
+    asked = [r for r in gateway.requests if r.query.get("_attrs_") == "true"]
+    assert len(asked) == 1
+
+
+def test_a_queue_that_tells_no_places(queueing: Queueing) -> None:
+    """What it answers otherwise is all there is of a sign of life."""
+    gateway = queueing.gateway
+    gateway.workers.hold()
+    transport = queueing.transport()
+    course, ticket = queueing.send(transport)
+    gateway.always("GET input", Reply(400, b"what?"))
+    before = course.signs
+    register = transport._following.register
+    register.hasten(register.find(ticket.attempt_id, None))
+    queueing.await_that(lambda: course.signs > before)
+    gateway.always("GET input", None)
+    gateway.workers.go_on()
+    assert course.await_end(Deadline(PATIENCE)).error is None
 
 
 def test_what_an_api_edition_cannot_do(queueing: Queueing) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from comfyclient.config import (
     InstanceSettings,
     StorageSettings,
 )
+from comfyclient.config_models import ModelLimitSettings
 from comfyclient.events import Event, Progress, StageFinished, StageStarted
+from comfyclient.hooks import Hook, JobFacts, Step
 from comfyclient.testing import (
     DashScopeServer,
     Paints,
@@ -28,6 +31,7 @@ from comfyclient.testing import (
     Script,
     ScriptedServer,
 )
+from comfyclient.testing.pictures import png
 
 from ...nursery import Child, Nursery
 
@@ -112,7 +116,11 @@ def client(
     """Opens clients, each as another process would."""
     with ExitStack() as stack:
 
-        def make(storage: StorageSettings | None = None, **models: object) -> Client:
+        def make(
+            storage: StorageSettings | None = None,
+            hooks: Sequence[Hook] = (),
+            **models: object,
+        ) -> Client:
             usual = {
                 "key": hosted.key,
                 "base_address": hosted.url,
@@ -120,6 +128,7 @@ def client(
                 "vision": "qwen3-vl-plus",
                 "picture": "qwen-image",
                 "result_hosts": (hosted.host,),
+                "limits": {"qwen-image": ModelLimitSettings(per_s=1000)},
             }
             environment = EnvironmentSettings(
                 instances=(InstanceSettings(name="one", url=comfy.url),),
@@ -134,7 +143,7 @@ def client(
                 cache=tmp_path / "cache",
                 dashscope=DashScopeSettings(**{**usual, **models}),  # type: ignore[arg-type]
             )
-            return stack.enter_context(Client(settings))
+            return stack.enter_context(Client(settings, hooks=hooks))
 
         yield make
 
@@ -289,11 +298,16 @@ def test_a_job_that_was_lost_is_sent_again_with_its_pictures(
 
 
 def test_pictures_go_into_the_environments_own_storage(
-    client: Opener, trip: Trip, comfy: ScriptedServer, tmp_path: Path
+    client: Opener,
+    trip: Trip,
+    comfy: ScriptedServer,
+    tmp_path: Path,
 ) -> None:
     """Into the mount's `input/`, as the graph names them; nothing is uploaded."""
     root = tmp_path / "mount"
     root.mkdir()
+    seen = Reply(200, png(), {"Content-Type": "image/png"})
+    comfy.always("GET /view", seen)  # its mount is the same
     job = client(StorageSettings(kind="mount", root=root)).submit(
         "staged-card", trip, seed=7
     )
@@ -414,3 +428,68 @@ def test_throttled_all_the_way(
 
     with pytest.raises(errors.ModelThrottledError, match="stage 'scene'"):
         client().submit("staged-card", trip, seed=7, timeout=5)
+
+
+def test_a_batch_asks_for_each_trip_once(
+    client: Opener, trip: Trip, hosted: DashScopeServer, comfy: ScriptedServer
+) -> None:
+    """One whose picture is refused stops no other; again, it alone is asked for."""
+    trips = [trip.model_copy(update={"id": f"trip-{n}"}) for n in range(5)]
+    hosted.picture(Refuses("DataInspectionFailed"))
+
+    outcomes = list(client().map("staged-card", trips, seed=1, name="batch"))
+    again = list(client().map("staged-card", trips, seed=1, name="batch"))
+
+    failed = [one for one in outcomes if one.error is not None]
+    assert [type(one.error) for one in failed] == [errors.ModelInspectionError]
+    assert [one.error for one in again if one.error is not None] == []
+    assert hosted.asked["text"] == 1  # the trips differ in nothing that is told
+    assert hosted.bill.images == 5
+    assert set(comfy.accounts.by_job().values()) == {1}
+    assert len(comfy.accounts.by_job()) == 5
+
+
+class Steps(Hook):
+    """Keeps the steps of jobs."""
+
+    def __init__(self) -> None:
+        self.seen: list[Step] = []
+
+    def stepped(self, job: JobFacts, step: Step) -> None:
+        """A stretch is over."""
+        self.seen.append(step)
+
+
+def test_hooks_hear_of_each_stage(client: Opener, trip: Trip) -> None:
+    """With its name and length; filling the graph begins behind the last one."""
+    heard = Steps()
+    opened = client(hooks=[heard])
+    job = opened.submit("staged-card", trip, seed=7)
+    job.result(timeout=20)
+    opened.close()  # hooks hear of it in a thread of their own
+
+    stages = {s.subject: s for s in heard.seen if s.name == "stage"}
+    (render,) = (s for s in heard.seen if s.name == "render")
+    assert set(stages) == {"file", "scene", "words", "look"}
+    assert render.begun_at >= max(r.ended_at for r in job.workflow.stages)
+
+
+def test_asyncio_code_repeats_a_call_too(
+    client: Opener, trip: Trip, hosted: DashScopeServer
+) -> None:
+    """The same job under a key, although the model failed the first time."""
+    hosted.text(Refuses("Arrearage"))
+
+    async def both() -> tuple[str, str]:
+        opened = client()
+        jobs = [
+            await opened.asubmit("staged-card", trip, idempotency_key="k")
+            for _ in range(2)
+        ]
+        await jobs[0]
+        return jobs[0].id, jobs[1].id
+
+    first, second = asyncio.run(both())
+
+    assert first == second
+    assert asked(hosted) == (1, 1)

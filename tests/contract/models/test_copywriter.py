@@ -318,3 +318,17 @@ def test_one_that_waits_for_another_has_its_own_deadline(
         writer.compose(trip, deadline=Deadline(0, clock=clock))
     gate.set()
     first.join()
+
+
+def test_words_do_not_take_a_jobs_whole_time(
+    server: DashScopeServer, asking: Asking, trip: PublishedTrip, clock: FakeClock
+) -> None:
+    """After two minutes of trouble the offline copywriter is soon enough."""
+    server.always("text", Refuses("Throttling.RateQuota", retry_after=50))
+    writer = ModelCopywriter(asking, MODEL)
+
+    with clock.flowing():
+        written = writer.compose(trip, deadline=Deadline(3600, clock=clock))
+
+    assert written.source == "offline"
+    assert clock.monotonic() < 130

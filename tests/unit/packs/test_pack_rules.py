@@ -136,6 +136,33 @@ def test_what_only_an_import_shows_is_said_to_be_unseen(write_pack: WritePack) -
     assert check_pack(looped).is_dynamic
 
 
+def test_what_a_pack_may_do_is_no_finding(write_pack: WritePack) -> None:
+    """Bases of ComfyUI's own, packages it can do without, scripts of managers."""
+    folder = write_pack(
+        ("class Blur:", "from nodes import Preview\n\n\nclass Blur(Preview):"),
+        ('    CATEGORY = "example"\n', ""),
+        ('    FUNCTION = "run"\n', ""),
+        (RUN, "        import insightface\n"),
+        (END, '\n\ntry:\n    import triton\nexcept ImportError:\n    triton = None\n'
+         'folder_paths.folder_names_and_paths["x"] = ([], set())\n'
+         'PLACE = "X://path/to/video.mp4"' + END),
+    )  # fmt: skip
+    (folder / "install.py").write_text("import os\nos.system(input())\n", "utf-8")
+
+    assert check_pack(folder).findings == ()
+
+
+def test_mappings_that_a_function_makes_are_mappings(write_pack: WritePack) -> None:
+    """Both at once, too."""
+    folder = write_pack(
+        ('NODE_CLASS_MAPPINGS = {"Blur": Blur}\n', ""),
+        ('NODE_DISPLAY_NAME_MAPPINGS = {"Blur": "Blur"}',
+         "NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS = made(Blur)"),
+    )  # fmt: skip
+    report = check_pack(folder)
+    assert (report.findings, report.is_dynamic) == ((), True)
+
+
 def test_a_newer_node_with_a_schema_is_known(tmp_path: Path) -> None:
     """It has no INPUT_TYPES, and needs none."""
     (tmp_path / "__init__.py").write_text(
