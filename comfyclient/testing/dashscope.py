@@ -31,6 +31,7 @@ from .dashscope_catalogue import Kind
 from .dashscope_play import Turn
 from .http_wire import Reply, Request, encoded, read_request, send
 from .line import Line
+from .threads import keeping_back
 
 _GLANCE = 0.05
 _BASE = "/api/v1"
@@ -222,8 +223,11 @@ class DashScopeServer:
             raise TimeoutError(f"the route {asked!r} was not asked {times} times")
 
     def _await(self, gate: threading.Event | None) -> None:
-        while gate is not None and not gate.wait(_GLANCE) and not self._closed:
-            pass
+        if gate is None or gate.is_set():
+            return
+        with keeping_back():
+            while not gate.wait(_GLANCE) and not self._closed:
+                pass
 
     def _is_closed(self) -> bool:
         return self._closed

@@ -28,6 +28,7 @@ from .eas_store import Consumer, QueueStore
 from .eas_wire import DEFAULT_GROUP, GROUP, USER, answer, tags_of
 from .http_wire import Reply, Request, cut, encoded, read_request
 from .line import Line
+from .threads import keeping_back
 from .websocket_wire import ServerSocket, handshake
 
 ROUTES = tuple(
@@ -302,8 +303,11 @@ class EasGateway:
         return reply
 
     def _await(self, gate: threading.Event | None) -> None:
-        while gate is not None and not gate.wait(_GLANCE) and not self._closed:
-            pass
+        if gate is None or gate.is_set():
+            return
+        with keeping_back():
+            while not gate.wait(_GLANCE) and not self._closed:
+                pass
 
     def _send(
         self,

@@ -18,6 +18,7 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from .http_wire import cut
+from .threads import keeping_back
 
 _CHUNK = 65536
 _GLANCE = 0.05
@@ -224,8 +225,10 @@ class FaultProxy:
             while left != 0 and (chunk := source.recv(_CHUNK)):
                 if source is pair.client and b"pgrade: websocket" in chunk:
                     pair.websocket.set()
-                while not self._flowing.wait(_GLANCE) and not self._closed:
-                    pass
+                if not self._flowing.is_set():
+                    with keeping_back():
+                        while not self._flowing.wait(_GLANCE) and not self._closed:
+                            pass
                 sent = chunk if left is None else chunk[:left]
                 sink.sendall(sent)
                 left = None if left is None else left - len(sent)

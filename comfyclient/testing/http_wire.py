@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import JsonValue
 
+from .threads import keeping_back
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -160,10 +162,11 @@ def send(
     head, body = encoded(whole, head_only=request.method == "HEAD")
     if scripted.drips is not None:
         connection.sendall(head)
-        for byte in body:
-            if closed() or scripted.drips.wait(0.01):
-                break
-            connection.sendall(bytes([byte]))
+        with keeping_back():
+            for byte in body:
+                if closed() or scripted.drips.wait(0.01):
+                    break
+                connection.sendall(bytes([byte]))
         return False
     if scripted.sends is None:
         connection.sendall(head + body)

@@ -18,6 +18,7 @@ import socket
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
@@ -34,6 +35,7 @@ from .pictures import FileKey
 from .play import Cue, KillWorker, Play, Restart, Silence, Stop, status, usual
 from .script import Script
 from .stage import Stage
+from .threads import keeping_back
 from .websocket_wire import ServerSocket, handshake
 from .worker import Worker
 
@@ -293,8 +295,11 @@ class ScriptedServer:
         return turn.reply(), (Cue(turn.arranged),)
 
     def _await(self, gate: threading.Event | None) -> None:
-        while gate is not None and not gate.wait(_GLANCE) and not self._closed:
-            pass
+        if gate is None or gate.is_set():
+            return
+        with keeping_back():
+            while not gate.wait(_GLANCE) and not self._closed:
+                pass
 
     def _is_closed(self) -> bool:
         return self._closed
@@ -302,7 +307,8 @@ class ScriptedServer:
     def _mute(self, route: str, life: int) -> bool:
         """Whether nobody will answer: wait out a silence, look for a restart."""
         stage = self.stage
-        with stage.condition:
+        kept = keeping_back() if stage.silent(route) else nullcontext()
+        with kept, stage.condition:
             while stage.silent(route) and stage.life == life and not stage.closed:
                 stage.condition.wait(_GLANCE)
         return stage.life != life or stage.closed

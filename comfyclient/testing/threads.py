@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -16,8 +17,11 @@ from typing import TypeAlias
 PREFIXES = ("comfyclient-", "scripted", "fault-proxy", "clock-pump")
 """How the names of our threads begin."""
 
-PATIENCE = 0.2
-"""Real seconds that a thread is waited for which waits for an HTTP answer."""
+SHORT_PATIENCE = 0.2
+"""Real seconds that a thread is waited for which waits for an HTTP answer, while one is
+kept back on purpose."""
+PATIENCE = 1.0
+"""The same where none is: on a busy machine the answer may take its time."""
 LONG_PATIENCE = 2.0
 """The same for one that computes, or waits for a disk: it gets on in the end."""
 
@@ -49,6 +53,21 @@ _ASKERS = PREFIXES[0]
 """How the names of the threads begin that are no server's."""
 
 
+_kept_back: set[object] = set()
+"""One for each answer that is kept back."""
+
+
+@contextmanager
+def keeping_back() -> Iterator[None]:
+    """An answer is kept back on purpose: time may pass for whoever waits for it."""
+    mark = object()
+    _kept_back.add(mark)
+    try:
+        yield
+    finally:
+        _kept_back.discard(mark)
+
+
 class Stillness:
     """Tells whether every thread of the package waits, or gets no further."""
 
@@ -64,6 +83,7 @@ class Stillness:
         the last time has got on, even if it is found at the same place again.
         """
         now = time.monotonic()
+        asking = SHORT_PATIENCE if _kept_back else PATIENCE
         seen: dict[int, tuple[Place, float]] = {}
         still = True
         for ident, frame in _at_work().items():
@@ -72,7 +92,7 @@ class Stillness:
             since = before[1] if before and before[0] == place else now
             seen[ident] = (place, since)
             asks = _reads(frame.f_code.co_filename, frame.f_code.co_name)
-            still = still and now - since > (PATIENCE if asks else LONG_PATIENCE)
+            still = still and now - since > (asking if asks else LONG_PATIENCE)
         self._seen, self.strained = seen, still and bool(seen)
         return still
 

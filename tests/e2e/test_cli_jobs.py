@@ -562,11 +562,12 @@ class TestLedgers:
             assert "Traceback" not in done.stderr
 
     def test_locked(self, shell: Shell) -> None:
-        """A ledger that somebody holds is named, after a bounded wait."""
+        """Whoever writes is not waited for to read; to write, a bounded time."""
         shell.intend("a")
         with closing(sqlite3.connect(shell.ledger_file)) as database:
             database.execute("BEGIN IMMEDIATE")
-            done = shell.run("jobs")
+            assert [job["job_id"] for job in shell.json("jobs")["jobs"]] == ["a"]
+            done = shell.run("resume")
         assert done.returncode == 1
         assert "locked by another process" in done.stderr
         assert str(shell.ledger_file) in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,6 @@ def test_time_never_runs_backwards(spans: list[Span], seconds: list[float]) -> N
 
     places = [axis.place(at(second)) for second in sorted(seconds)]
 
-    assert places == sorted(places)
+    assert all(later - earlier > -1e-9 for earlier, later in pairwise(places))
     assert all(-1e-9 <= place <= 1 + 1e-9 for place in places)
     assert len(axis.ticks()) < 400

@@ -154,7 +154,8 @@ def _collect(scene: Scene, job: Job, observed: Observed) -> None:
     scene.before_download()
     for number in range(_tries(scene.case)):
         try:
-            observed.picture = output.read(timeout=_patience(scene.case))
+            patience = _patience(scene.case, again=number > 0)
+            observed.picture = output.read(timeout=patience)
         except ComfyClientError as error:
             if number == 0:
                 observed.download = error
@@ -163,9 +164,12 @@ def _collect(scene: Scene, job: Job, observed: Observed) -> None:
             return
 
 
-def _patience(case: Case) -> float:
+def _patience(case: Case, *, again: bool) -> float:
     """How long a download may take: not long where it is to be given up."""
     fault = case.fault
+    if isinstance(fault, Mishap) and fault.moment == "download":
+        mute = fault.name in MISHAPS and MISHAPS[fault.name].mute
+        return STALLED_S if mute and not again else DOWNLOAD_S
     never = isinstance(fault, BadAnswer) and fault.route == DOWNLOAD
     given_up = never and (ANSWERS[fault.kind].stalls or fault.kind == "drips")
     return STALLED_S if given_up else DOWNLOAD_S
