@@ -6,9 +6,11 @@ import logging
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from . import __version__
 from .cli_batch import batch
@@ -58,26 +60,48 @@ from .saving import save_outputs
 from .trips import load_trip
 from .workflow import Workflow
 
+MAKE = "Make pictures"
+JOBS = "Jobs"
+TEMPLATES = "Templates and their versions"
+SERVERS = "Configuration and servers"
+ORDER = (
+    *("demo", "run", "batch"),
+    *("jobs", "resume", "report", "clean"),
+    *("templates", "pins", "check", "snapshot"),
+    *("config", "doctor", "serve", "eas", "nodes", "version"),
+)
+
+
+class InOrder(TyperGroup):
+    """Commands in the order in which a newcomer needs them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # click's, or typer's copy of it
+        """Those of the order; one that was forgotten there comes last."""
+        known = {name: place for place, name in enumerate(ORDER)}
+        return sorted(super().list_commands(ctx), key=lambda name: known.get(name, 99))
+
+
 app = typer.Typer(
     name="comfyclient",
+    cls=InOrder,
     help="Turn trips into pictures through ComfyUI.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.add_typer(templates, name="templates")
-app.add_typer(config_commands, name="config")
-app.add_typer(jobs, name="jobs")
-app.add_typer(pins, name="pins")
-app.add_typer(eas, name="eas")
-app.add_typer(nodes, name="nodes")
-app.command("batch")(batch)
-app.command("clean")(clean)
-app.command("resume")(resume)
-app.command("report")(report)
-app.command("doctor")(doctor)
-app.command("check")(check)
-app.command("snapshot")(snapshot)
+app.command("batch", rich_help_panel=MAKE)(batch)
+app.add_typer(jobs, name="jobs", rich_help_panel=JOBS)
+app.command("resume", rich_help_panel=JOBS)(resume)
+app.command("report", rich_help_panel=JOBS)(report)
+app.command("clean", rich_help_panel=JOBS)(clean)
+app.add_typer(templates, name="templates", rich_help_panel=TEMPLATES)
+app.add_typer(pins, name="pins", rich_help_panel=TEMPLATES)
+app.command("check", rich_help_panel=TEMPLATES)(check)
+app.command("snapshot", rich_help_panel=TEMPLATES)(snapshot)
+app.add_typer(config_commands, name="config", rich_help_panel=SERVERS)
+app.command("doctor", rich_help_panel=SERVERS)(doctor)
+app.add_typer(eas, name="eas", rich_help_panel=SERVERS)
+app.add_typer(nodes, name="nodes", rich_help_panel=SERVERS)
 
 
 def run_app() -> None:
@@ -107,13 +131,13 @@ def _main(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=SERVERS)
 def version() -> None:
     """Print the version."""
     out.print(__version__)
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def demo(
     trips: Annotated[
         list[Path] | None,
@@ -160,7 +184,7 @@ def demo(
         raise typer.Exit(code or FAILED)
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def run(
     what: Annotated[
         str,
@@ -225,7 +249,7 @@ def run(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(rich_help_panel=SERVERS)
 def serve(
     *,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -239,7 +263,12 @@ def serve(
     ] = None,
 ) -> None:
     """Run the embedded engine as a server that any ComfyUI client can talk to."""
-    settings = EngineSettings(version=plays, base_directory=base)
+    try:
+        settings = EngineSettings(version=plays, base_directory=base)
+    except ValidationError:
+        raise UsageError(
+            f"--comfyui-version takes a version such as 0.33.0, got {plays!r}"
+        ) from None
     with stoppable(), ExitStack() as stack:
         engine = start_engine(settings, stack, host=host, port=port)
         out.print(f"ComfyUI {plays}, embedded: {engine.url}", markup=False)

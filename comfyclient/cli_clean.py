@@ -51,7 +51,7 @@ def clean(
     """Delete the files of jobs that are done with; says first what that would be."""
     place = find_place(config, env)
     now = SYSTEM_CLOCK.now()
-    before = since(older_than, now=now)
+    before = since(older_than, now=now, option="--older-than")
     if yes:
         _require_leave(place, confirmed(confirm, yes_prod=yes_prod))
     with ExitStack() as stack:

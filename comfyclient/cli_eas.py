@@ -61,10 +61,6 @@ MAX_BYTES = 1 << 20
 eas = typer.Typer(help="Services of PAI-EAS.", no_args_is_help=True)
 
 
-eas.command("layout")(layout)
-eas.command("access")(access)
-
-
 _WRITERS = {
     Format.JSON: as_json,
     Format.JSONC: as_jsonc,
@@ -239,3 +235,7 @@ def _doubts(made: ServiceSpec) -> Iterator[str]:
         yield "worth a look before it is deployed (--explain says why):"
     for sure, keys in by.items():
         yield f"  {sure}: {', '.join(keys)}"
+
+
+eas.command("layout")(layout)
+eas.command("access")(access)

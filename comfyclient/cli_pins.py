@@ -36,7 +36,6 @@ from .pins import resolve
 from .template import Template
 
 pins = typer.Typer(help="Which template versions run where.", no_args_is_help=True)
-pins.command("verify")(verify_pins)
 
 
 @pins.command("show")
@@ -249,3 +248,6 @@ def _require_yes(
         typer.confirm(printable(question), abort=True, err=True)
     elif protected:
         raise unconfirmed(promotion.target, f"promote {promotion.template.name}")
+
+
+pins.command("verify")(verify_pins)

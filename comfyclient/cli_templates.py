@@ -18,8 +18,6 @@ from .parameters import Parameter
 from .template import Template
 
 templates = typer.Typer(help="Workflow templates.", no_args_is_help=True)
-templates.command("new")(new)
-templates.command("bump")(bump)
 
 
 @templates.command("list")
@@ -140,3 +138,7 @@ def _takes(parameter: Parameter) -> str:
     if parameter.default is None:
         return parameter.allowed
     return f"{parameter.allowed}; default {parameter.default}"
+
+
+templates.command("new")(new)
+templates.command("bump")(bump)

@@ -30,7 +30,7 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def since(text: str, *, now: datetime) -> datetime:
+def since(text: str, *, now: datetime, option: str = "--since") -> datetime:
     """The moment that `2h` (ago) or an ISO date and time means; local without a zone.
 
     Raises:
@@ -43,7 +43,7 @@ def since(text: str, *, now: datetime) -> datetime:
         return datetime.fromisoformat(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise UsageError(
-            f"--since takes a time such as 30m, 2h, 3d or 2026-05-01T08:00, "
+            f"{option} takes a time such as 30m, 2h, 3d or 2026-05-01T08:00, "
             f"got {text[:60]!r}"
         ) from None
 

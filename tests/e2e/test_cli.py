@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from comfyclient.cli import ORDER
+
 from ..nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +91,8 @@ def test_a_parameter_is_read_as_the_templates_type(
         (("run", "trip-postcard", str(TRIP), "--env", "prod"), ["prod", "local"]),
         (("templates", "show", "no-such"), ["no-such", "trip-postcard"]),
         (("run",), ["Missing argument"]),
+        (("serve", "--comfyui-version", "newest"), ["0.33.0", "newest"]),
+        (("clean", "--older-than", "old"), ["--older-than", "old"]),
         (("run", "trip-postcard", str(TRIP), "--url", "ftp://x"), ["http"]),
     ],
 )
@@ -101,6 +105,13 @@ def test_wrong_use_exits_with_2_and_says_what_is_wrong(
     assert done.returncode == 2, done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_help_lists_what_a_newcomer_needs_first(comfyclient: Command) -> None:
+    """Every command is in the order, and none is left to the end of it."""
+    shown = re.findall(r"^│ ([a-z]+) ", comfyclient("--help").stdout, re.MULTILINE)
+
+    assert tuple(shown) == ORDER
 
 
 def test_a_trip_with_a_fault_is_named_by_file_line_and_field(
