@@ -9,6 +9,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from .timing import SYSTEM_CLOCK, Clock
 
@@ -18,6 +19,19 @@ IDLE_S = 60.0
 """Seconds between two glances of a worker that has nothing to do."""
 PARTING_S = 5.0
 """Seconds that closing waits for a worker; what it is at may wait for a server."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Entry:
+    """An errand that waits."""
+
+    due: float
+    number: int
+    errand: Callable[[], None] = field(compare=False)
+    hire: bool = field(compare=False, kw_only=True)
+    """Whether a worker may be hired for it."""
+    urgent: bool = field(compare=False, kw_only=True)
+    """Whether it waits for nothing but a worker."""
 
 
 class Errands:
@@ -34,25 +48,33 @@ class Errands:
         self._most = workers
         self._clock = clock
         self._condition = threading.Condition()
-        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
+        self._waiting: list[_Entry] = []
         self._order = itertools.count()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._idle = self._busy = 0
+        self._urgent = 0
+        """How many errands wait for nothing but a worker."""
         self._wakes_at = math.inf
         """When a worker that waits looks again by itself; at the latest one's time."""
         self._closed = False
 
-    def do(self, errand: Callable[[], None], *, after: float = 0.0) -> bool:
+    def do(
+        self, errand: Callable[[], None], *, after: float = 0.0, hire: bool = True
+    ) -> bool:
         """Run an errand as soon as a worker is free, but not before so many seconds.
 
-        False where it is closed, and nothing is run any more.
+        False where it is closed, and nothing is run any more. Nobody is hired, if so
+        wished, for what the caller, a worker, is free for at once.
         """
         with self._condition:
             if self._closed:
                 return False
             due = self._clock.monotonic() + after
-            heapq.heappush(self._waiting, (due, next(self._order), errand))
-            if self._idle == 0 and len(self._threads) < self._most:
+            urgent = hire and after <= 0
+            entry = _Entry(due, next(self._order), errand, hire=hire, urgent=urgent)
+            heapq.heappush(self._waiting, entry)
+            self._urgent += urgent
+            if hire and self._free < max(1, self._urgent):
                 self._hire()
             if due < self._wakes_at:  # nobody is woken for what can wait
                 self._condition.notify()
@@ -73,13 +95,21 @@ class Errands:
             if thread is not threading.current_thread():
                 thread.join(timeout=PARTING_S)
 
+    @property
+    def _free(self) -> int:
+        """Workers at no errand; one between two of them is as good as idle."""
+        return len(self._threads) - self._busy
+
     def _call_another(self) -> None:
-        if self._idle:
+        """Have the rest watched, unless its own worker is free for it at once."""
+        if self._waiting and self._idle:
             self._condition.notify()
-        elif len(self._threads) < self._most:
+        elif self._waiting and self._waiting[0].hire and self._free < 1:
             self._hire()
 
     def _hire(self) -> None:
+        if len(self._threads) == self._most:
+            return
         thread = threading.Thread(
             target=self._work, name=f"comfyclient-{self._name}", daemon=True
         )
@@ -92,17 +122,20 @@ class Errands:
                 errand()
             except Exception:  # noqa: BLE001  one errand's bug must not stop the others
                 _log.exception("%s: an errand failed", self._name)
+            with self._condition:
+                self._busy -= 1
 
     def _next(self) -> Callable[[], None] | None:
         with self._condition:
             while not self._closed:
                 now = self._clock.monotonic()
-                if self._waiting and self._waiting[0][0] <= now:
-                    errand = heapq.heappop(self._waiting)[2]
-                    if self._waiting:  # another one watches the rest
-                        self._call_another()
-                    return errand
-                wait = self._waiting[0][0] - now if self._waiting else IDLE_S
+                if self._waiting and self._waiting[0].due <= now:
+                    entry = heapq.heappop(self._waiting)
+                    self._urgent -= entry.urgent
+                    self._busy += 1
+                    self._call_another()
+                    return entry.errand
+                wait = self._waiting[0].due - now if self._waiting else IDLE_S
                 self._idle += 1
                 self._wakes_at = now + wait
                 self._clock.wait(self._condition, wait)
@@ -145,4 +178,4 @@ class Share:
                 again = bool(self._waiting)
                 self._running -= not again
             if again:
-                self._errands.do(self._next)
+                self._errands.do(self._next, hire=False)
