@@ -240,7 +240,8 @@ class Client:
         """Make a template of each trip; an iterator of outcomes, as they end.
 
         The trips are read as they are needed, in the thread that asks for outcomes. An
-        order that fails is an outcome too, and stops no other.
+        order that fails is an outcome too, and stops no other. Left early, close it
+        (`with client.map(…) as outcomes:`): else what was read is sent all the same.
 
         Args:
             what: a template or a Workflow; None where each of `trips` says its own.

@@ -156,6 +156,10 @@ class Launcher:
             launch.tell(known)
             return
         prepared = self._prepare(launch.order, launch.key)
+        known = None if look_first else self._roster.taken(prepared.intent)
+        if known is not None:
+            launch.tell(known)
+            return
         launch.require_wanted()  # stages may have taken long
         launch.waiter = self._router.line_up(
             demand_of(prepared.workflow),

@@ -84,6 +84,18 @@ class Roster:
                 return self._hold(row, workflow, terms), True
             return self._attached(row, terms)
 
+    def taken(self, intent: JobIntent) -> Job | None:
+        """The job that a server took before under the key; it needs no place now.
+
+        Raises:
+            LedgerConflictError: the key stands for other content.
+        """
+        key, journal = intent.idempotency_key, self._desk.journal
+        row = None if key is None else journal.find(key, environment=intent.environment)
+        if row is None or row.state is JobState.INTENDED:
+            return None
+        return self.attach(journal.intend(intent))
+
     def find(self, job_id: str) -> Job | None:
         """The handle of a job that this client has in hand."""
         with self._lock:

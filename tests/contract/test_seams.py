@@ -18,7 +18,7 @@ from comfyclient.config import (
     EnvironmentSettings,
     InstanceSettings,
 )
-from comfyclient.errors import ClosedError
+from comfyclient.errors import ClosedError, LedgerConflictError
 from comfyclient.orders import Order
 from comfyclient.testing import DashScopeServer, ScriptedServer
 from comfyclient.testing.bench import GRAPH
@@ -204,6 +204,24 @@ def test_what_is_no_order_is_an_outcome(
     )
     assert [one.ok for one in outcomes] == [True, False, False, False, True]
     assert [one.index for one in outcomes] == [0, 1, 2, 3, 4]
+
+
+def test_what_was_taken_before_needs_no_place(opened: Opener) -> None:
+    """Under its key it is handed out, though no instance takes jobs."""
+
+    async def main() -> None:
+        with opened() as first:
+            job = await first.asubmit(graph(1), idempotency_key="k")
+            await job
+        client = opened()
+        client.instances.drain("one")
+        async with asyncio.timeout(10):
+            again = await client.asubmit(graph(1), idempotency_key="k")
+            assert (await again).provenance.job_id == job.id
+            with pytest.raises(LedgerConflictError):
+                await client.asubmit(graph(2), idempotency_key="k")
+
+    asyncio.run(main())
 
 
 def test_ctrl_c_in_a_submit_leaves_a_job_that_can_be_sent(
