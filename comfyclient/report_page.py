@@ -26,6 +26,8 @@ COLOURS = 8
 """Templates that have a colour of their own; those after them begin anew."""
 LANE = 10_000
 """Units of a lane's width."""
+NODES_SHOWN = 12
+"""Nodes of a template that have a line of their own, the longest."""
 _LEAST = 12
 """Units that even the shortest bar takes."""
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"}
@@ -92,6 +94,7 @@ def render_report(
         ],
         most=max((one.good + one.bad for one in report.bins), default=0),
         lane_width=LANE,
+        most_nodes=NODES_SHOWN,
         version=__version__,
     )
 
