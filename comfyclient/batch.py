@@ -318,7 +318,7 @@ def _saved(job: Job, result: Result, folder: Path) -> list[Path]:
     if before:
         return before
     stem = stem_of(job.workflow, job.id)
-    return [path for _, path in save_outputs(result, stem, folder)]
+    return [path for _, path in save_outputs(result, stem, folder, keep_same=True)]
 
 
 def _cancel(job: Job) -> None:

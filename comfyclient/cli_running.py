@@ -56,7 +56,12 @@ class Outcome:
         assert self.job is not None, "only what was sent can be followed"
         shown.follow(name, self.job)
         self.result = self.job.result()
-        self.saved = save_outputs(self.result, name if stem is None else stem, folder)
+        self.saved = save_outputs(
+            self.result,
+            name if stem is None else stem,
+            folder,
+            keep_same=stem is not None,  # it was taken up: its files may be there
+        )
 
     def stopped(self, stop: BaseException) -> None:
         """Take in that the command was stopped before the job was done with."""

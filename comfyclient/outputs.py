@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import secrets
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -92,6 +93,7 @@ class Output:
         target: str | os.PathLike[str],
         *,
         overwrite: bool = False,
+        keep_same: bool = False,
         timeout: float = 300,
     ) -> Path:
         """Stream the file to a folder, or to a file name with a suffix.
@@ -99,7 +101,8 @@ class Output:
         The bytes go to a temporary name beside the target and are checked there, by
         size and, where the storage knows it, checksum; only then do they appear under
         the final name. What breaks off is taken up again. An existing file stays: the
-        new one gets `-2`, `-3`, … unless `overwrite`.
+        new one gets `-2`, `-3`, … unless `overwrite`, or `keep_same` and it has these
+        very bytes: then it is the one.
 
         Raises:
             OutputMissingError: there is no such file (any more).
@@ -112,7 +115,8 @@ class Output:
         with self._homecoming() as way:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                saved = self._save(path, self._until(timeout), overwrite=overwrite)
+                publish = partial(_publish, overwrite=overwrite, keep_same=keep_same)
+                saved = self._save(path, self._until(timeout), publish)
             except OSError as error:
                 raise OutputError(f"cannot write {path}: {error.strerror}") from error
             self.saved, way.bytes = saved, saved.bytes
@@ -183,19 +187,21 @@ class Output:
         is_file = bool(target.suffix) and not target.is_dir()
         return target if is_file else target / self.filename
 
-    def _save(self, path: Path, deadline: Deadline, *, overwrite: bool) -> SavedFile:
+    def _save(
+        self, path: Path, deadline: Deadline, publish: Callable[[Path, Path], Path]
+    ) -> SavedFile:
         clear_abandoned(path.parent)
         mark = f"{secrets.token_hex(4)}{PART_SUFFIX}"
-        partial = path.with_name(f".{path.name}.{mark}")
+        part = path.with_name(f".{path.name}.{mark}")
         try:
-            with partial.open("x+b") as file:
+            with part.open("x+b") as file:
                 fetched = fetch(self._open, self.ref, file, deadline)
                 file.flush()
                 os.fsync(file.fileno())
-            final = _publish(partial, path, overwrite=overwrite)
+            final = publish(part, path)
         finally:
             with suppress(FileNotFoundError):
-                partial.unlink()
+                part.unlink()
         return SavedFile(final, fetched.bytes, fetched.sha256)
 
     def __repr__(self) -> str:
@@ -241,29 +247,31 @@ def clear_abandoned(folder: Path) -> None:
                 part.unlink()
 
 
-def _publish(partial: Path, path: Path, *, overwrite: bool) -> Path:
+def _publish(part: Path, path: Path, *, overwrite: bool, keep_same: bool) -> Path:
     """Give the finished file its name, atomically and without losing another file."""
     if overwrite:
-        partial.replace(path)
+        part.replace(path)
         return path
     number = 1
     while True:
         stem = path.stem if number == 1 else f"{path.stem}-{number}"
         candidate = path.with_name(stem + path.suffix)
         try:
-            _rename_new(partial, candidate)
+            _rename_new(part, candidate)
         except FileExistsError:
+            if keep_same and filecmp.cmp(part, candidate, shallow=False):
+                return candidate
             number += 1
         else:
             return candidate
 
 
-def _rename_new(partial: Path, path: Path) -> None:
+def _rename_new(part: Path, path: Path) -> None:
     """Rename, failing where the name is taken: os.rename would replace it."""
     try:
-        os.link(partial, path)
+        os.link(part, path)
     except FileExistsError:
         raise
     except OSError:  # no hard links here (FAT, ossfs): claim the name, then replace it
         path.open("xb").close()
-        partial.replace(path)
+        part.replace(path)

@@ -21,16 +21,25 @@ def stem_of(workflow: Workflow, job_id: str) -> str:
 
 
 def save_outputs(
-    result: Result, stem: str, folder: Path, *, overwrite: bool = False
+    result: Result,
+    stem: str,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    keep_same: bool = False,
 ) -> list[tuple[Output, Path]]:
-    """Save what the template names, or everything; files are named after the trip."""
+    """Save what the template names, or everything; files are named after the trip.
+
+    `keep_same`: a process that died may have saved them, and not written that down.
+    """
     wanted = [o for o in result.outputs if o.name] or list(result.outputs)
     saved: list[tuple[Output, Path]] = []
     for output in wanted:
         label = f"-{output.name}" if output.name else f"-{output.filename}"
         suffix = "" if output.name is None else Path(output.filename).suffix
         path = folder / f"{stem}{label}{suffix}"
-        saved.append((output, output.save(path, overwrite=overwrite)))
+        home = output.save(path, overwrite=overwrite, keep_same=keep_same)
+        saved.append((output, home))
     return saved
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -254,3 +255,24 @@ def test_ctrl_c_in_a_submit_leaves_a_job_that_can_be_sent(
     assert job.result(timeout=10)
     assert set(comfy.executions.values()) == {1}
     assert [state.jobs for state in client.instances] == [0]
+
+
+def test_saved_and_not_written_down(
+    opened: Opener, comfy: ScriptedServer, ledger: str, tmp_path: Path
+) -> None:
+    """A batch that is run again finds the file there; it gets no second one."""
+    out = tmp_path / "out"
+
+    def run() -> list[Path]:
+        with opened() as client:
+            (one,) = client.map(None, [graph(1)], name="autumn", save_to=out)
+        assert one.ok
+        return list(one.files)
+
+    first = run()
+    with closing(sqlite3.connect(ledger.removeprefix("sqlite:///"))) as database:
+        database.execute("UPDATE comfyclient_job SET state = 'succeeded', files = NULL")
+        database.commit()
+    assert run() == first
+    assert list(out.iterdir()) == first
+    assert set(comfy.executions.values()) == {1}
