@@ -21,7 +21,6 @@ from .cli_eas import eas
 from .cli_jobs import jobs
 from .cli_nodes import nodes
 from .cli_options import (
-    FAILED,
     Config,
     Confirm,
     Env,
@@ -181,7 +180,7 @@ def demo(
     for path in saved:
         out.print(f"  {path}", markup=False)
     if code or failures:
-        raise typer.Exit(code or FAILED)
+        raise typer.Exit(code or min(map(exit_code, failures)))
 
 
 @app.command(rich_help_panel=MAKE)

@@ -16,7 +16,7 @@ import typer
 from .cli_options import Config, Env, Json, Place, Url, find_place
 from .console import err, out, show_json
 from .errors import MissingExtraError, UsageError
-from .job_views import since
+from .job_views import plural, since
 from .ledger_records import JobReads
 from .report import as_json, build_report
 from .report_jobs import ReportJob, report_job
@@ -63,8 +63,8 @@ def report(
     if as_figures:
         show_json({"page": str(target), **as_json(made)})
         return
-    words = f"{len(jobs)} jobs of {place.name}: {made.good} succeeded, {made.bad} not"
-    out.print(words, markup=False)
+    many = f"{len(jobs)} {plural('job', len(jobs))} of {place.name}"
+    out.print(f"{many}: {made.good} succeeded, {made.bad} not", markup=False)
     if len(jobs) == limit:
         out.print(f"the newest {limit} are shown: --limit shows more")
     out.print(str(target), markup=False)
@@ -112,7 +112,8 @@ def _thumbnails(jobs: Sequence[ReportJob]) -> Mapping[Path, str]:
     except MissingExtraError as error:
         err.print(f"without small pictures: {error}", markup=False)
         return {}
-    err.print(f"making {len(paths)} small pictures", markup=False)
+    many = f"{len(paths)} small {plural('picture', len(paths))}"
+    err.print(f"making {many}", markup=False)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made: Iterable[tuple[Path, str | None]] = zip(
             paths, pool.map(make, paths), strict=True

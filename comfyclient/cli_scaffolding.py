@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from .cli_options import FAILED, Config, Json
 from .config import load_settings
-from .console import out, printable, show_json
+from .console import err, out, printable, show_json
 from .errors import TemplateError, UsageError
 from .lint import LintReport, lint
 from .proposals import Proposal, chosen, photo, propose
@@ -79,9 +79,10 @@ def new(
     picked = _picked(workflow, param or [], photos or [], asks=asks)
     summary = "A plain picture" if source is None else f"Made of {source.name}"[:120]
     made = scaffold(workflow, picked, name=name, version=version, summary=summary)
-    root = _folders(root, config)[0]
-    template = new_template(root, name=name, version=version, files=made.files)
+    folder = _folders(root, config)[0]
+    template = new_template(folder, name=name, version=version, files=made.files)
     _tell(template, lint(template), made, picked, as_json=as_json)
+    _tell_how_found(folder, config)
 
 
 def bump(
@@ -112,6 +113,7 @@ def bump(
     version = next_version(former.version, step) if to is None else to
     _require_new(version, former.version, found)
     template = bump_template(former, root=folders[0], version=version)
+    _tell_how_found(folders[0], config)
     if as_json:
         show_json(_report(template))
         return
@@ -125,6 +127,19 @@ def _folders(root: Path | None, config: Path | None) -> list[Path]:
     if root is not None:
         return [root, *configured]
     return [*configured] or [Path("templates")]
+
+
+def _tell_how_found(folder: Path, config: Path | None) -> None:
+    """What is missing until commands find a template of this folder by its name."""
+    configured = {one.resolve() for one in load_settings(config).templates}
+    if folder.resolve() not in configured:
+        err.print(
+            printable(
+                "it is found by its name once comfyclient.toml names its folder: "
+                f'templates = ["{folder}"]'
+            ),
+            markup=False,
+        )
 
 
 def _workflow(source: Path | None) -> Workflow:

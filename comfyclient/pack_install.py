@@ -95,8 +95,8 @@ def _custom_nodes(comfyui: Path) -> Path:
     if not is_program and not is_base:
         inner = comfyui / "ComfyUI"
         hint = f"perhaps {inner}" if (inner / "main.py").exists() else (
-            "name the folder with main.py, or the base directory with custom_nodes/ "
-            "and models/"
+            "name the folder with main.py, nodes.py and comfy/, or the base directory "
+            "with custom_nodes/ and models/"
         )  # fmt: skip
         raise UsageError(f"{comfyui} is no ComfyUI", hint=hint)
     return comfyui / "custom_nodes"

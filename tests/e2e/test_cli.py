@@ -92,6 +92,7 @@ def test_a_parameter_is_read_as_the_templates_type(
         (("templates", "show", "no-such"), ["no-such", "trip-postcard"]),
         (("run",), ["Missing argument"]),
         (("serve", "--comfyui-version", "newest"), ["0.33.0", "newest"]),
+        (("demo", "nowhere.json"), ["nowhere.json"]),
         (("clean", "--older-than", "old"), ["--older-than", "old"]),
         (("run", "trip-postcard", str(TRIP), "--url", "ftp://x"), ["http"]),
     ],

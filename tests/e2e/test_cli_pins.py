@@ -103,6 +103,16 @@ def locked(tmp_path: Path) -> dict[str, dict[str, str]]:
     }
 
 
+def test_a_new_template_says_how_commands_will_find_it(
+    run: Run, tmp_path: Path
+) -> None:
+    """Where no folder of templates is configured, the line for it is told; else not."""
+    assert 'templates = ["templates"]' in run("templates", "new", "card").err
+    file = tmp_path / "comfyclient.toml"
+    file.write_text('templates = ["templates"]\n' + CONFIG)
+    assert run("templates", "bump", "card").err == ""
+
+
 def test_from_a_graph_to_prod(run: Run, tmp_path: Path) -> None:
     """New, lock, bump, compare, promote, verify: each tells a script what it did."""
     made = run("templates", "new", "card", "--from", "graph.json", "--json")
