@@ -117,13 +117,20 @@ class Errands:
         thread.start()
 
     def _work(self) -> None:
-        while (errand := self._next()) is not None:
-            try:
-                errand()
-            except Exception:  # noqa: BLE001  one errand's bug must not stop the others
-                _log.exception("%s: an errand failed", self._name)
-            with self._condition:
-                self._busy -= 1
+        while self._do_one():
+            pass  # what was done is not held on to while the next one is waited for
+
+    def _do_one(self) -> bool:
+        errand = self._next()
+        if errand is None:
+            return False
+        try:
+            errand()
+        except Exception:  # noqa: BLE001  one errand's bug must not stop the others
+            _log.exception("%s: an errand failed", self._name)
+        with self._condition:
+            self._busy -= 1
+        return True
 
     def _next(self) -> Callable[[], None] | None:
         with self._condition:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
+from weakref import ref
 
 from .demands import demand_of
 from .errands import Errands, Share
@@ -136,7 +137,8 @@ class Launcher:
         if not self._renders.do(step):
             launch.tell(None, closed())
         elif patience_s is not None:
-            self._hands.do(partial(self._give_up, launch, patience_s), after=patience_s)
+            late = partial(self._give_up, ref(launch), patience_s)
+            self._hands.do(late, after=patience_s)
 
     def drop(self, launch: Launch, error: ComfyClientError) -> bool:
         """Do not send it; False where it is being sent, or was."""
@@ -193,7 +195,10 @@ class Launcher:
         )
         launch.tell(job)
 
-    def _give_up(self, launch: Launch, seconds: float) -> None:
+    def _give_up(self, waiting: ref[Launch], seconds: float) -> None:
+        launch = waiting()  # not kept for that: it holds a whole trip
+        if launch is None:
+            return
         late = BusyError(
             f"no instance had room for the job within {seconds:g} s",
             hint="raise the instance's window or deadlines.queue_s, or add an instance",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sqlite3
 import threading
@@ -276,3 +277,17 @@ def test_saved_and_not_written_down(
     assert run() == first
     assert list(out.iterdir()) == first
     assert set(comfy.executions.values()) == {1}
+
+
+def test_an_order_that_was_sent_is_not_kept(opened: Opener) -> None:
+    """However long it might have waited for a place: it holds a whole trip."""
+    client = opened()
+    before = {id(one) for one in gc.get_objects() if isinstance(one, Order)}
+
+    async def main() -> None:
+        await (await client.asubmit(graph(1)))
+
+    asyncio.run(main())
+    gc.collect()
+    left = [one for one in gc.get_objects() if isinstance(one, Order)]
+    assert [one for one in left if id(one) not in before] == []
