@@ -34,6 +34,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_index_names_every_page() -> None:
+    """No page of docs/ is to be found by chance alone."""
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    pages = {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
+
+    assert {link for link in LINK.findall(index) if "/" not in link} == pages
+
+
 def test_both_readmes_link_to_the_same() -> None:
     """What one language tells of, the other does too."""
     english, chinese = (
