@@ -191,6 +191,11 @@ class Client:
 
         One that is cancelled while it waits is not sent, and not in the ledger.
 
+        Args:
+            priority: higher ones are sent first; callers of equal ones take turns.
+
+        The others are those of `submit`.
+
         Raises:
             ComfyClientError: as `submit` does.
         """
@@ -317,7 +322,11 @@ class Client:
         timeout: float | None = None,
         confirm: str | None = None,
     ) -> Result:
-        """Submit and wait for the result; see `submit` and `Job.result`."""
+        """Submit and wait for the result; see `submit` and `Job.result`.
+
+        Raises:
+            ComfyClientError: as both do.
+        """
         return self.submit(
             what, trip, seed=seed, params=params, timeout=timeout, confirm=confirm
         ).result()
@@ -358,7 +367,9 @@ class Client:
         return self._connect().roster.resume()
 
     def signed_url(self, output: Output, *, seconds: float = 3600) -> str:
-        """A URL under which anybody may read an output for so long; of OSS alone.
+        """A URL under which anybody may read an output for so many seconds.
+
+        Of storages of kind `oss` alone.
 
         Raises:
             StorageError: the environment's storage has no such URLs, or the credentials

@@ -23,8 +23,11 @@ class Order:
     what: str | Workflow
     """A template (`trip-postcard`, `trip-postcard@1.0.0`) or a Workflow."""
     trip: Trip | None = field(default=None, repr=False)
+    """What the template is filled from; None for a graph."""
     seed: int | None = None
+    """The template's; drawn from the key, or at random, where None."""
     params: Mapping[str, object] = field(default_factory=dict)
+    """The template's parameters, by name."""
     key: str | None = None
     """An idempotency key: ordered again, it is the same job."""
     priority: int = 0
@@ -85,6 +88,7 @@ class Outcome:
     job: Job | None = None
     """None where it was never sent."""
     result: Result | None = None
+    """None where it failed; then `error` says why."""
     files: tuple[Path, ...] = ()
     """Where its outputs were saved, if a folder was given."""
     error: ComfyClientError | None = None

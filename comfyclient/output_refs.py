@@ -21,7 +21,9 @@ class OutputRef:
     key: str
     """The list it stood in: `images`, `gifs`, `audio`, `3d`, …"""
     filename: str
+    """As the server named it: not yet made safe to use as a name here."""
     subfolder: str = ""
+    """Below the folder that `type` names; with `/` or, on Windows, `\\`."""
     type: str = "output"
     """`output`, `temp` or `input`: the server's folder."""
     extra: Mapping[str, JsonValue] = field(

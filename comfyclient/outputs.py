@@ -102,7 +102,8 @@ class Output:
         size and, where the storage knows it, checksum; only then do they appear under
         the final name. What breaks off is taken up again. An existing file stays: the
         new one gets `-2`, `-3`, … unless `overwrite`, or `keep_same` and it has these
-        very bytes: then it is the one.
+        very bytes: then it is the one. It may take `timeout` seconds; the path is the
+        one it was saved under.
 
         Raises:
             OutputMissingError: there is no such file (any more).
@@ -127,6 +128,8 @@ class Output:
 
         Raises:
             OutputError: it is larger than `limit`; `save` streams it to disk.
+            OutputMissingError, OutputDamagedError: as in `save`.
+            TransportError, StorageError: where it is does not answer.
         """
         body = BytesIO()
         with self._homecoming() as way:
@@ -142,6 +145,8 @@ class Output:
 
         Raises:
             OutputDamagedError: what came is not right, or broke off for good.
+            OutputMissingError: there is no such file (any more).
+            TransportError, StorageError: where it is does not answer.
         """
         with self._homecoming() as way:
             for chunk in self._pieces(self._until(timeout)):

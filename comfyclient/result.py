@@ -26,13 +26,17 @@ class Provenance:
     job_id: str
     environment: str
     instance: str
+    """The instance that made it, by its name in the configuration."""
     template: str | None
     """`name@version`; None for a graph of the caller's own."""
     digest: str
     """SHA-256 of the graph's canonical JSON."""
     seed: int | None
+    """The template's; None for a graph of the caller's own."""
     prompt_id: str
+    """The server's id for the attempt that succeeded."""
     submitted_at: datetime
+    """By this machine's clock."""
     started_at: datetime | None = None
     """By the server's clock."""
     ended_at: datetime | None = None
@@ -73,7 +77,11 @@ class Result:
         )
 
     def save_all(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Save every output into a folder; see `Output.save`."""
+        """Save every output into a folder; the paths, in the order of `outputs`.
+
+        Raises:
+            ComfyClientError: as `Output.save` does; what was saved before stays.
+        """
         return [output.save(folder) for output in self.outputs]
 
 

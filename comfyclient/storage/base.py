@@ -75,19 +75,35 @@ class Storage(Protocol):
         """Put a file into `input/`, unless it is there; its name for the graph.
 
         The file's own name tells its content: two files of one name are the same.
+
+        Raises:
+            WorkflowError: the file cannot be read.
+            StorageError: it cannot be written there.
         """
 
     def put(self, path: str, source: Path | bytes, deadline: Deadline) -> bool:
         """Put any file below the root; False where the same bytes are there already.
 
-        Another file of that name is replaced.
+        `path` is from the root on, with `/`. Another file of that name is replaced.
+
+        Raises:
+            UnsafePathError: it would leave the root.
+            StorageError: it cannot be written there; this kind never writes so.
         """
 
     def entries(self, under: str, deadline: Deadline) -> Iterator[Entry]:
-        """Every file whose path begins with this folder; "" are all."""
+        """Every file whose path begins with this folder; "" are all.
+
+        Raises:
+            StorageError: it cannot be listed; this kind never can.
+        """
 
     def delete(self, paths: Iterable[str], deadline: Deadline) -> None:
-        """Delete these files; one that is not there is no error."""
+        """Delete these files; one that is not there is no error.
+
+        Raises:
+            StorageError: it may not; this kind never does.
+        """
 
     def sign(self, ref: OutputRef, *, seconds: float) -> str:
         """A URL under which anybody may read the file for so long.

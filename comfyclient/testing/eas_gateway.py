@@ -62,6 +62,19 @@ class EasGateway:
         max_payload: int = 8192,
         max_length: int = 100_000,
     ) -> None:
+        """Listen; answer once the `with` block begins.
+
+        Args:
+            edition: whether a ComfyUI answers behind it, or a queue.
+            service: the last part of its path.
+            token: the only one that it accepts; None accepts any request.
+            comfyui: the address, or addresses, of the ComfyUI behind it; an embedded
+                engine of its own where None.
+            inference: what becomes of a request of the API edition, in ComfyUI's place.
+            workers: how many requests the API edition runs at a time.
+            max_payload: bytes that one item of a queue may have.
+            max_length: items that one queue may hold.
+        """
         self.edition = edition
         self.service = service
         self.token = token
