@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from ..errors import (
     BadAnswerError,
+    ComfyClientError,
     RefusedError,
     ServerFaultError,
     TransportError,
@@ -276,9 +277,7 @@ class ComfyUITransport:
                 "/prompt", json=body, returned=(400,), deadline=deadline
             )
             if answer.status == 400:
-                raise read_refusal(answer.body, attempt.workflow).attach(
-                    instance=self.name
-                )
+                raise self._refusal(answer.body, attempt)
             if answer.status == 404:
                 raise RefusedError(
                     f"{self.endpoint.shown} answers 404 to POST /prompt",
@@ -292,6 +291,19 @@ class ComfyUITransport:
         kept = accepted.prompt_id == attempt.attempt_id
         self._dialect.saw(TAKES_IDS, able=kept)
         return accepted
+
+    def _refusal(self, body: bytes, attempt: Attempt) -> ComfyClientError:
+        """Why the server, or somebody before it, will not have the graph."""
+        try:
+            return read_refusal(body, attempt.workflow).attach(instance=self.name)
+        except BadAnswerError as error:
+            return RefusedError(
+                f"{self.endpoint.shown} answers 400 to POST /prompt, not in ComfyUI's "
+                f"words: {error.message}",
+                status=400,
+                instance=self.name,
+                hint="look at what stands before the server: it refuses the request",
+            )
 
     def _body(self, attempt: Attempt) -> dict[str, JsonValue]:
         extra: dict[str, JsonValue] = {MARK: attempt.attempt_id}

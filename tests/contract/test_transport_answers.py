@@ -294,6 +294,14 @@ class TestRefusals:
         assert server.asked["POST /prompt"] == 1
         assert server.asked["GET /api/jobs/{id}"] == 0
 
+    def test_a_page_for_a_refusal(self, bench: Bench, server) -> None:
+        """A 400 that is not ComfyUI's is a refusal, too: nobody is asked again."""
+        server.answer("POST /prompt", Reply(400, PAGE))
+        with pytest.raises(RefusedError, match="400") as caught:
+            bench.submit(bench.transport(server.url))
+        assert (caught.value.status, caught.value.retry) == (400, Retry.NEVER)
+        assert server.asked["POST /prompt"] == 1
+
     def test_a_part_is_refused_and_stopped(self, bench: Bench, server) -> None:
         """200 with node_errors is an error, and what was taken is stopped there."""
         gate = partly(server)
