@@ -41,8 +41,10 @@ class Collection:
         environment: str,
         origin: Callable[[], Origin],
         on_home: Callable[[Homecoming], None] | None = None,
+        on_recorded: Callable[[], None] | None = None,
     ) -> None:
         self._on_home = on_home
+        self._on_recorded = on_recorded
         self._course = course
         self._journal = journal
         self._environment = environment
@@ -116,6 +118,9 @@ class Collection:
             self._log.info("its files were not recorded: %s", error.message)
         except LedgerError as error:
             self._log.error("its files were not recorded: %s", error.message)
+        else:
+            if self._on_recorded is not None:
+                self._on_recorded()
 
     def _collected(self, files: list[SavedFile]) -> None:
         job_id = self._course.job_id

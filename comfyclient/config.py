@@ -84,7 +84,7 @@ class Settings(SettingsModel):
     templates: Folders = ()
     """Folders of templates of one's own, searched before those of the package."""
     cache: FilePath | None = None
-    """The folder for what servers offer; one of the user's where None."""
+    """For what servers offer, photos and temp outputs; one of the user's where None."""
     environments: dict[str, EnvironmentSettings] = Field(default_factory=_local_only)
     privacy: PrivacySettings = PrivacySettings()
     photos: PhotoSettings = PhotoSettings()

@@ -10,6 +10,7 @@ from .errands import Errands
 from .hooking import Hooks
 from .ledger_records import Journal
 from .router import Router
+from .sheltering import Shelter
 from .storage.base import Storage
 from .timing import SYSTEM_CLOCK, Clock
 
@@ -30,5 +31,7 @@ class Desk:
     """For what waits for places: nothing that is short must wait behind it."""
     keeper: Errands
     """For short steps in the ledger: they must not wait behind a server."""
+    shelter: Shelter
+    """For what servers keep no longer than they live."""
     clock: Clock = SYSTEM_CLOCK
     hooks: Hooks = field(default_factory=lambda: Hooks(()))

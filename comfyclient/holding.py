@@ -17,10 +17,11 @@ from .hooks import JobFacts
 from .job import Job
 from .ledger_records import JobRow, JobState
 from .logs import about
-from .outputs import Opener
 from .pursuit import Pursuit
+from .result import wanted
 from .revival import Terms, verdict_of_row
 from .router import Place
+from .sheltering import Lodging
 from .timing import Deadline, Span
 from .workflow import Workflow
 
@@ -48,6 +49,7 @@ class Hold:
         self._desk = desk
         self._on_end = on_end
         self._ours = True
+        self._shelter = desk.shelter.job(row.job_id)
         self._witness = Witness(
             JobFacts(
                 job_id=row.job_id,
@@ -80,7 +82,7 @@ class Hold:
                 priority=terms.priority,
             ),
             keyed=row.idempotency_key is not None,
-            on_end=on_end,
+            on_end=self._ended,
             on_taken=self.let_go,
         )
         collection = Collection(
@@ -89,6 +91,7 @@ class Hold:
             environment=desk.environment,
             origin=self._origin,
             on_home=self._witness.collected,
+            on_recorded=self._shelter.collected,
         )
         self.job = Job(
             self.course,
@@ -193,18 +196,20 @@ class Hold:
         return self._row.instance if placed is None else placed.transport.name
 
     def _origin(self) -> Origin:
-        placed = self._pursuit.placed
-        if placed is not None:
-            transport = placed.transport
-            prompt_id = placed.ticket.prompt_id
-            return Origin(transport.name, prompt_id, self._opener(transport.name))
-        row = self._row
-        assert row.instance is not None, "only a job that was taken can succeed"
-        assert row.prompt_id is not None, "only a job that was taken can succeed"
-        return Origin(row.instance, row.prompt_id, self._opener(row.instance))
+        lodging = self._lodging()
+        opener = self._shelter.opener(lodging)
+        return Origin(lodging.instance, lodging.prompt_id, opener)
 
-    def _opener(self, instance: str) -> Opener:
-        return partial(self._desk.storage.open, instance=instance)
+    def _lodging(self) -> Lodging:
+        placed, row = self._pursuit.placed, self._row
+        if placed is not None:
+            instance, prompt_id = placed.transport.name, placed.ticket.prompt_id
+        else:
+            assert row.instance is not None, "only a job that was taken can succeed"
+            assert row.prompt_id is not None, "only a job that was taken can succeed"
+            instance, prompt_id = row.instance, row.prompt_id
+        source = partial(self._desk.storage.open, instance=instance)
+        return Lodging(source, instance, prompt_id)
 
     # -- a job that succeeded, but whose outputs were not brought home
 
@@ -272,4 +277,15 @@ class Hold:
 
     def _show_end(self) -> None:
         self.course.ended(verdict_of_row(self._row))
+        if self._row.state is JobState.SUCCEEDED:
+            self._ended()
+        else:
+            self._on_end()
+
+    def _ended(self) -> None:
+        """It has: what its server keeps no longer than it lives is brought home."""
         self._on_end()
+        verdict = self.course.verdict
+        if self._ours and verdict is not None and verdict.error is None:
+            refs = wanted(verdict, self.course.workflow)
+            self._shelter.begin(refs, self._lodging)

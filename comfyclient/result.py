@@ -118,6 +118,17 @@ def gather(
     )
 
 
+def wanted(verdict: Verdict, workflow: Workflow) -> list[OutputRef]:
+    """The files that a job was for: those with a name; all, where none has one."""
+    outputs = verdict.outputs
+    named = [
+        ref
+        for output in workflow.outputs
+        for ref in _refs_of(outputs.get(output.node_id), output)
+    ]
+    return named or [ref for node in outputs.values() for ref in node.refs]
+
+
 def _named(
     outputs: Mapping[str, NodeOutput], workflow: Workflow, provenance: Provenance
 ) -> Iterator[tuple[str, OutputRef]]:

@@ -40,6 +40,7 @@ from .preparing import Preparation
 from .registry import registry_of
 from .roster import Roster
 from .router import Router
+from .sheltering import Shelter
 from .staging import Staging
 from .steps import Steps
 from .storage.base import Storage
@@ -59,6 +60,8 @@ RENDERS, RENDERS_AT_ONCE = 12, 6
 Others send and save: no place must stand empty while models are asked."""
 ERRANDS_AT_ONCE = 8
 """Jobs that are sent, or asked for, at a time behind the callers' backs."""
+RESCUERS = 3
+"""Threads that bring temp outputs home; none of them where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,10 @@ def wire(
         stack.callback(told.close)
         # taken down from the last one up: what waits in errands ends with the
         # connections, and can still write that down
+        rescuers = Errands("rescuers", workers=RESCUERS, clock=clock)
+        shelter = Shelter(name, rescuers, cache=settings.cache, clock=clock)
+        stack.callback(shelter.close)
+        stack.callback(rescuers.close)
         errands = Errands("errands", workers=ERRANDS_AT_ONCE, clock=clock)
         senders = Errands("senders", workers=ERRANDS_AT_ONCE, clock=clock)
         keeper = Errands("keeper", clock=clock)
@@ -154,6 +161,7 @@ def wire(
             errands=errands,
             senders=senders,
             keeper=keeper,
+            shelter=shelter,
             clock=clock,
             hooks=told,
         )

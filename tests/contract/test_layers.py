@@ -111,6 +111,7 @@ berths
 progress router result course errands budget revival unplaced
 hooking
 job dispatch collecting settling
+sheltering
 attempt desk
 parting
 searching

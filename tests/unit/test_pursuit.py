@@ -26,6 +26,7 @@ from comfyclient.config import PolicySettings
 from comfyclient.course import Course, JobStatus
 from comfyclient.desk import Desk
 from comfyclient.dispatch import Dispatcher, Options
+from comfyclient.errands import Errands
 from comfyclient.errors import (
     ComfyClientError,
     ExecutionError,
@@ -44,6 +45,7 @@ from comfyclient.ledger import Ledger
 from comfyclient.ledger_records import JobIntent, JobState
 from comfyclient.pursuit import Pursuit
 from comfyclient.router import Router
+from comfyclient.sheltering import Shelter
 from comfyclient.storage.view import ViewStorage
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
@@ -159,6 +161,7 @@ class Bench:
             errands=self.errands,
             senders=self.errands,
             keeper=self.keeper,
+            shelter=Shelter("e", Errands("rescuers"), cache=folder, clock=self.clock),
             clock=self.clock,
         )
         self.course = Course(
