@@ -20,7 +20,7 @@ from .cli_options import (
 )
 from .console import err, out, printable, show_json
 from .errors import ConfigError
-from .job_views import since
+from .job_views import plural, since
 from .lifecycle import lifecycle_of
 from .protection import require_confirmation
 from .timing import SYSTEM_CLOCK, Deadline
@@ -86,7 +86,11 @@ def clean(
             }
         )
     else:
-        _tell(found, shown, rule, place, done=yes)
+        _tell(found, shown, done=yes)
+        if not yes and found.files:
+            command = place.command("clean", "--older-than", older_than, "--yes")
+            err.print(printable(f"to delete them: {command}"), markup=False)
+        _tell_rule(rule)
 
 
 def _require_leave(place: Place, confirm: str | None) -> None:
@@ -103,27 +107,21 @@ def _require_leave(place: Place, confirm: str | None) -> None:
         )
 
 
-def _tell(
-    found: Cleaning, shown: str, rule: str | None, place: Place, *, done: bool
-) -> None:
+def _tell(found: Cleaning, shown: str, *, done: bool) -> None:
     words = "deleted" if done else "would be deleted"
-    mb = found.bytes / 1e6
-    out.print(
-        printable(
-            f"{len(found.files)} files ({mb:.1f} MB) of {found.jobs} jobs {words} "
-            f"in {shown}"
-        ),
-        markup=False,
-    )
+    files = f"{len(found.files)} {plural('file', len(found.files))}"
+    jobs = f"{found.jobs} {plural('job', found.jobs)}"
+    size = f"{found.bytes / 1e6:.1f} MB"
+    out.print(printable(f"{files} ({size}) of {jobs} {words} in {shown}"), markup=False)
     for entry in found.files[:SHOWN]:
         out.print(printable(f"  {entry.path}"), markup=False)
     if len(found.files) > SHOWN:
         out.print(f"  … and {len(found.files) - SHOWN} more")
     if found.shared:
         out.print(f"{found.shared} files stay: a younger job has them too")
-    if found.files and not done:
-        command = place.command("clean", "--yes")
-        err.print(printable(f"to delete them: {command}"), markup=False)
+
+
+def _tell_rule(rule: str | None) -> None:
     if rule is not None:
         err.print("to have that done without a command, set this rule:")
         err.print(printable(rule), markup=False)

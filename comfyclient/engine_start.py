@@ -84,3 +84,20 @@ def with_engine(
         storage = storage.model_copy(update={"root": running.base_directory})
     instance = InstanceSettings(name=f"{name}-engine", url=running.url)
     return settings.model_copy(update={"instances": (instance,), "storage": storage})
+
+
+def mount_root(name: str, settings: EnvironmentSettings) -> Path:
+    """The folder of an environment's mount; an engine's own, though it does not run.
+
+    Raises:
+        ConfigError: neither is named.
+    """
+    root = settings.storage.root
+    root = settings.engine.base_directory if root is None else root
+    if root is None:
+        raise ConfigError(
+            f"environment {name}: storage.root names no folder",
+            hint="name one, or an embedded engine's base_directory: without it, the "
+            "engine's files go with the client",
+        )
+    return root

@@ -25,7 +25,7 @@ from .config_dashscope import base_address, dashscope_of, read_key
 from .dashscope_calls import ModelService
 from .desk import Desk
 from .dispatch import Dispatcher
-from .engine_start import with_engine
+from .engine_start import mount_root, with_engine
 from .errands import Errands, Share
 from .errors import ConfigError, MissingExtraError
 from .extras import clean_photo, open_oss
@@ -313,12 +313,12 @@ def _storage(
     match environment.storage:
         case StorageSettings(kind="view"):
             return ViewStorage([berth.transport for berth in instances])
-        case StorageSettings(kind="mount", root=Path() as root) as mount:
-            storage = MountStorage(root, visible_s=mount.visible_s)
+        case StorageSettings(kind="mount") as mount:
+            storage = MountStorage(
+                mount_root(name, environment), visible_s=mount.visible_s
+            )
         case StorageSettings(kind="oss") as oss:
             storage = open_oss(name, oss, environment.region)
-        case _:
-            raise ConfigError(f"environment {name}: storage.root names no folder")
     return storage if settings.writes_storage(name) else ReadOnlyStorage(storage)
 
 

@@ -133,8 +133,8 @@ def of_ecs_role(*, role: str | None = None, metadata: str = METADATA) -> OssCred
         except requests.RequestException as error:
             raise StorageUnreachableError(
                 f"the metadata of ECS do not answer: {type(error).__name__}",
-                hint="an ECS role is to be had on an ECS instance only; elsewhere use "
-                "storage.credentials = 'env'",
+                hint="an ECS role is to be had on an ECS instance only; elsewhere set "
+                "OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET",
             ) from None
     return _of_metadata(found, name)
 
@@ -157,7 +157,8 @@ def _text(session: requests.Session, url: str, headers: dict[str, str]) -> str:
     if not names:
         raise StorageAccessError(
             "this ECS instance has no RAM role",
-            hint="attach one to it that may use the bucket",
+            hint="attach one to it that may use the bucket; elsewhere set "
+            "OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET",
         )
     return names[0]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from comfyclient import Client, Settings, Workflow
 from comfyclient.errors import ConfigError
+from comfyclient.wiring import open_storage
 
 GRAPH = {
     "1": {
@@ -50,6 +52,19 @@ def test_outputs_come_from_the_folder(tmp_path: Path, named: str) -> None:
         assert output.save(tmp_path / "home").read_bytes().startswith(b"\x89PNG")
         if named != "neither":
             assert list(folder.glob("output/湖/a_*.png"))
+
+
+def test_the_folder_is_known_while_no_engine_runs(tmp_path: Path) -> None:
+    """What cleans and looks needs no engine; a folder that went with one is none."""
+    mount = {"kind": "mount"}
+    settings = settings_of(
+        tmp_path, storage=mount, engine={"base_directory": tmp_path / "files"}
+    )
+    with ExitStack() as stack:
+        storage = open_storage("local", settings, stack)
+        assert str(tmp_path / "files") in storage.shown
+        with pytest.raises(ConfigError, match="names no folder"):
+            open_storage("local", settings_of(tmp_path, storage=mount), stack)
 
 
 def test_two_folders_that_differ(tmp_path: Path) -> None:
