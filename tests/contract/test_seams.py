@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -291,3 +292,24 @@ def test_an_order_that_was_sent_is_not_kept(opened: Opener) -> None:
     gc.collect()
     left = [one for one in gc.get_objects() if isinstance(one, Order)]
     assert [one for one in left if id(one) not in before] == []
+
+
+def test_two_processes_at_one_batch(
+    opened: Opener, comfy: ScriptedServer, tmp_path: Path
+) -> None:
+    """Each has every outcome; nothing is made twice, nothing is saved twice."""
+    out = tmp_path / "out"
+    clients = [opened(), opened()]
+
+    def run(client: Client) -> list[str]:
+        asked = [graph(number) for number in range(6)]
+        outcomes = client.map(None, asked, name="autumn", save_to=out, ordered=True)
+        return [
+            one.job.id if one.ok and one.job else str(one.error) for one in outcomes
+        ]
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(run, clients)
+    assert first == second
+    assert set(comfy.executions.values()) == {1}
+    assert len(comfy.executions) == len([*out.iterdir()]) == 6
