@@ -12,6 +12,7 @@ import atexit
 import gc
 import json
 import os
+import re
 import runpy
 import select
 import signal
@@ -23,6 +24,8 @@ import warnings
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
+
+_USUAL_WARNINGS = list(warnings.filters)
 
 
 def main() -> None:
@@ -98,8 +101,17 @@ def _born(order: dict[str, Any], streams: list[int]) -> dict[str, Any]:
         *(2, "w", 1), encoding=encoding, errors="backslashreplace", closefd=False
     )
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if os.environ.get("PYTHONWARNINGS") == "error":
-        warnings.simplefilter("error")
+    strict, *allowed = os.environ.get("PYTHONWARNINGS", "").split(",")
+    if strict == "error":
+        # as if said at the start: what modules have switched off since stays so
+        added = [each for each in warnings.filters if each not in _USUAL_WARNINGS]
+        warnings.resetwarnings()
+        warnings.filters.extend(added)  # type: ignore[attr-defined]
+        for each in allowed:
+            action, _, message = each.partition(":")
+            assert action == "ignore", "nothing else is asked for"
+            warnings.filterwarnings("ignore", re.escape(message))
+        warnings.simplefilter("error", append=True)
     return order
 
 
