@@ -20,7 +20,13 @@ from pathlib import Path
 import platformdirs
 
 from .errands import Errands
-from .errors import ComfyClientError, OutputError, OutputMissingError, StorageError
+from .errors import (
+    ClosedError,
+    ComfyClientError,
+    OutputError,
+    OutputMissingError,
+    StorageError,
+)
 from .fetching import fetch
 from .logs import about
 from .output_refs import WHOLE, ByteSpan, Download, Opener, OutputRef
@@ -220,7 +226,7 @@ class JobShelter:
             self._fetch(name, ref, lodging.source, deadline)
         except ComfyClientError as error:
             settled = last or not error.retryable
-            self._tell(error.message)
+            self._tell(error.message, closing=isinstance(error, ClosedError))
         except OSError as error:
             self._tell(f"{self._folder} cannot be written: {error.strerror}")
         finally:
@@ -271,9 +277,10 @@ class JobShelter:
                 )
             self._left -= size
 
-    def _tell(self, why: str) -> None:
+    def _tell(self, why: str, *, closing: bool = False) -> None:
+        closing = closing or self._shelter.errands.closed
         _log.log(
-            logging.DEBUG if self._shelter.errands.closed else logging.WARNING,
+            logging.INFO if closing else logging.WARNING,
             "job %s: a temp output stays where it is: %s",
             self._job_id,
             why,

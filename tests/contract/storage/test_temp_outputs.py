@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
@@ -228,3 +229,17 @@ def test_one_that_does_not_come(server, tmp_path, arrivals) -> None:
         assert "stays where it is" in arrivals.await_one()
         server.always("GET /view", None)
         assert result.outputs[0].read().startswith(b"\x89PNG")
+
+
+def test_closed_while_one_is_on_its_way(server, tmp_path, arrivals) -> None:
+    """The client does not wait for it, no half of it stays, and no warning is told."""
+    gate = threading.Event()
+    server.always("GET /view", Reply(drips=gate))
+    with Client(on(server, tmp_path)) as client:
+        client.submit(PREVIEW).result()
+        server.await_that(lambda: server.asked["GET /view"])
+    # it could not have ended: the server sends a hundred bytes a second, then cuts
+    assert not gate.is_set()
+    gate.set()
+    assert not kept(tmp_path)
+    assert "was closed" in arrivals.await_one()
