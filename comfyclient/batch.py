@@ -68,6 +68,8 @@ class Batch:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._orders = enumerate(orders)
+        self._unbegun: tuple[int, Order | ComfyClientError] | None = None
+        """What was read when Ctrl-C came."""
         self._options = options
         self._launcher = launcher
         self._porters = porters
@@ -179,13 +181,13 @@ class Batch:
             with self._condition:
                 if not self._may_read():
                     return
-            try:
-                index, order = next(self._orders)
-            except StopIteration:
+            if self._unbegun is None:
+                self._unbegun = next(self._orders, None)
+            if self._unbegun is None:
                 with self._condition:
                     self._exhausted = True
                 return
-            self._begin(index, order)
+            self._begin(*self._unbegun)
 
     def _may_read(self) -> bool:
         if self._exhausted or self._closed:
@@ -203,15 +205,17 @@ class Batch:
         try:
             launch = self._launch(index, order)
         except Exception as error:  # noqa: BLE001  what is odd in it stops no other
+            if isinstance(error.__cause__, KeyboardInterrupt):  # pydantic wraps it
+                raise error.__cause__ from None
             odd = UsageError(f"the order cannot be told from others: {error}")
             self._count_in()
             self._end(Outcome(index, order, error=odd))
             return
+        self._count_in()
         with self._condition:
             if not self._launches:
                 self._moved_at = self._clock.monotonic()
             self._launches[index] = launch
-        self._count_in()
         self._launcher.launch(launch, look_first=order.key is None)
 
     def _launch(self, index: int, order: Order) -> Launch:
@@ -221,6 +225,7 @@ class Batch:
         return Launch(order, partial(self._sent, index, order), lane=self, key=key)
 
     def _count_in(self) -> None:
+        self._unbegun = None
         with self._condition:
             self._tally = replace(self._tally, read=self._tally.read + 1)
 

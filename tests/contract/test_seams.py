@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from pydantic import field_serializer
 
 from comfyclient import Client, Settings, Trip, load_trip
 from comfyclient.config import (
@@ -49,6 +50,7 @@ SOURCE = """{
 """
 
 Opener = Callable[..., Client]
+INTERRUPTS: list[KeyboardInterrupt] = []
 
 
 def graph(number: int) -> Workflow:
@@ -313,3 +315,24 @@ def test_two_processes_at_one_batch(
     assert first == second
     assert set(comfy.executions.values()) == {1}
     assert len(comfy.executions) == len([*out.iterdir()]) == 6
+
+
+class Interrupting(Trip):
+    """A trip during whose reading Ctrl-C comes, once."""
+
+    @field_serializer("title")
+    def _write_title(self, title: str | None) -> str | None:
+        if INTERRUPTS:
+            raise INTERRUPTS.pop()
+        return title
+
+
+def test_ctrl_c_while_an_order_is_read_loses_none(opened: Opener, trip: Trip) -> None:
+    """It comes out as what it is, and whoever goes on has every outcome."""
+    odd = Interrupting.model_construct(**dict(trip))
+    asked = [graph(1), Order("worded-card", odd), graph(2)]
+    batch = opened().map(None, asked, name="autumn", ordered=True)
+    INTERRUPTS.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        list(batch)
+    assert [one.index for one in batch] == [0, 1, 2]
