@@ -41,6 +41,7 @@ from .cli_running import STOPS, exit_code, stoppable
 from .console import err, out, show_json
 from .errors import ComfyClientError, TripError, UsageError
 from .orders import Order, Outcome, Tally
+from .trip_files import LINES_SUFFIXES
 from .trips import Trip, read_trips
 
 GLANCE_S = 0.25
@@ -93,10 +94,13 @@ def batch(
     """Make a template of every trip of a file; Ctrl-C ends it, --resume goes on."""
     place = find_place(config, env, url=url, token_env=token_env)
     params = params_of(place, template, param or [])
+    word = confirmed(confirm, yes_prod=yes_prod)
+    place.runnable(template, confirm=word)  # else each trip would say what is wrong
     total = count_of(trips)
+    aside = failures_of(trips, out_dir, failures)
     wanted = identity_of(template, params, seed, name=name)
     identity = settled_identity(out_dir, wanted, resume=resume)
-    records = Records(out_dir, failures_of(trips, out_dir, failures))
+    records = Records(out_dir, aside)
     feed = Feed(trips, Order(template, params=params, priority=priority), seed)
     stop: BaseException | None = None
     run = Run(feed, records, quiet=as_json)
@@ -109,7 +113,7 @@ def batch(
                 save_to=out_dir,
                 lookahead=lookahead,
                 timeout=timeout,
-                confirm=confirmed(confirm, yes_prod=yes_prod),
+                confirm=word,
             )
             with many, display(client, total) as shown:
                 run.follow(many, shown)
@@ -228,7 +232,7 @@ class Run:
 
 
 def count_of(trips: Path) -> int | None:
-    """How many lines a file has; None where that says nothing.
+    """How many trips a file has; None of a folder, which is read as it goes.
 
     Raises:
         TripError: it cannot be read.
@@ -237,6 +241,8 @@ def count_of(trips: Path) -> int | None:
         return None
     try:
         with trips.open("rb") as file:
+            if trips.suffix.lower() not in LINES_SUFFIXES:
+                return 1
             return sum(1 for line in file if line.strip())
     except OSError as error:
         raise TripError(f"cannot be read: {error.strerror}", file=str(trips)) from error

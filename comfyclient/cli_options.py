@@ -80,11 +80,20 @@ class Place:
         return registry_of(self.settings.templates)
 
     def template(self, ref: str) -> Template:
-        """The template that it runs for a name, a version or a range.
+        """The template that it has for a name, a version or a range, to be looked at.
 
         Raises:
             TemplateError: there is none, or lock or pin stand against it.
             LockError: the lock cannot be read.
+        """
+        return self.runnable(ref, confirm=self.name)
+
+    def runnable(self, ref: str, *, confirm: str | None) -> Template:
+        """The template that it runs, which a protected environment wants confirmed.
+
+        Raises:
+            TemplateError, LockError: as `template` does.
+            PinError: it runs what is locked alone, and that was not confirmed.
         """
         return resolve(
             ref,
@@ -92,7 +101,8 @@ class Place:
             pins=self.environment.pins,
             lock=None if self.settings.lock is None else read_lock(self.settings.lock),
             registry=self.registry,
-            confirm=self.name,
+            protected=self.environment.protected,
+            confirm=confirm,
         )
 
     def client(self) -> Client:

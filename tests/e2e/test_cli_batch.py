@@ -81,9 +81,11 @@ url = "{url}"
         ]
         self.trips.write_text("\n".join(map(str, texts)) + "\n", encoding="utf-8")
 
-    def batch(self, *arguments: str, trips: str = "trips.jsonl") -> Done:
+    def batch(
+        self, *arguments: str, of: str = "mini", trips: str = "trips.jsonl"
+    ) -> Done:
         """The command in this process, to its end."""
-        words = ["comfyclient", "batch", "mini", trips, *arguments]
+        words = ["comfyclient", "batch", of, trips, *arguments]
         self._patch.setattr(sys, "argv", words)
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
         with redirect_stdout(out), redirect_stderr(err):
@@ -125,6 +127,15 @@ def test_every_trip_has_its_picture(shell: Shell, server) -> None:
     outcomes = (shell.out / "outcomes.jsonl").read_text(encoding="utf-8")
     told = [json.loads(line) for line in outcomes.splitlines()]
     assert {one["trip"] for one in told} == {"trip-1", "trip-2", "trip-3"}
+
+
+def test_a_trip_that_is_written_on_many_lines(shell: Shell, server) -> None:
+    """A JSON file is one trip, however it is laid out."""
+    shell.write(1)
+    trip = json.loads(shell.trips.read_text(encoding="utf-8"))
+    shell.trips.with_name("trip.json").write_text(json.dumps(trip, indent=2))
+    done = shell.batch("--out", "out", trips="trip.json")
+    assert (done.code, "made: 1 of 1, failed: 0" in done.stderr) == (0, True)
 
 
 def test_failures_can_be_run_again(shell: Shell, server) -> None:
@@ -176,6 +187,9 @@ def test_wrong_use(shell: Shell) -> None:
     assert (missing.code, "nowhere.jsonl" in missing.stderr) == (2, True)
     same = shell.batch("--out", "out", "--failures", "trips.jsonl")
     assert (same.code, "reads" in same.stderr or "read" in same.stderr) == (2, True)
+    unknown = shell.batch("--out", "out", of="minni")
+    assert (unknown.code, "'minni'" in unknown.stderr) == (2, True)
+    assert not shell.out.exists()
     (shell.out / "batch.json").parent.mkdir(exist_ok=True)
     (shell.out / "batch.json").write_text("{}")
     assert "no batch of this package" in shell.batch("--out", "out").stderr
