@@ -116,11 +116,23 @@ def run_app() -> None:
         sys.exit(130)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _main(
     *,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show what is done, on stderr.")
+    ] = False,
+    asks_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     logging.basicConfig(

@@ -108,6 +108,12 @@ def test_wrong_use_exits_with_2_and_says_what_is_wrong(
     assert "Traceback" not in done.stderr
 
 
+def test_the_version_is_told_either_way(comfyclient: Command) -> None:
+    """By the command, and by the option that people try first."""
+    done = comfyclient("--version")
+    assert (done.returncode, done.stdout) == (0, comfyclient("version").stdout)
+
+
 def test_help_lists_what_a_newcomer_needs_first(comfyclient: Command) -> None:
     """Every command is in the order, and none is left to the end of it."""
     shown = re.findall(r"^│ ([a-z]+) ", comfyclient("--help").stdout, re.MULTILINE)
