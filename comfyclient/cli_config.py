@@ -56,7 +56,8 @@ def show_config(
         show_json(_report(loaded, name, rows))
         return
     file = loaded.sources.file
-    out.print(f"environment {name}, of {len(loaded.settings.environments)}")
+    there = ", ".join(loaded.settings.names)
+    out.print(printable(f"environment {name}; there are: {there}"), markup=False)
     out.print(printable(f"file: {'none' if file is None else file}"), markup=False)
     out.print()
     show_rows(
@@ -153,7 +154,7 @@ def _report(loaded: Loaded, name: str, rows: list[Row]) -> dict[str, JsonValue]:
     return {
         "file": None if file is None else os.fspath(file),
         "environment": name,
-        "environments": [*sorted(loaded.settings.environments)],
+        "environments": [*loaded.settings.names],
         "values": {row.key: _row_report(row) for row in rows},
         "warnings": list(loaded.warnings),
     }

@@ -110,6 +110,11 @@ class Settings(SettingsModel):
             raise error_of(mistakes, place)
         return self
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The environments that there are, in order; `local` always is."""
+        return tuple(sorted({*self.environments, _LOCAL}))
+
     def environment(self, name: str | None) -> tuple[str, EnvironmentSettings]:
         """An environment by name; None is the default one.
 
@@ -121,10 +126,10 @@ class Settings(SettingsModel):
         if found is None and wanted == _LOCAL:
             found = _local_only()[_LOCAL]
         if found is None:
-            known = sorted({*self.environments, _LOCAL})
+            known = ", ".join(self.names)
             raise ConfigError(
-                f"there is no environment {wanted!r}; configured: {', '.join(known)}",
-                hint=did_you_mean(wanted, known),
+                f"there is no environment {wanted!r}; configured: {known}",
+                hint=did_you_mean(wanted, self.names),
             )
         if found.transport != "embedded" and not found.instances:
             raise ConfigError(
@@ -297,12 +302,11 @@ def _wrong_names(settings: Settings) -> Iterator[Mistake]:
             hint = "files, variables and databases may take one for the other"
             yield Mistake(words, hint=hint, location=at)
     default = settings.default_environment
-    if default not in {*settings.environments, _LOCAL}:
-        known = sorted({*settings.environments, _LOCAL})
+    if default not in settings.names:
         yield Mistake(
             f"there is no environment {shown_key(default)!r}; "
-            f"configured: {', '.join(known)}",
-            hint=did_you_mean(default, known),
+            f"configured: {', '.join(settings.names)}",
+            hint=did_you_mean(default, settings.names),
             location=("default_environment",),
         )
 
