@@ -78,7 +78,7 @@ def batch(
     ] = None,
     priority: Annotated[int, typer.Option(help="Higher ones are sent first.")] = 0,
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds each job may take.")
+        float | None, typer.Option(min=0.1, help="Seconds each job may take.")
     ] = None,
     lookahead: Annotated[
         int, typer.Option(min=1, help="Trips that are rendered ahead.")

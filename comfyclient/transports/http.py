@@ -396,7 +396,8 @@ class ComfyHttp:
         return kind(
             text,
             instance=self.endpoint.name,
-            hint=f"is {self.endpoint.shown} up, and reachable from here?",
+            hint=f"is {self.endpoint.shown} up, and reachable from here? "
+            "comfyclient doctor looks at each hop",
         )
 
 

@@ -187,6 +187,7 @@ def test_wrong_use(shell: Shell) -> None:
     assert (missing.code, "nowhere.jsonl" in missing.stderr) == (2, True)
     same = shell.batch("--out", "out", "--failures", "trips.jsonl")
     assert (same.code, "reads" in same.stderr or "read" in same.stderr) == (2, True)
+    assert shell.batch("--out", "out", "--timeout", "0").code == 2
     unknown = shell.batch("--out", "out", of="minni")
     assert (unknown.code, "'minni'" in unknown.stderr) == (2, True)
     assert not shell.out.exists()
