@@ -10,7 +10,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from comfyclient import Client, Order, Result, Settings, Workflow
-from comfyclient.config import EnvironmentSettings, InstanceSettings, PolicySettings
+from comfyclient.config.settings import (
+    EnvironmentSettings,
+    InstanceSettings,
+    PolicySettings,
+)
 
 
 class Server:

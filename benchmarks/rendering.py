@@ -9,7 +9,7 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
-from comfyclient.template import Template
+from comfyclient.templating.template import Template
 
 NODES, SLOTS, TIMES = 100, 10, 300
 TEXT = "a lake between mountains in the evening, painted in oil on canvas"

@@ -25,8 +25,8 @@ from typing import Any
 import oss2
 
 from comfyclient.errors import ComfyClientError
-from comfyclient.output_refs import OutputRef
-from comfyclient.outputs import Output
+from comfyclient.files.outputs import Output
+from comfyclient.files.refs import OutputRef
 from comfyclient.storage.oss import OssStorage
 from comfyclient.storage.oss_client import OssClient
 from comfyclient.storage.oss_credentials import Keyring, OssCredentials

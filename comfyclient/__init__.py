@@ -5,15 +5,15 @@ What this module lists, and `comfyclient.errors`, `comfyclient.events`,
 API; other modules may change between versions.
 """
 
-from .batch import Batch
+from .batch.batch import Batch
+from .batch.orders import Order, Outcome
 from .client import Client
-from .config import Settings, load_settings
+from .config.settings import Settings, load_settings
 from .errors import ComfyClientError
+from .files.outputs import Output, OutputRef
 from .job import Job, JobStatus
-from .orders import Order, Outcome
-from .outputs import Output, OutputRef
 from .result import Provenance, Result
-from .trips import Trip, load_trip, load_trips
+from .trip.trips import Trip, load_trip, load_trips
 from .workflow import Workflow
 
 __all__ = [

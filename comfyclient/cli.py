@@ -13,14 +13,25 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from . import __version__
-from .cli_batch import batch
-from .cli_clean import clean
-from .cli_config import config as config_commands
-from .cli_doctor import doctor
-from .cli_eas import eas
-from .cli_jobs import jobs
-from .cli_nodes import nodes
-from .cli_options import (
+from .client import Client
+from .commands.batch import batch
+from .commands.clean import clean
+from .commands.config import config as config_commands
+from .commands.console import (
+    Board,
+    board,
+    err,
+    out,
+    printable,
+    show_error,
+    show_json,
+    speak_any_encoding,
+)
+from .commands.doctor import doctor
+from .commands.eas import eas
+from .commands.jobs import jobs
+from .commands.nodes import nodes
+from .commands.options import (
     Config,
     Confirm,
     Env,
@@ -33,30 +44,19 @@ from .cli_options import (
     confirmed,
     find_place,
 )
-from .cli_params import params_of
-from .cli_pins import pins
-from .cli_preflight import check, snapshot
-from .cli_report import report
-from .cli_resume import resume
-from .cli_running import STOPS, Outcome, exit_code, stoppable
-from .cli_templates import templates
-from .client import Client
-from .config import EngineSettings
-from .console import (
-    Board,
-    board,
-    err,
-    out,
-    printable,
-    show_error,
-    show_json,
-    speak_any_encoding,
-)
+from .commands.params import params_of
+from .commands.pins import pins
+from .commands.preflight import check, snapshot
+from .commands.report import report
+from .commands.resume import resume
+from .commands.running import STOPS, Outcome, exit_code, stoppable
+from .commands.templates import templates
+from .config.settings import EngineSettings
 from .engine_start import start_engine
 from .errors import ComfyClientError, UsageError
+from .files.saving import save_outputs
 from .job import Job
-from .saving import save_outputs
-from .trips import load_trip
+from .trip.trips import load_trip
 from .workflow import Workflow
 
 MAKE = "Make pictures"

@@ -12,22 +12,22 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
-from .batch import LOOKAHEAD, Batch, BatchOptions
-from .config import InstanceSettings, Settings, load_settings, with_instance
-from .errands import Share
+from .batch.batch import LOOKAHEAD, Batch, BatchOptions
+from .batch.launching import Launch, Launcher, closed, launched
+from .batch.ordering import Prepare, preparing, terms_of
+from .batch.orders import Asked, Order, Outcome, ordered_from
+from .config.settings import InstanceSettings, Settings, load_settings, with_instance
 from .errors import ClosedError, ConfigError, UnknownJobError, UsageError
 from .events import Event
+from .files.outputs import Output
 from .hooks import Hook
-from .hosted_models import HostedModels
-from .instances import Instances
 from .job import Job
-from .launching import Launch, Launcher, closed, launched
-from .ordering import Prepare, preparing, terms_of
-from .orders import Asked, Order, Outcome, ordered_from
-from .outputs import Output
+from .jobs.errands import Share
+from .jobs.instances import Instances
 from .result import Result
+from .steps.hosted_models import HostedModels
 from .timing import SYSTEM_CLOCK, Clock
-from .trips import Trip
+from .trip.trips import Trip
 from .wiring import Wired, wire
 from .workflow import Workflow
 

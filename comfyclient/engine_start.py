@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from .config import EngineSettings, EnvironmentSettings, InstanceSettings
+from .config.settings import EngineSettings, EnvironmentSettings, InstanceSettings
 from .errors import ConfigError, MissingExtraError
 
 

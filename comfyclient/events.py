@@ -22,8 +22,8 @@ from typing import TypeAlias
 from pydantic import JsonValue
 
 from .errors import ComfyClientError
-from .outputs import OutputRef
-from .stage_records import StageKind, StageRecord
+from .files.outputs import OutputRef
+from .steps.records import StageKind, StageRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .config import StorageSettings
+from .config.settings import StorageSettings
 from .errors import MissingExtraError
 from .storage.base import Storage
 
@@ -32,7 +32,7 @@ def clean_photo(content: bytes, *, max_megapixels: float) -> tuple[bytes, str]:
         ValueError: it may not be sent.
     """
     try:
-        from .photo_cleaning import cleaned
+        from .photos.cleaning import cleaned
     except ImportError as error:
         raise MissingExtraError(
             f"photos of a trip need {error.name}, which is not installed",

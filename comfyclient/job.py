@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 
-from .course import Course, JobStatus
 from .errors import JobTimeoutError
 from .events import Event
-from .outputs import SavedFile
+from .files.outputs import SavedFile
+from .jobs.course import Course, JobStatus
 from .result import Result
 from .timing import SYSTEM_CLOCK, Clock, Deadline
 from .transports.base import Verdict

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from .answers import Usage
 from .errors import OutputMissingError
 from .events import NodeOutput
-from .outputs import Homecoming, Opener, Output, OutputRef
-from .stage_records import StageRecord, usage_of
+from .files.outputs import Homecoming, Opener, Output, OutputRef
+from .steps.answers import Usage
+from .steps.records import StageRecord, usage_of
 from .transports.base import Verdict
 from .workflow import NamedOutput, Workflow
 

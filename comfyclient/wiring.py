@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from .berths import Berth
-from .checking import checker_of
-from .config import (
+from .config.dashscope import base_address, dashscope_of, read_key
+from .config.settings import (
     DashScopeSettings,
     EnvironmentSettings,
     InstanceSettings,
@@ -21,32 +20,33 @@ from .config import (
     read_token,
     secrets_of,
 )
-from .config_dashscope import base_address, dashscope_of, read_key
-from .dashscope_calls import ModelService
-from .desk import Desk
-from .dispatch import Dispatcher
 from .engine_start import mount_root, with_engine
-from .errands import Errands, Share
 from .errors import ConfigError, MissingExtraError
 from .extras import clean_photo, open_oss
-from .hooking import Hooks
 from .hooks import Hook
-from .hosted_models import HostedModels, results_folder
-from .ledger_opening import open_ledger
-from .ledger_records import Journal
-from .photo_fetching import PhotoFetcher
-from .photos import Photos
-from .preparing import Preparation
-from .registry import registry_of
-from .roster import Roster
-from .router import Router
-from .sheltering import Shelter
-from .staging import Staging
-from .steps import Steps
+from .jobs.berths import Berth
+from .jobs.desk import Desk
+from .jobs.dispatch import Dispatcher
+from .jobs.errands import Errands, Share
+from .jobs.hooking import Hooks
+from .jobs.preparing import Preparation
+from .jobs.roster import Roster
+from .jobs.router import Router
+from .jobs.sheltering import Shelter
+from .ledger.opening import open_ledger
+from .ledger.records import Journal
+from .photos.fetching import PhotoFetcher
+from .photos.photos import Photos
+from .preflight.checking import checker_of
+from .steps.calls import ModelService
+from .steps.hosted_models import HostedModels, results_folder
+from .steps.staging import Staging
+from .steps.steps import Steps
 from .storage.base import Storage
 from .storage.guarding import ReadOnlyStorage
 from .storage.mount import MountStorage
 from .storage.view import ViewStorage
+from .templating.registry import registry_of
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
@@ -234,7 +234,7 @@ def connect_dashscope(
     """
     key, address = read_key(settings), base_address(settings)
     try:
-        from .dashscope_sdk import DashScope  # its import takes half a second
+        from .steps.sdk import DashScope  # its import takes half a second
     except ImportError as error:
         raise MissingExtraError(
             f"hosted models need {error.name}, which is not installed",
@@ -405,7 +405,7 @@ def thumbnailer() -> Callable[[Path], str | None]:
         MissingExtraError: Pillow is not installed.
     """
     try:
-        from .thumbnails import thumbnail
+        from .report.thumbnails import thumbnail
     except ImportError as error:
         raise MissingExtraError(
             f"small pictures need {error.name}, which is not installed",

@@ -20,7 +20,7 @@ from pydantic import JsonValue
 from .errors import TemplatePlace, UiFormatError, WorkflowError
 from .graph import Graph, GraphProblem, canonical, graph_problems, short, with_meta
 from .jsontext import Member, duplicate, line_of, members
-from .stage_records import StageRecord
+from .steps.records import StageRecord
 
 Places: TypeAlias = Callable[[str, str | None], TemplatePlace | None]
 """Finds where a node, or one input of it, was written."""

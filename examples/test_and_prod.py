@@ -13,10 +13,10 @@ from pathlib import Path
 
 from comfyclient import Client, load_settings, load_trip
 from comfyclient.errors import PinError
-from comfyclient.lockfile import read_lock
-from comfyclient.locking import Signature, lock_templates, prepare
-from comfyclient.registry import registry_of
-from comfyclient.template_folders import bump_template
+from comfyclient.pins.lockfile import read_lock
+from comfyclient.pins.locking import Signature, lock_templates, prepare
+from comfyclient.templating.folders import bump_template
+from comfyclient.templating.registry import registry_of
 
 CARD = "trip-postcard"
 FROM_TO = {"source": "test", "target": "prod"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..client import Client
-from ..config import EnvironmentSettings, InstanceSettings, Settings
+from ..config.settings import EnvironmentSettings, InstanceSettings, Settings
 from ..result import Result
 from ..timing import Deadline
 from ..workflow import Workflow

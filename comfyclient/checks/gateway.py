@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from packaging.specifiers import SpecifierSet
 from pydantic import JsonValue
 
+from ..eas.regions import eas_address
 from ..errors import TooLargeError, TransportError
-from ..regions import eas_address
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..transports.eas_attributes import QueueAttributes, read_attributes
 from ..transports.eas_bodies import fitting_body

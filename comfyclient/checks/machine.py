@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import InstanceSettings, read_token
+from ..config.settings import InstanceSettings, read_token
 from ..errors import ComfyClientError, ConfigError
-from ..ledger_opening import LedgerSight
-from ..pinned import PinnedTemplates
+from ..ledger.opening import LedgerSight
+from ..pins.pinned import PinnedTemplates
 from .base import Diagnosis, fail, ok, skipped, warn
 
 LOW_BYTES, OUT_BYTES = 2 << 30, 100 << 20

@@ -11,11 +11,11 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from ..config import DashScopeSettings
-from ..dashscope_errors import model_error
-from ..dashscope_models import resolved
+from ..config.settings import DashScopeSettings
+from ..eas.regions import dashscope_region
 from ..errors import ModelGoneError, ModelThrottledError
-from ..regions import dashscope_region
+from ..steps.models import resolved
+from ..steps.refusals import model_error
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..transports.endpoint import Endpoint
 from ..transports.http import Answer, ComfyHttp

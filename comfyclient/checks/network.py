@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ..regions import eas_address, oss_address
+from ..eas.regions import eas_address, oss_address
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..transports.endpoint import Tls
 from .base import Check, Diagnosis, fail, ok, warn

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..config import EnvironmentSettings, InstanceSettings
-from ..regions import dashscope_region, eas_address, oss_address
+from ..config.settings import EnvironmentSettings, InstanceSettings
+from ..eas.regions import dashscope_region, eas_address, oss_address
 from ..timing import Deadline
 from .base import Diagnosis, fail, ok, skipped, warn
 from .network import Network, Way, host_at

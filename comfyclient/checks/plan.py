@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..config import EnvironmentSettings, InstanceSettings, Settings
+from ..config.settings import EnvironmentSettings, InstanceSettings, Settings
 from ..engine_start import with_engine
 from ..errors import ComfyClientError
-from ..ledger_opening import LedgerSight, see_ledger
-from ..pinned import PinnedTemplates, pinned_templates
-from ..registry import Registry
+from ..ledger.opening import LedgerSight, see_ledger
+from ..pins.pinned import PinnedTemplates, pinned_templates
+from ..templating.registry import Registry
 from ..transports.base import Transport
 from ..wiring import (
     endpoint_of,

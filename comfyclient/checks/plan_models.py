@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from ..config import DashScopeSettings, Settings
-from ..config_dashscope import base_address, dashscope_of, read_key
+from ..config.dashscope import base_address, dashscope_of, read_key
+from ..config.settings import DashScopeSettings, Settings
 from ..errors import ComfyClientError
 from ..transports.endpoint import Endpoint
 from . import places

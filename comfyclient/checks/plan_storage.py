@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
-from ..config import EnvironmentSettings, Settings, StorageSettings
-from ..regions import host_of, oss_address
+from ..config.settings import EnvironmentSettings, Settings, StorageSettings
+from ..eas.regions import host_of, oss_address
 from ..wiring import open_storage
 from . import places
 from .base import Check, skipped

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from ..errors import ComfyClientError
-from ..outputs import Output
+from ..files.outputs import Output
 from ..timing import Deadline
 from ..workflow import Workflow
 from .base import Diagnosis, fail, ok

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from ..checking import take
-from ..egress import calling_classes
-from ..findings import Finding, Lack
-from ..object_info import ObjectInfo
-from ..own_checks import OUR_PACK
-from ..preflight import check
+from ..eas.egress import calling_classes
+from ..preflight.checking import take
+from ..preflight.findings import Finding, Lack
+from ..preflight.object_info import ObjectInfo
+from ..preflight.own_checks import OUR_PACK
+from ..preflight.preflight import check
 from ..timing import Clock, Deadline
 from ..transports.base import Transport
 from ..workflow import Workflow

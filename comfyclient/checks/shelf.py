@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable
 from itertools import islice
 
-from ..eas_layout import FOLDERS
+from ..eas.layout import FOLDERS
 from ..errors import StorageError
-from ..output_refs import OutputRef
+from ..files.refs import OutputRef
 from ..storage.base import Entry, Storage
 from ..timing import Deadline
 from .base import Diagnosis, fail, ok, skipped, warn

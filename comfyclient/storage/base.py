@@ -28,7 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
+from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
+from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile
 from .base import Entry, Storage

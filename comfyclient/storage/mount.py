@@ -21,10 +21,10 @@ from ..errors import (
     StorageUnreachableError,
     UnsafePathError,
 )
-from ..output_refs import WHOLE, About, ByteSpan, Download, OutputRef
-from ..outputs import PART_SUFFIX, clear_abandoned
+from ..files.outputs import PART_SUFFIX, clear_abandoned
+from ..files.refs import WHOLE, About, ByteSpan, Download, OutputRef
 from ..timing import Deadline
-from ..trip_files import open_regular
+from ..trip.files import open_regular
 from ..workflow import InputFile
 from .base import Entry
 from .paths import below_root, folder_below, missing, path_of

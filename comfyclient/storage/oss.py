@@ -15,7 +15,7 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from ..errors import OutputDamagedError, StorageError
-from ..output_refs import WHOLE, About, ByteSpan, Download, OutputRef
+from ..files.refs import WHOLE, About, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile
 from .base import Entry

@@ -13,7 +13,7 @@ from oss2.auth import ProviderAuthV4
 from oss2.credentials import Credentials, CredentialsProvider
 
 from ..errors import ComfyClientError, StorageUnreachableError
-from ..patience import patiently
+from ..files.patience import patiently
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .oss_credentials import Keyring
 from .oss_errors import FOREIGN, RENEWED, Asked, code_of, translated

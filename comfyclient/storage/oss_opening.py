@@ -6,7 +6,7 @@ import re
 from functools import partial
 from importlib import import_module
 
-from ..config import StorageSettings
+from ..config.settings import StorageSettings
 from ..errors import ConfigError, StorageAccessError
 from .oss import OssStorage
 from .oss_client import OssClient

@@ -16,7 +16,7 @@ import fastcrc
 from oss2.models import PartInfo
 
 from ..errors import ComfyClientError, StorageUnreachableError
-from ..patience import patiently
+from ..files.patience import patiently
 from ..timing import Deadline
 from .oss_client import OssClient
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import OutputMissingError, UnsafePathError
-from ..output_refs import OutputRef
+from ..files.refs import OutputRef
 
 KINDS = frozenset({"output", "temp", "input"})
 """The folders that a result may name."""

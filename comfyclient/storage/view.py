@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..errors import ConfigError, StorageError
-from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
+from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..transports.base import Transport
 from ..workflow import InputFile

@@ -8,7 +8,7 @@ from typing import TypeVar
 from tenacity.wait import wait_random_exponential
 
 from ..errors import OutputMissingError
-from ..patience import ENDLESS, is_a, patiently
+from ..files.patience import ENDLESS, is_a, patiently
 from ..timing import Deadline
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from ..course import Course
 from ..events import Event
+from ..jobs.course import Course
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..transports.base import Attempt, Ticket, Verdict
 from ..transports.comfyui import ComfyUITransport

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import pytest
 
 from ..client import Client
-from ..config import (
+from ..config.settings import (
     VARIABLE,
     DeadlineSettings,
     EnvironmentSettings,

@@ -26,8 +26,8 @@ from pydantic import JsonValue
 
 from ..errors import ComfyClientError
 from ..events import Event, NodeOutput
-from ..object_info import ObjectInfo
-from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
+from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
+from ..preflight.object_info import ObjectInfo
 from ..timing import Deadline
 from ..workflow import InputFile, Workflow
 from .profile import Held

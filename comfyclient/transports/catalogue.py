@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from ..errors import BadAnswerError, TransportError
-from ..object_info import ObjectInfo
-from ..server_rules import replaces_nodes
+from ..preflight.object_info import ObjectInfo
+from ..preflight.server_rules import replaces_nodes
 from ..timing import Deadline
 from .http import ComfyHttp
 from .probing import Prober, nothing_sent

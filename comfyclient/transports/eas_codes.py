@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..eas.regions import eas_address
 from ..errors import AccessDeniedError, BusyError, TransportError, UnclearAnswerError
-from ..regions import eas_address
 
 _PATH = re.compile(r"/(?:api/)?predict/[^/]+")
 _RESET = re.compile(rb"disconnect/reset before headers.*?reset reason: ([\w ]+)", re.S)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from ..config import EnvironmentSettings, default_ledger, default_parking
+from ..config.settings import EnvironmentSettings, default_ledger, default_parking
 from ..errors import ConfigError
 from .endpoint import Endpoint
 

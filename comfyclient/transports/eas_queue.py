@@ -24,9 +24,9 @@ from ..errors import (
     UnreachableError,
 )
 from ..events import Queued
+from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
 from ..logs import InstanceLog
-from ..object_info import ObjectInfo
-from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
+from ..preflight.object_info import ObjectInfo
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..workflow import InputFile, Workflow
 from .base import Attempt, Feature, Follower, Probe, Ticket, Verdict

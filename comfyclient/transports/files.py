@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from ..errors import BadAnswerError, OutputMissingError, RefusedError
-from ..output_refs import WHOLE, ByteSpan, Download, OutputRef
+from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile
 from .http import ComfyHttp, Stream

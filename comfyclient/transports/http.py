@@ -21,7 +21,7 @@ from ..errors import (
     UnclearAnswerError,
     UnreachableError,
 )
-from ..output_refs import About
+from ..files.refs import About
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .connections import serving
 from .eas_codes import is_gateway

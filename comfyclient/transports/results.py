@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from ..events import NodeOutput
-from ..outputs import OutputRef
+from ..files.outputs import OutputRef
 from .wire import JsonObject, text_or
 
 _SHAPES_3D = (".obj", ".fbx", ".gltf", ".glb", ".usdz")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from comfyclient.batch import Batch
+from comfyclient.batch.batch import Batch
+from comfyclient.batch.orders import Order
 from comfyclient.client import Client
-from comfyclient.config import (
+from comfyclient.config.settings import (
     DeadlineSettings,
     EnvironmentSettings,
     InstanceSettings,
@@ -31,9 +32,8 @@ from comfyclient.errors import (
     UsageError,
 )
 from comfyclient.job import JobStatus
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
-from comfyclient.orders import Order
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.testing import Hold, Script, ScriptedServer, usual
 from comfyclient.testing.bench import GRAPH
 from comfyclient.workflow import Workflow

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from comfyclient.client import Client
-from comfyclient.config import DeadlineSettings, EnvironmentSettings, Settings
-from comfyclient.course import JobStatus
+from comfyclient.config.settings import DeadlineSettings, EnvironmentSettings, Settings
 from comfyclient.errors import (
     BusyError,
     ClosedError,
@@ -30,8 +29,9 @@ from comfyclient.errors import (
 )
 from comfyclient.events import Finished, Progress, Queued
 from comfyclient.job import Job
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
+from comfyclient.jobs.course import JobStatus
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply

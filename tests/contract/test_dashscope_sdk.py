@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from comfyclient import errors
-from comfyclient.config import DashScopeSettings
-from comfyclient.dashscope_calls import (
+from comfyclient.config.settings import DashScopeSettings
+from comfyclient.steps.calls import (
     Image,
     Message,
     ModelService,

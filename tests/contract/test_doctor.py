@@ -13,11 +13,11 @@ import pytest
 from comfyclient.checks.machine import Usage
 from comfyclient.checks.plan import patient_of, plan
 from comfyclient.checks.senses import Senses
-from comfyclient.config import EnvironmentSettings, InstanceSettings, Settings
+from comfyclient.config.settings import EnvironmentSettings, InstanceSettings, Settings
 from comfyclient.doctor import Doctor, Examined
-from comfyclient.ledger import Ledger
+from comfyclient.ledger.ledger import Ledger
 from comfyclient.local.engine import EmbeddedEngine
-from comfyclient.registry import Registry
+from comfyclient.templating.registry import Registry
 from comfyclient.testing import EasGateway, ScriptedServer
 from comfyclient.testing.http_wire import Reply
 from comfyclient.timing import Deadline, SystemClock

@@ -10,7 +10,7 @@ from comfyclient import comfy_nodes
 from comfyclient.checks.base import Diagnosis, Status
 from comfyclient.checks.calling_out import calling_out
 from comfyclient.checks.errand import Errand
-from comfyclient.config import EnvironmentSettings, InstanceSettings
+from comfyclient.config.settings import EnvironmentSettings, InstanceSettings
 from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.testing import DashScopeServer
 from comfyclient.timing import Deadline

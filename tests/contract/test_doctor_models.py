@@ -12,7 +12,7 @@ import pytest
 from comfyclient.checks.network import SystemNetwork
 from comfyclient.checks.plan_models import of_models
 from comfyclient.checks.senses import Senses
-from comfyclient.config import Settings
+from comfyclient.config.settings import Settings
 from comfyclient.doctor import Doctor, Examined
 from comfyclient.testing import DashScopeServer
 from comfyclient.testing.http_wire import Reply

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from comfyclient.access import policy_of
 from comfyclient.checks.network import SystemNetwork
 from comfyclient.checks.plan import patient_of, plan
 from comfyclient.checks.senses import Senses
-from comfyclient.config import Settings
+from comfyclient.config.settings import Settings
 from comfyclient.doctor import Doctor, Examined
-from comfyclient.eas_mount import push
+from comfyclient.eas.access import policy_of
+from comfyclient.eas.mount import push
 from comfyclient.errors import StorageError
 from comfyclient.local.engine import EmbeddedEngine
-from comfyclient.registry import Registry
+from comfyclient.templating.registry import Registry
 from comfyclient.testing import OssFault, OssRequest, OssServer
 from comfyclient.timing import Deadline
 from comfyclient.wiring import open_storage

@@ -11,9 +11,9 @@ import pytest
 
 from comfyclient.checks.plan import patient_of, plan
 from comfyclient.checks.senses import Senses
-from comfyclient.config import Settings
+from comfyclient.config.settings import Settings
 from comfyclient.doctor import Doctor, Examined
-from comfyclient.registry import Registry
+from comfyclient.templating.registry import Registry
 from comfyclient.testing import EasGateway
 from comfyclient.timing import Deadline
 

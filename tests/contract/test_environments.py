@@ -15,20 +15,20 @@ from typer.testing import CliRunner
 
 from comfyclient.cli import app
 from comfyclient.client import Client
-from comfyclient.config import Settings, load_settings
+from comfyclient.config.settings import Settings, load_settings
 from comfyclient.errors import ConfigError, PinError, UnknownJobError, UsageError
 from comfyclient.job import Job
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.local.engine import EmbeddedEngine
-from comfyclient.locked import Lock, LockedVersion
-from comfyclient.lockfile import update_lock
-from comfyclient.registry import Registry
-from comfyclient.template_folders import bump_template
+from comfyclient.pins.locked import Lock, LockedVersion
+from comfyclient.pins.lockfile import update_lock
+from comfyclient.templating.folders import bump_template
+from comfyclient.templating.registry import Registry
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.script import Script
 from comfyclient.testing.scripted import ScriptedServer
-from comfyclient.trips import load_trip
+from comfyclient.trip.trips import load_trip
 from comfyclient.workflow import Workflow
 
 ENVIRONMENTS = {"test": "0.33.0", "prod": "0.3.40"}

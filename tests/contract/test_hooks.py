@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from comfyclient.client import Client
-from comfyclient.config import EnvironmentSettings, Settings
+from comfyclient.config.settings import EnvironmentSettings, Settings
 from comfyclient.errors import ComfyClientError, ExecutionError, JobInterruptedError
 from comfyclient.events import (
     Event,
@@ -28,8 +28,8 @@ from comfyclient.events import (
     Resubmitted,
     Started,
 )
-from comfyclient.hooking import BACKLOG, Hooks, Witness
 from comfyclient.hooks import End, Hook, JobFacts, Step
+from comfyclient.jobs.hooking import BACKLOG, Hooks, Witness
 from comfyclient.telemetry import OpenTelemetryHook
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
@@ -160,7 +160,7 @@ class TestHooks:
         """Neither jobs nor other hooks; it is logged."""
         book = Book()
         with (
-            caplog.at_level(logging.ERROR, logger="comfyclient.hooking"),
+            caplog.at_level(logging.ERROR, logger="comfyclient.jobs.hooking"),
             client_with(server.url, tmp_path, Broken(), book) as client,
         ):
             client.run(WORKFLOW)

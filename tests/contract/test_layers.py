@@ -15,56 +15,64 @@ import comfyclient
 PACKAGE = Path(comfyclient.__file__).parent
 
 FLOORS = """
+batch.__init__ commands.__init__ config.__init__ eas.__init__ files.__init__
+    jobs.__init__ ledger.__init__ packs.__init__ photos.__init__ pins.__init__
+    preflight.__init__ report.__init__ steps.__init__ templating.__init__
+    trip.__init__ words.__init__
 issues
 errors timing logs
-answers stage_records
-geography graph jsontext own_pack packed_text sun tomltext tracks privacy
-toml_lines
-config_shapes config_secrets config_types
-config_errors config_models config_sources addresses
-config_overlay isolation protection regions eas_certainty
-eas_gpus eas_service
-eas_notes eas_rules
-eas_reading eas_writing
-output_refs patience
-reader
-fetching
-outputs config
-config_dashscope
+steps.answers steps.records
+trip.geography graph jsontext packs.own packed_text trip.sun config.tomltext
+    trip.tracks trip.privacy
+config.toml_lines
+config.shapes config.secrets config.types
+config.errors config.models config.sources config.addresses
+config.overlay config.isolation config.protection eas.regions eas.certainty
+eas.gpus eas.service
+eas.notes eas.rules
+eas.reading eas.writing
+files.refs files.patience
+files.reader
+files.fetching
+files.outputs config.settings
+config.dashscope
 workflow
-events egress access
-gpx trip_files trip_records trip_facts published recorded totals publishing trips
-copy_facts copy_chinese copy_english copywriter
-photo_kinds
-filters slots parameters uploads stages observation manifest
-staged
-template
-registry
-locked locktext lockfile pins template_folders
-hostile lint
-estimates
-ledger_lease ledger_records ledger_statements
-dashscope_errors dashscope_models
-ledger_schema ledger_rows ledger_faults
-ledger_database ledger_durations ledger_owner ledger_steps
-ledger_answers
-ledger_reader ledger_unfinished ledger_look
-ledger
+events eas.egress eas.access
+trip.gpx trip.files trip.records trip.facts trip.published trip.recorded trip.totals
+    trip.publishing trip.trips
+words.facts words.chinese words.english words.copywriter
+photos.kinds
+templating.filters templating.slots templating.parameters templating.uploads
+    templating.stages steps.observation templating.manifest
+steps.staged
+templating.template
+templating.registry
+pins.locked pins.locktext pins.lockfile pins.pins templating.folders
+templating.hostile templating.lint
+jobs.estimates
+ledger.lease ledger.records ledger.statements
+steps.refusals steps.models
+ledger.schema ledger.rows ledger.faults
+ledger.database ledger.durations ledger.owner ledger.steps
+ledger.answers
+ledger.reader ledger.unfinished ledger.look
+ledger.ledger
 transports.__init__ transports.profile transports.endpoint transports.wire
 transports.dialect
 transports.refusals transports.results
-model_folders
-graphdiff proposals
-comparing scaffolding
-locking
-object_info
-dynamic_inputs findings link_types node_packs own_checks replaced_nodes server_rules
-eas_layout
-input_values
-node_checks
-preflight
-snapshots
-snapshot_cache
+preflight.model_folders
+templating.graphdiff templating.proposals
+templating.comparing templating.scaffolding
+pins.locking
+preflight.object_info
+preflight.dynamic_inputs preflight.findings preflight.link_types preflight.node_packs
+    preflight.own_checks preflight.replaced_nodes preflight.server_rules
+eas.layout
+preflight.input_values
+preflight.node_checks
+preflight.preflight
+preflight.snapshots
+preflight.snapshot_cache
 transports.base transports.nodes transports.entries transports.pacing
 transports.failures
 transports.messages
@@ -74,16 +82,17 @@ transports.watchdog
 transports.eas_codes
 transports.connections transports.http_errors transports.dialling
 transports.session transports.http transports.listener
-dashscope_calls
-dashscope_answers
-dashscope_sdk
-photo_bytes wording reading prompts allowance photos photo_fetching
-photo_cleaning
-relay
-asking
-model_copywriter observer painter
-steps hosted_models
-staging
+steps.calls
+steps.replies
+steps.sdk
+photos.stripping steps.wording steps.reading steps.prompts steps.allowance
+    photos.photos photos.fetching
+photos.cleaning
+steps.relay
+steps.asking
+steps.model_copywriter steps.observer steps.painter
+steps.steps steps.hosted_models
+steps.staging
 transports.lookup transports.verdicts transports.probing transports.version_range
 transports.arrival transports.cancelling transports.catalogue transports.files
 transports.followed
@@ -102,29 +111,30 @@ storage.oss_client
 storage.oss_sending
 storage.oss
 storage.oss_opening
-cleaning lifecycle delivery
-checking compatibility
-node_times hooks
-demands breaker
-routing waiting
-berths
-progress router result course errands budget revival unplaced
-hooking
-job dispatch collecting settling
-sheltering
-attempt desk
-parting
-searching
-pursuit
-holding
-roster preparing saving orders
-launching instances
-ordering batch
-thumbnails telemetry
+files.cleaning files.lifecycle files.delivery
+preflight.checking preflight.compatibility
+jobs.node_times hooks
+jobs.demands jobs.breaker
+jobs.routing jobs.waiting
+jobs.berths
+jobs.progress jobs.router result jobs.course jobs.errands jobs.budget jobs.revival
+    jobs.unplaced
+jobs.hooking
+job jobs.dispatch jobs.collecting jobs.settling
+jobs.sheltering
+jobs.attempt jobs.desk
+jobs.parting
+jobs.searching
+jobs.pursuit
+jobs.holding
+jobs.roster jobs.preparing files.saving batch.orders
+batch.launching jobs.instances
+batch.ordering batch.batch
+report.thumbnails telemetry
 extras
-engine_start ledger_opening
+engine_start ledger.opening
 wiring
-pinned eas_mount
+pins.pinned eas.mount
 client
 checks.__init__ checks.base checks.kinds
 checks.clocks checks.network
@@ -136,28 +146,31 @@ checks.plan_models checks.plan_storage
 checks.plan
 doctor
 __init__
-console job_views pin_views timeline batch_folder
-batch_views
-report_jobs
-lanes
-report
-report_page
-pack_findings
-pack_source pack_install pack_trial
-pack_classes
-pack_node_rules
-pack_code_rules
-pack_check
-cli_options
-cli_params cli_pinboard cli_scaffolding cli_target
-cli_compatibility cli_verifying
-cli_access cli_layout cli_eas_options
-cli_config cli_doctor cli_eas cli_nodes cli_running cli_templates cli_pins
-cli_batch cli_clean cli_jobs cli_report cli_resume cli_preflight
+commands.console commands.job_views commands.pin_views report.timeline batch.folder
+commands.batch_views
+report.jobs
+report.lanes
+report.report
+report.page
+packs.findings
+packs.source packs.install packs.trial
+packs.classes
+packs.node_rules
+packs.code_rules
+packs.check
+commands.options
+commands.params commands.pinboard commands.scaffolding commands.target
+commands.compatibility commands.verifying
+commands.access commands.layout commands.eas_options
+commands.config commands.doctor commands.eas commands.nodes commands.running
+    commands.templates commands.pins
+commands.batch commands.clean commands.jobs commands.report commands.resume
+    commands.preflight
 cli
 __main__
 """
-"""From the ground up: a module imports from its own line and the lines above it.
+"""From the ground up: a module imports from its own line and the lines above it;
+what is set in goes on with the line before.
 
 `engine_start` alone goes further: it names the embedded engine and the node pack.
 """
@@ -200,7 +213,7 @@ def room_of(file: Path) -> str:
 
 def floors() -> dict[str, int]:
     """Each module's floor."""
-    lines = FLOORS.strip().splitlines()
+    lines = FLOORS.strip().replace("\n    ", " ").splitlines()
     return {name: floor for floor, line in enumerate(lines) for name in line.split()}
 
 

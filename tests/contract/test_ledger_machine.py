@@ -29,8 +29,8 @@ from comfyclient.errors import (
     LedgerConflictError,
     LedgerError,
 )
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import UNSETTLED, JobIntent, JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import UNSETTLED, JobIntent, JobState
 from comfyclient.testing.clock import FakeClock
 
 LEASE = 60.0

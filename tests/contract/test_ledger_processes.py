@@ -12,8 +12,8 @@ from subprocess import PIPE
 
 import pytest
 
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobIntent, JobState
 
 from ..nursery import Child, Nursery
 
@@ -27,9 +27,9 @@ Begin = Callable[[str, str], Child]
 HEAD = """
 import sys
 from pathlib import Path
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobState
-from comfyclient.outputs import OutputRef
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobIntent, JobState
+from comfyclient.files.outputs import OutputRef
 
 def say(*words):
     print(*words, flush=True)

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from comfyclient.client import Client
-from comfyclient.config import EnvironmentSettings, Settings
-from comfyclient.course import JobStatus
+from comfyclient.config.settings import EnvironmentSettings, Settings
 from comfyclient.errors import (
     BusyError,
     ConfigError,
@@ -28,8 +27,9 @@ from comfyclient.errors import (
     UnknownJobError,
 )
 from comfyclient.events import Finished, Queued, Resubmitted
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobRow, JobState
+from comfyclient.jobs.course import JobStatus
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobIntent, JobRow, JobState
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.fault_proxy import FaultProxy

@@ -16,14 +16,14 @@ import pytest
 from pydantic import field_serializer
 
 from comfyclient import Client, Settings, Trip, load_trip
-from comfyclient.config import (
+from comfyclient.batch.orders import Order
+from comfyclient.config.settings import (
     DashScopeSettings,
     DeadlineSettings,
     EnvironmentSettings,
     InstanceSettings,
 )
 from comfyclient.errors import ClosedError, LedgerConflictError
-from comfyclient.orders import Order
 from comfyclient.testing import DashScopeServer, ScriptedServer
 from comfyclient.testing.bench import GRAPH
 from comfyclient.workflow import Workflow

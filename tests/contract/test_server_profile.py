@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from comfyclient.client import Client
-from comfyclient.config import (
+from comfyclient.config.settings import (
     DeadlineSettings,
     EnvironmentSettings,
     PolicySettings,

@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyclient.comfy_nodes import NODE_CLASS_MAPPINGS
-from comfyclient.copywriter import TripCopy
 from comfyclient.errors import TripError
 from comfyclient.graph import canonical, links
-from comfyclient.lint import lint, structure
-from comfyclient.published import (
+from comfyclient.templating.lint import lint, structure
+from comfyclient.templating.registry import Registry
+from comfyclient.templating.template import Template
+from comfyclient.trip.published import (
     PublishedTrip,
     photo_source,
     with_source,
     with_sources,
 )
-from comfyclient.registry import Registry
-from comfyclient.template import Template
-from comfyclient.trips import load_trip
+from comfyclient.trip.trips import load_trip
+from comfyclient.words.copywriter import TripCopy
 from comfyclient.workflow import Workflow
 
 TEMPLATES = Registry().templates()

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from comfyclient.client import Client
-from comfyclient.config import DeadlineSettings
+from comfyclient.config.settings import DeadlineSettings
 from comfyclient.job import JobStatus
 from comfyclient.testing import Script
 from comfyclient.testing.bench import GRAPH

@@ -15,9 +15,9 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from comfyclient.course import Course
 from comfyclient.errors import UnreachableError
 from comfyclient.events import NodeStarted
+from comfyclient.jobs.course import Course
 from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.testing import EasGateway
 from comfyclient.testing.eas_inference import instant

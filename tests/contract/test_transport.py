@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import pytest
 
-from comfyclient.course import JobStatus
 from comfyclient.events import (
     ConnectionLost,
     ConnectionRestored,
@@ -26,6 +25,7 @@ from comfyclient.events import (
     Queued,
     Started,
 )
+from comfyclient.jobs.course import JobStatus
 from comfyclient.testing.bench import Bench, events_of
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply

@@ -12,7 +12,6 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from comfyclient.course import JobStatus
 from comfyclient.errors import (
     AccessDeniedError,
     BadAnswerError,
@@ -34,6 +33,7 @@ from comfyclient.errors import (
     ValidationError,
 )
 from comfyclient.events import NodeBlocked
+from comfyclient.jobs.course import JobStatus
 from comfyclient.testing.bench import GRAPH, Bench, events_of
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply

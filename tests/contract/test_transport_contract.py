@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
-from comfyclient.course import Course, JobStatus
 from comfyclient.errors import ComfyClientError, ValidationError
 from comfyclient.events import NodesCached, NodeStarted, Progress, Started
+from comfyclient.files.outputs import Output
+from comfyclient.files.refs import WHOLE
+from comfyclient.jobs.course import Course, JobStatus
 from comfyclient.local.engine import EmbeddedEngine
-from comfyclient.output_refs import WHOLE
-from comfyclient.outputs import Output
 from comfyclient.storage.mount import MountStorage
 from comfyclient.testing import EasGateway
 from comfyclient.testing.bench import Bench, events_of

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from comfyclient.course import Course, JobStatus
 from comfyclient.errors import JobCancelledError, JobTimeoutError, TransportError
 from comfyclient.events import Queued, Started
+from comfyclient.jobs.course import Course, JobStatus
 from comfyclient.testing.bench import Bench, events_of
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply

@@ -19,7 +19,7 @@ from comfyclient.errors import (
     UnreachableError,
     UnsafePathError,
 )
-from comfyclient.outputs import Output, OutputRef
+from comfyclient.files.outputs import Output, OutputRef
 from comfyclient.testing import HastyClock
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.http_wire import Reply

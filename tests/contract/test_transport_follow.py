@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 
-from comfyclient.course import Course, JobStatus
 from comfyclient.errors import (
     DeadWorkerError,
     ExecutionError,
@@ -17,6 +16,7 @@ from comfyclient.errors import (
     UnreachableError,
 )
 from comfyclient.events import ConnectionLost, NodeStarted, Queued, Started
+from comfyclient.jobs.course import Course, JobStatus
 from comfyclient.testing.bench import GRAPH, Bench, events_of
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from comfyclient.course import JobStatus
 from comfyclient.errors import ComfyClientError, OutputDamagedError, UnreachableError
 from comfyclient.events import ConnectionLost
-from comfyclient.outputs import Output, OutputRef
+from comfyclient.files.outputs import Output, OutputRef
+from comfyclient.jobs.course import JobStatus
 from comfyclient.testing.bench import Bench, events_of
 from comfyclient.testing.fault_proxy import FaultProxy
 from comfyclient.testing.play import Hold, usual

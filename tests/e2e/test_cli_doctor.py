@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from comfyclient import cli_doctor, comfy_nodes
+from comfyclient import comfy_nodes
 from comfyclient.cli import app
+from comfyclient.commands import doctor as cli_doctor
 from comfyclient.errors import UsageError
 from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.testing import EasGateway

@@ -23,8 +23,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from comfyclient.cli import run_app
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobIntent, JobState
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.play import Hold, Play, failing, usual

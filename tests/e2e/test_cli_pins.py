@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from comfyclient.cli import app
-from comfyclient.cli_running import exit_code
+from comfyclient.commands.running import exit_code
 from comfyclient.errors import ComfyClientError
 
 from ..nursery import Nursery

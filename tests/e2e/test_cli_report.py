@@ -11,9 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from comfyclient.cli import app
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobState
-from comfyclient.outputs import SavedFile
+from comfyclient.files.outputs import SavedFile
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobIntent, JobState
 
 
 @pytest.fixture

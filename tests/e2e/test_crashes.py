@@ -14,7 +14,7 @@ from typing import Protocol, get_args
 
 import pytest
 
-from comfyclient.ledger_records import JobRow
+from comfyclient.ledger.records import JobRow
 from comfyclient.testing.scripted import ScriptedServer
 
 from ..nursery import Nursery

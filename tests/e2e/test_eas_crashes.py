@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.testing import EasGateway, Produced, QueueFrame
 from comfyclient.testing.eas_inference import instant
 

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from comfyclient.cli import app
-from comfyclient.cli_running import exit_code
-from comfyclient.config import EngineSettings
+from comfyclient.commands.running import exit_code
+from comfyclient.config.settings import EngineSettings
 from comfyclient.engine_start import start_engine
 from comfyclient.errors import ComfyClientError
 

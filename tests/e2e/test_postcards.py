@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from comfyclient import Client, Settings, Trip, load_trip
-from comfyclient.config import EnvironmentSettings
-from comfyclient.trips import parse_trip
+from comfyclient.config.settings import EnvironmentSettings
+from comfyclient.trip.trips import parse_trip
 
 TRIPS = Path(__file__).parents[2] / "examples" / "trips"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from comfyclient import Client, Settings, Trip, load_trip
-from comfyclient.config import EnvironmentSettings, PrivacySettings
-from comfyclient.geography import distance_m
-from comfyclient.registry import Registry
+from comfyclient.config.settings import EnvironmentSettings, PrivacySettings
+from comfyclient.templating.registry import Registry
+from comfyclient.trip.geography import distance_m
 
 TRIPS = Path(__file__).parents[2] / "examples" / "trips"
 SAMPLES = sorted(TRIPS.glob("*.json"))

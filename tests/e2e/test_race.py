@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from comfyclient.client import Client
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.workflow import Workflow
 
 from ..nursery import Nursery

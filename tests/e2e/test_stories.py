@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from comfyclient import Client, Settings, load_trip
-from comfyclient.config import EnvironmentSettings
+from comfyclient.config.settings import EnvironmentSettings
 from comfyclient.errors import ComfyClientError
-from comfyclient.registry import Registry
+from comfyclient.templating.registry import Registry
 from comfyclient.testing import DashScopeServer
 from comfyclient.testing.dashscope_play import Paints, Refuses
 

@@ -44,7 +44,7 @@ def test_all_is_inside(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
 
     assert "comfyclient/py.typed" in names
-    assert "comfyclient/report.html.j2" in names
+    assert "comfyclient/report/report.html.j2" in names
     assert "comfyclient/comfy_nodes/__init__.py" in names
     assert "comfyclient/sample_trips/qinghai-lake-loop.json" in names
     for template in (ROOT / "templates").glob("*/*/workflow.json.j2"):

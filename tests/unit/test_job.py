@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
-from comfyclient.course import Course, JobStatus
 from comfyclient.errors import JobInterruptedError, JobTimeoutError, UnreachableError
 from comfyclient.events import Finished, Queued, Started
 from comfyclient.job import Job
+from comfyclient.jobs.course import Course, JobStatus
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
 from comfyclient.transports.base import Verdict

@@ -15,7 +15,7 @@ from comfyclient import load_trip
 from comfyclient.comfy_nodes.packed import unpacked
 from comfyclient.comfy_nodes.reading import json_list, read_track
 from comfyclient.packed_text import PREFIX, packed
-from comfyclient.registry import Registry
+from comfyclient.templating.registry import Registry
 from comfyclient.transports.eas_bodies import LISTS, fitting_body
 
 TRIPS = sorted((Path(__file__).parents[2] / "examples" / "trips").glob("*.json"))

@@ -8,7 +8,7 @@ import pytest
 
 from comfyclient.errors import OutputMissingError
 from comfyclient.events import NodeOutput
-from comfyclient.outputs import OutputRef
+from comfyclient.files.outputs import OutputRef
 from comfyclient.result import Provenance, Result, gather
 from comfyclient.testing.bench import GRAPH
 from comfyclient.transports.base import Verdict

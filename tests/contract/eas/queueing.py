@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from comfyclient.course import Course
 from comfyclient.events import Event
+from comfyclient.jobs.course import Course
 from comfyclient.testing import EasGateway
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.eas_inference import instant

@@ -16,8 +16,8 @@ from comfyclient.errors import (
     OutOfMemoryError,
 )
 from comfyclient.events import Queued, Resubmitted
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.testing import EasGateway, Produced
 from comfyclient.testing.eas_inference import instant
 

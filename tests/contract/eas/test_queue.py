@@ -7,7 +7,6 @@ import logging
 
 import pytest
 
-from comfyclient.course import JobStatus
 from comfyclient.errors import (
     AccessDeniedError,
     BadAnswerError,
@@ -18,6 +17,7 @@ from comfyclient.errors import (
     UnreachableError,
 )
 from comfyclient.events import Finished, NodeOutput, Queued, Started
+from comfyclient.jobs.course import JobStatus
 from comfyclient.testing import Reply
 from comfyclient.testing.bench import events_of
 from comfyclient.timing import Deadline

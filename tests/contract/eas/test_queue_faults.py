@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from comfyclient.course import JobStatus
 from comfyclient.errors import (
     BadResultError,
     ExecutionError,
@@ -19,6 +18,7 @@ from comfyclient.errors import (
     OutOfMemoryError,
     ValidationError,
 )
+from comfyclient.jobs.course import JobStatus
 from comfyclient.testing import FaultProxy, Produced, QueueFrame, Reply
 from comfyclient.testing.eas_frames import PROTOBUF, as_json, encoded_list
 from comfyclient.testing.eas_inference import instant, usual_frames

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
-from comfyclient.course import JobStatus
 from comfyclient.errors import (
     AccessDeniedError,
     BadAnswerError,
@@ -17,6 +16,7 @@ from comfyclient.errors import (
     UnreachableError,
 )
 from comfyclient.events import NodeStarted
+from comfyclient.jobs.course import JobStatus
 from comfyclient.testing import EasGateway, FaultProxy, Reply, ScriptedServer
 from comfyclient.testing.bench import Bench, events_of
 from comfyclient.timing import Deadline

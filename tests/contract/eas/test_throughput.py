@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from comfyclient.client import Client
-from comfyclient.config import Settings
+from comfyclient.config.settings import Settings
 from comfyclient.testing import EasGateway, Produced, QueueFrame
 from comfyclient.testing.eas_inference import instant, usual_frames
 from comfyclient.workflow import Workflow

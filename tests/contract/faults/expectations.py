@@ -27,7 +27,7 @@ from comfyclient.errors import (
     UnclearAnswerError,
     UnreachableError,
 )
-from comfyclient.ledger_records import JobState
+from comfyclient.ledger.records import JobState
 
 from .answers import ANSWERS, DOWNLOAD, GREETING, SUBMIT, Answering
 from .cases import (

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from comfyclient.client import Client
-from comfyclient.course import JobStatus
 from comfyclient.errors import ComfyClientError
 from comfyclient.events import Event
 from comfyclient.job import Job
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobRow
+from comfyclient.jobs.course import JobStatus
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobRow
 from comfyclient.testing import ScriptedServer
 from comfyclient.testing.bench import GRAPH
 from comfyclient.workflow import NamedOutput, Workflow

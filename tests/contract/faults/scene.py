@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from comfyclient.client import Client
-from comfyclient.config import EnvironmentSettings, Settings
+from comfyclient.config.settings import EnvironmentSettings, Settings
 from comfyclient.testing import FakeClock, Hold, Reply, ScriptedServer, Step, usual
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.play import ScriptedJob, ServerStep

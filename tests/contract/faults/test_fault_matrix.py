@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from comfyclient.course import JobStatus
 from comfyclient.errors import ComfyClientError, JobCancelledError
 from comfyclient.events import Finished
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
+from comfyclient.jobs.course import JobStatus
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.testing.threads import ours, stacks
 
 from .cases import NEW, BadAnswer, Case, Fault, Mishap

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from comfyclient.client import Client
-from comfyclient.config import EnvironmentSettings, InstanceSettings, Settings
+from comfyclient.config.settings import EnvironmentSettings, InstanceSettings, Settings
 from comfyclient.errors import LedgerBusyError
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.testing import Hold, Reply, ScriptedServer, usual
 
 from .running import WORKFLOW

@@ -11,12 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from comfyclient import load_trip
-from comfyclient.asking import Asking
-from comfyclient.config import DashScopeSettings
-from comfyclient.dashscope_calls import ModelService
-from comfyclient.ledger import Ledger
-from comfyclient.published import PublishedTrip
+from comfyclient.config.settings import DashScopeSettings
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.steps.asking import Asking
+from comfyclient.steps.calls import ModelService
 from comfyclient.testing import DashScopeServer, FakeClock
+from comfyclient.trip.published import PublishedTrip
 from comfyclient.wiring import connect_dashscope
 
 TRIPS = Path(__file__).parents[3] / "examples" / "trips"

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from comfyclient import Client, Settings, Trip, errors, load_trip
-from comfyclient.answers import Usage
-from comfyclient.config import (
+from comfyclient.config.models import ModelLimitSettings
+from comfyclient.config.settings import (
     DashScopeSettings,
     EnvironmentSettings,
     InstanceSettings,
     StorageSettings,
 )
-from comfyclient.config_models import ModelLimitSettings
 from comfyclient.events import Event, Progress, StageFinished, StageStarted
 from comfyclient.hooks import Hook, JobFacts, Step
+from comfyclient.steps.answers import Usage
 from comfyclient.testing import (
     DashScopeServer,
     Paints,

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from comfyclient import errors
-from comfyclient.asking import Asking
-from comfyclient.copywriter import OfflineCopywriter
-from comfyclient.ledger import Ledger
-from comfyclient.model_copywriter import ModelCopywriter, Written
-from comfyclient.published import PublishedTrip
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.steps.asking import Asking
+from comfyclient.steps.model_copywriter import ModelCopywriter, Written
 from comfyclient.testing import DashScopeServer, FakeClock, Refuses, Reply, Says
 from comfyclient.timing import Deadline
+from comfyclient.trip.published import PublishedTrip
+from comfyclient.words.copywriter import OfflineCopywriter
 
 MODEL = "qwen3.6-plus"
 GOOD = {

@@ -13,22 +13,22 @@ from typing import Any
 import pytest
 
 from comfyclient import errors
-from comfyclient.answers import Usage
-from comfyclient.asking import Asking
 from comfyclient.comfy_nodes.textpanel import TripTextPanel
-from comfyclient.copywriter import TripCopy
-from comfyclient.dashscope_answers import answered, pictures_of, refusal_in, task_of
-from comfyclient.dashscope_calls import Answer, PictureOrder, Question, Task
-from comfyclient.hostile import HOSTILE_TEXTS
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_schema import answer as table
-from comfyclient.model_copywriter import ModelCopywriter
-from comfyclient.observer import _checked
-from comfyclient.published import PublishedTrip
-from comfyclient.registry import Registry
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.schema import answer as table
+from comfyclient.steps.answers import Usage
+from comfyclient.steps.asking import Asking
+from comfyclient.steps.calls import Answer, PictureOrder, Question, Task
+from comfyclient.steps.model_copywriter import ModelCopywriter
+from comfyclient.steps.observer import _checked
+from comfyclient.steps.replies import answered, pictures_of, refusal_in, task_of
+from comfyclient.templating.hostile import HOSTILE_TEXTS
+from comfyclient.templating.registry import Registry
 from comfyclient.testing import FakeClock
 from comfyclient.timing import Deadline
 from comfyclient.transports.http import Answer as HttpAnswer
+from comfyclient.trip.published import PublishedTrip
+from comfyclient.words.copywriter import TripCopy
 
 SAMPLE, ALL = 250, 10_000
 SEED = int(os.environ.get("SOAK_SEED", "1000"))

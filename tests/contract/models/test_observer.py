@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from comfyclient import errors
-from comfyclient.asking import Asking
-from comfyclient.observation import OfflineObserver
-from comfyclient.observer import Looked, ModelObserver
-from comfyclient.published import PublishedPhoto, PublishedTrip, with_source
+from comfyclient.steps.asking import Asking
+from comfyclient.steps.observation import OfflineObserver
+from comfyclient.steps.observer import Looked, ModelObserver
 from comfyclient.testing import DashScopeServer, FakeClock, Refuses, Says
 from comfyclient.timing import Deadline
+from comfyclient.trip.published import PublishedPhoto, PublishedTrip, with_source
 
 
 def jpeg(folder: Path, name: str) -> str:

@@ -13,11 +13,11 @@ import pytest
 from pydantic import SecretStr
 
 from comfyclient import errors
-from comfyclient.asking import Asking
-from comfyclient.config import DashScopeSettings
-from comfyclient.ledger import Ledger
-from comfyclient.painter import ModelPainter, Painted
-from comfyclient.relay import Relay
+from comfyclient.config.settings import DashScopeSettings
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.steps.asking import Asking
+from comfyclient.steps.painter import ModelPainter, Painted
+from comfyclient.steps.relay import Relay
 from comfyclient.testing import (
     DashScopeServer,
     FakeClock,

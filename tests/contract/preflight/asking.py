@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from comfyclient.object_info import ObjectInfo
+from comfyclient.preflight.object_info import ObjectInfo
 
 from .graphs import Graph, Maker
 from .judging import Judgement

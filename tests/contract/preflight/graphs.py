@@ -8,8 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfyclient.dynamic_inputs import inputs_of, option_keys
-from comfyclient.object_info import COMBO, DYNAMIC, InputInfo, NodeInfo, ObjectInfo
+from comfyclient.preflight.dynamic_inputs import inputs_of, option_keys
+from comfyclient.preflight.object_info import (
+    COMBO,
+    DYNAMIC,
+    InputInfo,
+    NodeInfo,
+    ObjectInfo,
+)
 
 Graph = dict[str, Any]
 

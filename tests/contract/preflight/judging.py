@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from comfyclient.findings import Outlook, Report
+from comfyclient.preflight.findings import Outlook, Report
 
 EXCEPTIONS = ("exception_during_validation", "exception_during_inner_validation")
 """The server's own code failed; it names the node that was to take, not the cause."""

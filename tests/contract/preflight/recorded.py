@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comfyclient.object_info import ObjectInfo
+from comfyclient.preflight.object_info import ObjectInfo
 
 from .judging import Judgement
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from comfyclient import comfy_nodes
-from comfyclient.checking import NOT_ASKED_FOR_S, Checker, take
 from comfyclient.errors import (
     BadAnswerError,
     MissingNodeError,
@@ -22,7 +21,8 @@ from comfyclient.errors import (
     ValidationError,
 )
 from comfyclient.local.engine import EmbeddedEngine
-from comfyclient.snapshot_cache import SnapshotCache
+from comfyclient.preflight.checking import NOT_ASKED_FOR_S, Checker, take
+from comfyclient.preflight.snapshot_cache import SnapshotCache
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply

@@ -22,12 +22,12 @@ from comfyclient.local.nodes import core_classes
 from comfyclient.local.object_info import describe_all
 from comfyclient.local.validation import Validator
 from comfyclient.local.versions import Behaviour, behaviour_of
-from comfyclient.object_info import ObjectInfo
-from comfyclient.parameters import ChoiceParameter
-from comfyclient.preflight import check
-from comfyclient.registry import Registry
-from comfyclient.template import Template
-from comfyclient.trips import load_trip
+from comfyclient.preflight.object_info import ObjectInfo
+from comfyclient.preflight.preflight import check
+from comfyclient.templating.parameters import ChoiceParameter
+from comfyclient.templating.registry import Registry
+from comfyclient.templating.template import Template
+from comfyclient.trip.trips import load_trip
 from comfyclient.workflow import Workflow
 
 from .graphs import Maker

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from comfyclient.findings import Outlook
-from comfyclient.preflight import check
+from comfyclient.preflight.findings import Outlook
+from comfyclient.preflight.preflight import check
 from comfyclient.workflow import Workflow
 
 from .judging import disagreement

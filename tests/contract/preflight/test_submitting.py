@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from comfyclient.client import Client
-from comfyclient.config import Settings
+from comfyclient.config.settings import Settings
 from comfyclient.errors import (
     InputFileError,
     MissingNodeError,
     ValidationError,
     WrongVersionError,
 )
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
-from comfyclient.registry import Registry
-from comfyclient.snapshots import Snapshot
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
+from comfyclient.preflight.snapshots import Snapshot
+from comfyclient.templating.registry import Registry
 from comfyclient.testing import Reply, ScriptedServer, offered
 from comfyclient.testing.bench import GRAPH
-from comfyclient.trips import load_trip
+from comfyclient.trip.trips import load_trip
 from comfyclient.workflow import Workflow
 
 

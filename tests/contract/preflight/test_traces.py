@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from comfyclient.object_info import ObjectInfo
-from comfyclient.preflight import check
+from comfyclient.preflight.object_info import ObjectInfo
+from comfyclient.preflight.preflight import check
 from comfyclient.workflow import InputFile, Workflow
 
 from .judging import Judgement, disagreement

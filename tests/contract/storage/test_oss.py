@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from comfyclient import fetching
 from comfyclient.errors import (
     ConfigError,
     OutputDamagedError,
@@ -22,8 +21,9 @@ from comfyclient.errors import (
     StorageError,
     StorageUnreachableError,
 )
-from comfyclient.output_refs import OutputRef
-from comfyclient.outputs import Output
+from comfyclient.files import fetching
+from comfyclient.files.outputs import Output
+from comfyclient.files.refs import OutputRef
 from comfyclient.storage import oss_sending
 from comfyclient.storage.oss import OssStorage
 from comfyclient.storage.oss_client import OssClient

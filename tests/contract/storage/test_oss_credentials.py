@@ -13,7 +13,7 @@ import pytest
 from aliyunsdkcore.auth.composer import rpc_signature_composer
 from pydantic import ValidationError
 
-from comfyclient.config import StorageSettings
+from comfyclient.config.settings import StorageSettings
 from comfyclient.errors import ConfigError, StorageAccessError, StorageUnreachableError
 from comfyclient.storage.oss_credentials import (
     Keyring,

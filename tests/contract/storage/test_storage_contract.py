@@ -17,8 +17,8 @@ from comfyclient.errors import (
     StorageError,
     UnsafePathError,
 )
-from comfyclient.output_refs import ByteSpan, OutputRef
-from comfyclient.outputs import Output
+from comfyclient.files.outputs import Output
+from comfyclient.files.refs import ByteSpan, OutputRef
 from comfyclient.testing import HastyClock
 from comfyclient.timing import Deadline
 from comfyclient.workflow import InputFile

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from comfyclient import Client, Settings, Workflow
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.testing import EasGateway, OssServer, Produced, QueueFrame, Reply
 from comfyclient.testing.eas_inference import frame_body
 from comfyclient.testing.scripted import ScriptedServer
@@ -65,7 +65,7 @@ class Arrivals(logging.Handler):
 @pytest.fixture
 def arrivals() -> Iterator[Arrivals]:
     """Hears of every temp output that came home."""
-    logger, handler = logging.getLogger("comfyclient.sheltering"), Arrivals()
+    logger, handler = logging.getLogger("comfyclient.jobs.sheltering"), Arrivals()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)

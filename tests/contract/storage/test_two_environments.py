@@ -11,8 +11,8 @@ import pytest
 
 from comfyclient import Client, Settings, Workflow
 from comfyclient.cli import run_app
-from comfyclient.delivery import Delivery
 from comfyclient.errors import ConfigError, UsageError
+from comfyclient.files.delivery import Delivery
 from comfyclient.storage.mount import MountStorage
 from comfyclient.testing import HastyClock, OssServer, Reply, ScriptedServer
 from comfyclient.timing import Deadline

@@ -25,7 +25,7 @@ from comfyclient.events import (
     Preview,
     Started,
 )
-from comfyclient.outputs import OutputRef
+from comfyclient.files.outputs import OutputRef
 from comfyclient.transports.answers import (
     Accepted,
     Outcome,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import ChangeRow, JobRow, JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import ChangeRow, JobRow, JobState
 
 from .batch import ENVIRONMENT
 from .trips import colour_of

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from comfyclient.client import Client
-from comfyclient.config import Settings
+from comfyclient.config.settings import Settings
 from comfyclient.errors import (
     BusyError,
     OutputDamagedError,

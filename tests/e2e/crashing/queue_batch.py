@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from comfyclient.client import Client
-from comfyclient.config import Settings
+from comfyclient.config.settings import Settings
 from comfyclient.workflow import Workflow
 
 from .fuse import Fuse

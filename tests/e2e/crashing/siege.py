@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from comfyclient.ledger_records import JobRow, JobState
+from comfyclient.ledger.records import JobRow, JobState
 from comfyclient.testing.scripted import ScriptedServer
 
 from ...nursery import Nursery

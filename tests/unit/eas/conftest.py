@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from comfyclient.config import EnvironmentSettings, Settings
+from comfyclient.config.settings import EnvironmentSettings, Settings
 
 CONFIG = """\
 [environments.test]

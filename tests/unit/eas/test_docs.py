@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from comfyclient.eas_gpus import GPUS
+from comfyclient.eas.gpus import GPUS
 
 PAGE = Path(__file__).parents[3] / "docs" / "pai-eas.md"
 HEAD = "| `--gpu` | instance type | what is known of it |\n|---|---|---|"

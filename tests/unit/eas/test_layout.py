@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from comfyclient.eas_layout import Found, Need, State, compare, needs_of
-from comfyclient.manifest import Manifest
-from comfyclient.own_pack import PACK_FOLDER, pack_files
+from comfyclient.eas.layout import Found, Need, State, compare, needs_of
+from comfyclient.packs.own import PACK_FOLDER, pack_files
+from comfyclient.templating.manifest import Manifest
 from comfyclient.workflow import InputFile, Workflow
 
 OWN = {"__init__.py": 10, "scene.py": 20}

@@ -9,14 +9,14 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from comfyclient.config import EnvironmentSettings
-from comfyclient.config_shapes import Named, Table, Value, shape_of
-from comfyclient.eas_certainty import Sure
-from comfyclient.eas_gpus import GPUS
-from comfyclient.eas_notes import NOTES, lines_of
-from comfyclient.eas_reading import mistakes_for, parse_service, service_error
-from comfyclient.eas_service import ServiceSpec
-from comfyclient.eas_writing import (
+from comfyclient.config.settings import EnvironmentSettings
+from comfyclient.config.shapes import Named, Table, Value, shape_of
+from comfyclient.eas.certainty import Sure
+from comfyclient.eas.gpus import GPUS
+from comfyclient.eas.notes import NOTES, lines_of
+from comfyclient.eas.reading import mistakes_for, parse_service, service_error
+from comfyclient.eas.service import ServiceSpec
+from comfyclient.eas.writing import (
     Wishes,
     as_json,
     as_jsonc,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from comfyclient.ledger import Ledger
+from comfyclient.ledger.ledger import Ledger
 from comfyclient.testing.clock import FakeClock
 
 POSTGRES = os.environ.get("COMFYCLIENT_TEST_POSTGRES")

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from comfyclient.answers import Spent, StoredAnswer, Usage
 from comfyclient.errors import LedgerError
-from comfyclient.ledger import Ledger
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.steps.answers import Spent, StoredAnswer, Usage
 from comfyclient.testing.clock import FakeClock
 
 Opener = Callable[..., Ledger]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from comfyclient.estimates import Estimates, Learned
-from comfyclient.ledger import Ledger
+from comfyclient.jobs.estimates import Estimates, Learned
+from comfyclient.ledger.ledger import Ledger
 from comfyclient.testing.clock import FakeClock
 
 

@@ -29,10 +29,10 @@ from comfyclient.errors import (
     UnknownJobError,
     UsageError,
 )
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobRow, JobState, Journal
-from comfyclient.ledger_schema import SCHEMA_VERSION, metadata, version_of
-from comfyclient.outputs import OutputRef, SavedFile
+from comfyclient.files.outputs import OutputRef, SavedFile
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobIntent, JobRow, JobState, Journal
+from comfyclient.ledger.schema import SCHEMA_VERSION, metadata, version_of
 from comfyclient.testing.clock import FakeClock
 
 GRAPH = {"1": {"class_type": "SaveImage", "inputs": {"text": "秋 \0 \ud800"}}}

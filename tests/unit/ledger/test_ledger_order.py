@@ -9,8 +9,8 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobState
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobIntent, JobState
 from comfyclient.testing.clock import FakeClock
 
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from comfyclient.errors import LeaseError, LedgerError, UnknownJobError
-from comfyclient.ledger import Ledger
-from comfyclient.ledger_records import JobIntent, JobRow, JobState
-from comfyclient.ledger_steps import locked_job, set_job
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobIntent, JobRow, JobState
+from comfyclient.ledger.steps import locked_job, set_job
 from comfyclient.testing.clock import FakeClock
 
 Opener = Callable[..., Ledger]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from comfyclient import pack_install
 from comfyclient.errors import UsageError
-from comfyclient.own_pack import PACK_FOLDER, pack_files, pack_version
-from comfyclient.pack_install import MARKER, install_pack
+from comfyclient.packs import install as pack_install
+from comfyclient.packs.install import MARKER, install_pack
+from comfyclient.packs.own import PACK_FOLDER, pack_files, pack_version
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import comfyclient.comfy_nodes as ours
 from comfyclient.errors import UsageError
-from comfyclient.pack_check import check_pack
-from comfyclient.pack_classes import UNKNOWN, find_classes
-from comfyclient.pack_findings import RULES
-from comfyclient.pack_source import read_pack
+from comfyclient.packs.check import check_pack
+from comfyclient.packs.classes import UNKNOWN, find_classes
+from comfyclient.packs.findings import RULES
+from comfyclient.packs.source import read_pack
 
 from .conftest import GOOD, WritePack
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from comfyclient.errors import UsageError
-from comfyclient.pack_check import check_pack
-from comfyclient.pack_trial import try_import
+from comfyclient.packs.check import check_pack
+from comfyclient.packs.trial import try_import
 
 from .conftest import WritePack
 

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from comfyclient.errors import BadAnswerError
 from comfyclient.events import NodeOutput
-from comfyclient.outputs import OutputRef
+from comfyclient.files.outputs import OutputRef
 from comfyclient.transports.answers import (
     Outcome,
     QueueView,

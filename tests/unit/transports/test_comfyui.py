@@ -9,7 +9,7 @@ import pytest
 import responses
 
 from comfyclient.errors import BadAnswerError, ComfyClientError, OutputMissingError
-from comfyclient.outputs import OutputRef
+from comfyclient.files.outputs import OutputRef
 from comfyclient.testing.bench import GRAPH, Bench
 from comfyclient.timing import Deadline
 from comfyclient.transports.base import Attempt

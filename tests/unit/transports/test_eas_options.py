@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyclient.config import EnvironmentSettings
+from comfyclient.config.settings import EnvironmentSettings
 from comfyclient.errors import ConfigError
 from comfyclient.transports.eas_options import group_of, queue_options
 from comfyclient.transports.endpoint import Endpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from comfyclient.events import NodeOutput, NodesCached, NodeStarted
-from comfyclient.outputs import OutputRef
+from comfyclient.files.outputs import OutputRef
 from comfyclient.transports.failures import Failure
 from comfyclient.transports.hearsay import Hearsay
 from comfyclient.transports.messages import Ended, Heard

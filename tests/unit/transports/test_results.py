@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import JsonValue
 
-from comfyclient.outputs import OutputRef
+from comfyclient.files.outputs import OutputRef
 from comfyclient.transports.results import merged, output_refs
 
 

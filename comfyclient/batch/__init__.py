@@ -1,0 +1,1 @@
+"""Many jobs: read as they are needed, sent as places come free."""

@@ -1,0 +1,177 @@
+"""The folder of a batch: what it is, what became of each trip, what failed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from ..errors import OutputError, UsageError
+from .orders import Outcome
+
+STATE = "batch.json"
+OUTCOMES = "outcomes.jsonl"
+
+
+class Identity(BaseModel):
+    """What makes a batch the same one: kept in its folder."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    """What its idempotency keys begin with."""
+    template: str
+    params: str
+    """A digest: parameters may be secrets of the caller's."""
+    seed: int | None = None
+
+
+def identity_of(
+    template: str, params: Mapping[str, object], seed: int | None, *, name: str | None
+) -> Identity:
+    """A batch that is new."""
+    text = json.dumps(dict(params), sort_keys=True, default=str)
+    return Identity(
+        name=name if name is not None else uuid4().hex[:12],
+        template=template,
+        params=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16],
+        seed=seed,
+    )
+
+
+def settled_identity(folder: Path, wanted: Identity, *, resume: bool) -> Identity:
+    """The batch that the folder is of from now on.
+
+    Raises:
+        UsageError: it holds another one, or the same one is not to be resumed.
+        OutputError: the folder cannot be used.
+    """
+    file = folder / STATE
+    known = _known(file)
+    if known is None:
+        _write(file, wanted)
+        return wanted
+    if not resume:
+        raise UsageError(
+            f"{folder} holds a batch already",
+            hint="--resume goes on with it; another --out begins a new one",
+        )
+    same = known.model_copy(update={"name": wanted.name})
+    if same != wanted:
+        raise UsageError(
+            f"{folder} holds another batch: of {known.template}, with "
+            f"{'seed ' + str(known.seed) if known.seed is not None else 'no seed'} "
+            "and its own parameters",
+            hint="give the same template, --seed and --param, or another --out",
+        )
+    return known
+
+
+def _known(file: Path) -> Identity | None:
+    try:
+        return Identity.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise UsageError(
+            f"{file} is no batch of this package",
+            hint="choose another --out, or move that file away",
+        ) from None
+    except OSError as error:
+        raise OutputError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _write(file: Path, identity: Identity) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(identity.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        os.replace(part, file)  # noqa: PTH105  Path.replace says no more
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error.strerror}") from error
+
+
+class Records:
+    """Writes down what became of each trip, as it is known; a context manager.
+
+    Failures are in a file that is written anew each time: run again, it is a batch.
+    """
+
+    def __init__(self, folder: Path, failures: Path) -> None:
+        self._folder = folder
+        self.failures = failures
+        self._outcomes: IO[str] | None = None
+        self._failed: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            with suppress(FileNotFoundError):
+                self.failures.unlink()
+            path = self._folder / OUTCOMES
+            self._outcomes = path.open("w", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise OutputError(
+                f"{error.filename} cannot be written: {error.strerror}"
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for file in (self._outcomes, self._failed):
+            if file is not None:
+                file.close()
+
+    def add(self, outcome: Outcome, line: str) -> None:
+        """Write one down; `line` is its trip, as the input had it."""
+        assert self._outcomes is not None, "records are written while they are open"
+        try:
+            _put(self._outcomes, json.dumps(report(outcome), ensure_ascii=False))
+            if not outcome.ok and line:
+                if self._failed is None:
+                    self._failed = self.failures.open(
+                        "w", encoding="utf-8", errors="surrogatepass"
+                    )
+                _put(self._failed, line)
+        except OSError as error:
+            raise OutputError(
+                f"the batch's records cannot be written: {error.strerror}"
+            ) from error
+
+
+def report(outcome: Outcome) -> dict[str, JsonValue]:
+    """An outcome, as its line tells it."""
+    error, job = outcome.error, outcome.job
+    return {
+        "index": outcome.index,
+        "trip": None if outcome.trip is None else outcome.trip.id,
+        "job_id": None if job is None else job.id,
+        "instance": None if job is None else job.instance,
+        "seed": None if job is None else job.workflow.seed,
+        "files": [str(path) for path in outcome.files],
+        "error": None
+        if error is None
+        else {
+            "class": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+            "retryable": error.retryable,
+            "text": str(error),
+        },
+    }
+
+
+def _put(file: IO[str], line: str) -> None:
+    file.write(line + "\n")
+    file.flush()

@@ -1,0 +1,1 @@
+"""What an environment is: its settings, where they come from, what keeps two apart."""

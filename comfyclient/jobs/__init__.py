@@ -1,0 +1,1 @@
+"""One job on its way: routed, sent, followed, settled, collected."""

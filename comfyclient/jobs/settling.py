@@ -1,0 +1,112 @@
+"""Writes a job's end down in the ledger, or leaves the job open to be resumed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from ..config.settings import PolicySettings
+from ..errors import (
+    ClosedError,
+    ComfyClientError,
+    JobCancelledError,
+    JobLostError,
+    JobTimeoutError,
+    LeaseError,
+    LedgerError,
+    StorageUnreachableError,
+    TransportError,
+    UnclearAnswerError,
+)
+from ..ledger.records import JobState, Journal
+from ..logs import about
+from ..transports.base import Verdict
+from .revival import told_of
+
+_log = logging.getLogger("comfyclient.jobs.settling")
+
+
+def settle(
+    journal: Journal,
+    job_id: str,
+    verdict: Verdict,
+    *,
+    policies: PolicySettings,
+    untaken_key: bool = False,
+    promised: bool = False,
+    node_seconds: Mapping[str, float] | None = None,
+) -> None:
+    """Write down how a job ended; where that fails, the end stands all the same.
+
+    Once it is written down, and not before, the server hears that it may forget it.
+
+    `untaken_key`: it has an idempotency key, and no server ever took it.
+    `promised`: its submit returned, or it was taken up: nobody else will send it.
+    """
+    refs = [ref for output in verdict.outputs.values() for ref in output.refs]
+    try:
+        error = verdict.error
+        if stays_open(error, policies, untaken_key=untaken_key, promised=promised):
+            journal.release(job_id)
+            return
+        journal.changed(
+            job_id,
+            state_of(verdict.error),
+            error=verdict.error,
+            outputs=refs,
+            told=told_of(verdict, node_seconds=node_seconds),
+        )
+        verdict.acknowledge()
+    except (LedgerError, ClosedError) as error:
+        # whoever resumes the job finds its end again, where its server still has it
+        _log.error(
+            "job %s: its end was not recorded: %s",
+            job_id,
+            error.message,
+            extra=about(job_id=job_id),
+        )
+
+
+def stays_open(
+    error: ComfyClientError | None,
+    policies: PolicySettings,
+    *,
+    untaken_key: bool = False,
+    promised: bool = False,
+) -> bool:
+    """Whether the job is to be resumed.
+
+    A server has it, or may have it; or the ledger had no room for its next step; or
+    nobody took it, and the key under which it is to be asked for again would be spent
+    on nothing.
+    """
+    if promised and isinstance(error, LedgerError):
+        return True
+    passing = TransportError | StorageUnreachableError | JobTimeoutError
+    if untaken_key and isinstance(error, passing):
+        return True
+    if isinstance(error, JobTimeoutError):
+        return policies.on_timeout == "leave"
+    return isinstance(error, UnclearAnswerError | ClosedError | LeaseError)
+
+
+def state_of(error: ComfyClientError | None) -> JobState:
+    """How the ledger calls an end."""
+    match error:
+        case None:
+            return JobState.SUCCEEDED
+        case JobCancelledError():
+            return JobState.CANCELLED
+        case JobLostError():
+            return JobState.LOST
+        case _:
+            return JobState.FAILED
+
+
+def worked_s(verdict: Verdict, nodes: int) -> float | None:
+    """How long its server worked on a job; None where that says nothing of the next."""
+    started, ended = verdict.started_at, verdict.ended_at
+    cached = len(verdict.cached_nodes) >= nodes
+    if verdict.error is not None or started is None or ended is None or cached:
+        return None
+    return max(0.0, (ended - started).total_seconds())

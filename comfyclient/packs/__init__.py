@@ -1,0 +1,1 @@
+"""Node packs: ours as it is installed, and the rules for any."""

@@ -1,0 +1,1 @@
+"""Photos of a trip: fetched, checked, upright, without what their camera wrote."""

@@ -1,0 +1,1 @@
+"""What a server offers, and whether it would run a graph."""

@@ -1,0 +1,1 @@
+"""What became of many jobs, on one page."""

@@ -1,0 +1,1 @@
+"""The stages before a graph, by hosted models: words, looks, pictures."""

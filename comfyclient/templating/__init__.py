@@ -1,0 +1,1 @@
+"""Templates: manifests, stages, slots, rendering, and new ones made of graphs."""

@@ -1,0 +1,1 @@
+"""What a car recorded, and what of it may be published."""

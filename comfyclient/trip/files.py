@@ -1,0 +1,205 @@
+"""Reads trip files to JSON documents that know the line of each of their values."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pydantic import JsonValue
+
+from ..errors import TripError
+from ..jsontext import duplicate, line_of, members
+
+MAX_BYTES = 32 << 20
+"""The default limit for one trip: some 300,000 track points."""
+LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TripDocument:
+    """One JSON value of a trip file."""
+
+    value: JsonValue
+    text: str
+    file: str
+    first_line: int
+    """The line of the file on which the text begins."""
+
+    def line(self, path: tuple[str | int, ...]) -> int:
+        """The line of a value, or of the nearest that is there around it."""
+        best, at = 0, len(self.text) - len(self.text.lstrip())
+        for member in members(self.text):
+            depth = len(member.path)
+            if depth > best and member.path == path[:depth]:
+                best, at = depth, member.start if member.key is None else member.key
+            if best == len(path):
+                break
+        return self.first_line - 1 + line_of(self.text, at)
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """A file for reading; a pipe or a device, which may never answer, is refused.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    raw = io.FileIO(path, "rb", opener=_without_waiting)
+    if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        raw.close()
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return io.BufferedReader(raw)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opening a pipe waits for its writer, unless told not to."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_document(path: Path, *, max_bytes: int) -> TripDocument:
+    """The one JSON document of a file.
+
+    Raises:
+        TripError: it cannot be read, is too large, or is not JSON.
+    """
+    try:
+        with open_regular(path) as file:
+            raw = file.read(max_bytes + 1)
+            size = os.fstat(file.fileno()).st_size
+    except IsADirectoryError as error:
+        raise TripError(
+            "is a folder, not a file; load_trips reads it", file=str(path)
+        ) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if len(raw) > max_bytes:
+        raise _too_large(str(path), size, max_bytes=max_bytes)
+    return _document(raw, file=str(path), first_line=1)
+
+
+def read_lines(path: Path, *, max_bytes: int) -> Iterator[TripDocument | TripError]:
+    """The documents of a JSON Lines file, one in memory at a time; bad ones as errors.
+
+    Raises:
+        TripError: the file cannot be read at all.
+    """
+    try:
+        with open_regular(path) as file:
+            yield from _lines(file, str(path), max_bytes=max_bytes)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def trip_files_in(path: Path) -> list[Path] | None:
+    """The trip files of a folder by name, not of its folders; None of a file.
+
+    Raises:
+        TripError: the folder cannot be read.
+    """
+    suffixes = {".json", *LINES_SUFFIXES}
+    try:
+        if not path.is_dir():
+            return None
+        found = [each for each in path.iterdir() if each.suffix.lower() in suffixes]
+        return sorted(each for each in found if each.is_file())
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _lines(
+    file: IO[bytes], name: str, *, max_bytes: int
+) -> Iterator[TripDocument | TripError]:
+    number = 0
+    while raw := file.readline(max_bytes + 2):
+        number += 1
+        if len(raw.rstrip(b"\r\n")) > max_bytes:
+            size = len(raw) + _skip_line(file, raw)
+            yield _too_large(name, size, max_bytes=max_bytes, line=number)
+        elif raw.strip():
+            try:
+                yield _document(raw.rstrip(b"\r\n"), file=name, first_line=number)
+            except TripError as error:
+                yield error
+
+
+def _skip_line(file: IO[bytes], raw: bytes) -> int:
+    size = 0
+    while raw and not raw.endswith(b"\n"):
+        raw = file.readline(1 << 20)
+        size += len(raw)
+    return size
+
+
+def _document(raw: bytes, *, file: str, first_line: int) -> TripDocument:
+    text = _decoded(raw, file=file, first_line=first_line)
+    twice: list[str] = []
+
+    def unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            twice.append(next(key for key in counts if counts[key] > 1))
+        return found
+
+    try:
+        value: JsonValue = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise TripError(
+            f"is not JSON: {error.msg} (column {error.colno})",
+            file=file,
+            line=first_line - 1 + error.lineno,
+        ) from None  # the error would carry the whole text
+    except RecursionError:
+        raise TripError("is nested too deeply", file=file, line=first_line) from None
+    except ValueError:  # CPython refuses whole numbers of more than 4,300 digits
+        raise TripError(
+            "has a number of thousands of digits", file=file, line=first_line
+        ) from None
+    if twice:
+        pair = duplicate(text)
+        at = pair[1].key or 0 if pair is not None else 0
+        raise TripError(
+            "stands there twice in one object; keep one",
+            file=file,
+            line=first_line - 1 + line_of(text, at),
+            field=twice[-1][:80],
+        )
+    return TripDocument(value, text, file, first_line)
+
+
+def _decoded(raw: bytes, *, file: str, first_line: int) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TripError(
+            f"is not UTF-8: byte 0x{raw[error.start]:02x}; save it as UTF-8",
+            file=file,
+            line=first_line + raw.count(b"\n", 0, error.start),
+        ) from None
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> TripError:
+    """A path that holds NUL is a ValueError, any other trouble an OSError."""
+    said = error.strerror if isinstance(error, OSError) else None
+    why = str(error) if said is None else said
+    return TripError(f"cannot be read: {why}", file=str(path))
+
+
+def _too_large(
+    file: str, size: int, *, max_bytes: int, line: int | None = None
+) -> TripError:
+    size_mb, limit_mb = size / 1e6, max_bytes / 1e6
+    return TripError(
+        f"one trip of {size_mb:.1f} MB is over the limit of {limit_mb:.1f} MB",
+        file=file,
+        line=line,
+        hint="record fewer track points (one per second is plenty), give many trips "
+        "as JSON Lines, or raise max_bytes=",
+    )

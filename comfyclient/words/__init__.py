@@ -1,0 +1,1 @@
+"""The words of a trip, made of its own facts."""

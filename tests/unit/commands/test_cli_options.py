@@ -1,0 +1,57 @@
+"""Which environment a command is about, and what of the configuration counts there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from comfyclient.commands.options import find_place
+from comfyclient.errors import ConfigError, UsageError
+
+FILE = """\
+default_environment = "test"
+templates = ["ours"]
+[privacy]
+home_radius_m = 2000
+[environments.test]
+[[environments.test.instances]]
+name = "a"
+url = "http://a"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration."""
+    file = tmp_path / "comfyclient.toml"
+    file.write_text(FILE, encoding="utf-8")
+    return file
+
+
+def test_an_address_has_the_privacy_of_the_configuration(file: Path) -> None:
+    """Nobody's home is told to a server because it was named by its address."""
+    place = find_place(file, None, url="http://10.0.0.9:8188")
+
+    assert place.name == "url"
+    assert set(place.settings.environments) == {"url"}
+    assert place.settings.privacy.home_radius_m == 2000
+    assert place.settings.templates == (file.parent / "ours",)
+    assert place.client().environment == "url"
+
+
+def test_a_command_about_an_address_names_the_configuration_too(file: Path) -> None:
+    """Typed again, it means the same."""
+    place = find_place(file, None, url="http://10.0.0.9:8188")
+
+    assert place.command("resume") == (
+        f"comfyclient resume --config {file} --url http://10.0.0.9:8188"
+    )
+
+
+def test_two_environments_are_wrong_use(file: Path) -> None:
+    """As is one that there is not."""
+    with pytest.raises(UsageError, match="two environments"):
+        find_place(file, "test", url="http://10.0.0.9:8188")
+    with pytest.raises(ConfigError, match="no environment 'prod'"):
+        find_place(file, "prod")

@@ -1,0 +1,148 @@
+"""The routing policy, played against simulated servers and read job by job."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from comfyclient.jobs.demands import Demand
+from comfyclient.jobs.estimates import Estimates
+from comfyclient.jobs.routing import PASSED_AT_MOST, Standing, Wish, choose
+
+from .playing import Fleet, shortest
+
+PLAIN = Demand("plain")
+FLUX = Demand("flux", frozenset({"flux.safetensors"}), frozenset({"UNETLoader"}))
+KOLORS = Demand("kolors", frozenset({"kolors.safetensors"}), frozenset({"Kolors"}))
+
+
+def mixed(count: int, *, seed: int) -> tuple[list[Demand], list[int]]:
+    """Jobs of three templates in no order, and how many there are of each."""
+    kinds = [Demand(f"t{i}", frozenset({f"{i}.safetensors"})) for i in range(3)]
+    jobs = [kinds[i % 3] for i in range(count)]
+    random.Random(seed).shuffle(jobs)
+    return jobs, [jobs.count(kind) for kind in kinds]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_mixed_templates_come_near_the_best_plan(seed: int) -> None:
+    """Loading costs ten jobs: at least twice round robin, within 15 % of the best."""
+    jobs, counts = mixed(240, seed=seed)
+    ours = Fleet([1.0] * 4, load_s=10).play(jobs)
+    dealt = Fleet([1.0] * 4, load_s=10).play(jobs, round_robin=True)
+
+    assert dealt / ours >= 2
+    assert ours / shortest(counts, servers=4, load_s=10) <= 1.15
+
+
+def test_equal_servers_share_alike() -> None:
+    """Twenty jobs of 0.3 s on two servers take ten turns."""
+    assert Fleet([0.3, 0.3]).play([PLAIN] * 20) == pytest.approx(3.0)
+
+
+def test_no_job_waits_behind_a_slow_server() -> None:
+    """With one server three times slower, all is done as early as it can be."""
+    assert Fleet([0.3, 0.9]).play([PLAIN] * 20) == pytest.approx(4.5)
+
+
+def test_a_server_that_is_lost_costs_its_share_alone() -> None:
+    """What it had goes to the other one, and every job is done once."""
+    fleet = Fleet([0.3, 0.3], lost={1: 1.0})
+    assert fleet.play([PLAIN] * 20) <= 0.3 * 20 - 3 * 0.3 + 0.01
+    assert len(fleet.done) == 20
+
+
+def standing(name: str, **values: object) -> Standing:
+    """An instance with room."""
+    return Standing(name, **{"room": 1, **values})
+
+
+def learned(**seconds: float) -> Estimates:
+    """Durations of plain jobs, by instance."""
+    estimates = Estimates()
+    for name, value in seconds.items():
+        estimates.learn("plain", name, value, loading=False)
+    return estimates
+
+
+def test_a_warm_instance_is_worth_waiting_for() -> None:
+    """A job waits for the instance that has its models, while that is sooner."""
+    cold = standing("cold")
+    warm = standing("warm", room=0, busy_s=5, jobs=2, models=FLUX.models)
+    assert choose([Wish(FLUX)], [cold, warm], Estimates()) is None
+    warm = standing("warm", room=0, busy_s=500, jobs=2, models=FLUX.models)
+    assert choose([Wish(FLUX)], [cold, warm], Estimates()) == (0, "cold")
+
+
+def test_a_later_job_may_pass() -> None:
+    """What is warm here goes first; what is not waits for its own instance."""
+    here = standing("here", jobs=1, busy_s=5, models=KOLORS.models)
+    there = standing("there", room=0, jobs=2, busy_s=5, models=FLUX.models)
+    wishes = [Wish(FLUX), Wish(KOLORS)]
+    assert choose(wishes, [here, there], Estimates()) == (1, "here")
+
+
+def test_a_job_is_not_passed_for_ever() -> None:
+    """One that very many have passed takes whatever room there is."""
+    here = standing("here", jobs=1, busy_s=5, models=KOLORS.models)
+    there = standing("there", room=0, jobs=2, busy_s=5, models=FLUX.models)
+    wishes = [Wish(FLUX, passed=PASSED_AT_MOST), Wish(KOLORS)]
+    assert choose(wishes, [here, there], Estimates()) == (0, "here")
+
+
+def test_batches_take_turns_where_one_instance_serves_both() -> None:
+    """It stays with what is loaded for a while, and then changes."""
+    wishes = [Wish(KOLORS)] + [Wish(FLUX)] * 9
+    fresh = standing("a", models=FLUX.models, stayed_s=10)
+    assert choose(wishes, [fresh], Estimates()) == (1, "a")
+    tired = standing("a", models=FLUX.models, stayed_s=1000)
+    assert choose(wishes, [tired], Estimates()) == (0, "a")
+
+
+def test_what_an_instance_lacks_goes_elsewhere() -> None:
+    """A node class or model that it was found to lack is not sent there again."""
+    without = standing("a", lacks=frozenset({"Kolors"}))
+    having = standing("b", jobs=1, busy_s=1000, models=KOLORS.models)
+    assert choose([Wish(KOLORS)], [without, having], Estimates()) == (0, "b")
+    assert choose([Wish(KOLORS)], [without], Estimates()) == (0, "a")
+
+
+def test_where_it_came_to_nothing_comes_last() -> None:
+    """Another instance takes it, were it slower; with no other, the same one."""
+    first, second = standing("a"), standing("b", jobs=1, busy_s=50)
+    wish = Wish(PLAIN, last="a")
+    assert choose([wish], [first, second], Estimates()) == (0, "b")
+    assert choose([wish], [first], Estimates()) == (0, "a")
+    assert choose([Wish(PLAIN, avoid={"a"})], [first], Estimates()) is None
+
+
+def test_a_slow_instance_is_spared_at_the_end() -> None:
+    """The last job waits for the fast one; many jobs use both."""
+    fast = standing("fast", room=0, jobs=2, busy_s=1)
+    slow = standing("slow")
+    estimates = learned(fast=1, slow=10)
+    assert choose([Wish(PLAIN)], [fast, slow], estimates) is None
+    wishes = [Wish(PLAIN)] * 30
+    assert choose(wishes, [fast, slow], estimates) == (0, "slow")
+
+
+def test_priorities_come_first_and_leave_the_rest() -> None:
+    """A higher one is placed; a lower one takes what that does not need."""
+    one, two = standing("a", models=KOLORS.models), standing("b", models=FLUX.models)
+    wishes = [Wish(FLUX, priority=5), Wish(KOLORS)]
+    assert choose(wishes, [one, two], Estimates()) == (0, "b")
+    two.room = 0
+    assert choose(wishes, [one, two], Estimates()) == (1, "a")
+
+
+def test_a_weight_is_a_share() -> None:
+    """An instance of twice the weight takes twice the jobs."""
+    big, small = standing("big", weight=2, room=9), standing("small", room=9)
+    taken = []
+    for _ in range(6):
+        _, name = choose([Wish(PLAIN)], [big, small], Estimates())
+        one = big if name == "big" else small
+        one.jobs, one.busy_s = one.jobs + 1, one.busy_s + 10
+        taken.append(name)
+    assert (taken.count("big"), taken.count("small")) == (4, 2)
