@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from comfyclient import Order, Workflow
-from tests.unit.routing.playing import shortest
+from tests.unit.jobs.playing import shortest
 
 from .fleet import client_of, servers, warmed, work
 

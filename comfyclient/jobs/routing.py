@@ -85,6 +85,9 @@ def choose(
 
     The wishes come in the order of their turn, higher priorities first.
     """
+    only = _only_way(wishes, standings)
+    if only is not None:
+        return only
     start = 0
     for _, same in groupby(wishes[:LOOKAHEAD], key=lambda wish: wish.priority):
         batches = _batches(list(same), standings, estimates, start=start)
@@ -95,6 +98,15 @@ def choose(
             return choice
         plan.commit()
     return None
+
+
+def _only_way(wishes: Sequence[Wish], standings: Sequence[Standing]) -> Choice | None:
+    """The choice where nothing is to be weighed: one job, one instance, no models."""
+    if len(wishes) != 1 or len(standings) != 1:
+        return None
+    wish, standing = wishes[0], standings[0]
+    free = standing.room > 0 and standing.name not in wish.avoid
+    return (0, standing.name) if free and not wish.demand.models else None
 
 
 @dataclass(slots=True)

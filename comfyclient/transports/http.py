@@ -35,7 +35,7 @@ from .http_errors import (
     status_error,
     whole,
 )
-from .session import new_session
+from .session import JSON, Session, new_session
 from .watchdog import Watch, Watchdog
 
 _log = logging.getLogger("comfyclient.transports.http")
@@ -134,7 +134,7 @@ class ComfyHttp:
         self._lock = threading.Lock()
         self._shares = watchdog is not None
         self._watchdog = Watchdog(endpoint.name) if watchdog is None else watchdog
-        self._session: requests.Session | None = None
+        self._session: Session | None = None
         self._closed = False
 
     def get(
@@ -168,7 +168,7 @@ class ComfyHttp:
         returned: tuple[int, ...] = (),
     ) -> Answer:
         """POST of JSON or a form; statuses in `returned` come back as answers too."""
-        kind = {} if json is None else {"Content-Type": "application/json"}
+        kind = {} if json is None else JSON
         return self._request(
             "POST",
             path,
@@ -264,12 +264,10 @@ class ComfyHttp:
                 raise ClosedError(f"instance {self.endpoint.name} was closed")
             try:
                 with serving(watch):
-                    response = session.request(
+                    response = session.ask(
                         method,
                         self.endpoint.http_url(path),
                         timeout=timeout,
-                        allow_redirects=False,  # one could carry the token elsewhere
-                        stream=True,
                         **arguments,
                     )
             # requests lets some errors of urllib3 through, and those of certificates
@@ -292,7 +290,7 @@ class ComfyHttp:
             min(self.endpoint.read_timeout, remaining),
         )
 
-    def _open_session(self) -> requests.Session:
+    def _open_session(self) -> Session:
         with self._lock:
             if self._closed:
                 raise ClosedError(f"instance {self.endpoint.name} was closed")

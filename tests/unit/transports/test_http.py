@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -27,6 +28,7 @@ from comfyclient.timing import Deadline
 from comfyclient.transports import http as module
 from comfyclient.transports.endpoint import Endpoint, Tls
 from comfyclient.transports.http import ComfyHttp, Stream
+from comfyclient.transports.session import JSON, new_session
 
 URL = "http://127.0.0.1:8188"
 
@@ -143,6 +145,46 @@ def test_the_announced_size(length: str, size: int | None) -> None:
     headers = {"Content-Length": length}
     assert Stream("x", headers, iter(())).size == size
     assert Stream("x", headers | {"Content-Encoding": "gzip"}, iter(())).size is None
+
+
+@responses.activate
+@pytest.mark.parametrize("url", [URL, "https://a.example:8443/a/b-c", f"{URL}/%41"])
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("GET", {}),
+        ("GET", {"params": None, "headers": None}),
+        ("GET", {"params": {"a": "b c"}}),
+        ("POST", {"data": b'{"a":"\xc3\xa9"}', "headers": JSON}),
+        ("POST", {"data": b"", "headers": JSON}),
+        ("POST", {"data": {"a": "b"}, "headers": {}}),
+        ("DELETE", {}),
+    ],
+)
+def test_the_short_way_sends_what_requests_would(
+    url: str, method: str, arguments: dict[str, object]
+) -> None:
+    """A request that is made without requests' own preparation is the same one."""
+    url = f"{url}/prompt/0f-1_2"
+    responses.add(method, re.compile(".*"))
+    session = new_session(Endpoint("n", url, token=SecretStr("s3cr3t")))
+    session.ask(method, url, timeout=(1, 1), **arguments)
+    session.request(method, url, **arguments)
+    ours, theirs = (call.request for call in responses.calls)
+    assert (ours.method, ours.url, ours.body) == (method, theirs.url, theirs.body)
+    assert list(ours.headers.items()) == list(theirs.headers.items())
+    session.close()
+
+
+@responses.activate
+def test_a_cookie_is_sent_back(http: ComfyHttp) -> None:
+    """What a gateway sets, to know us again, it is shown with the next request."""
+    responses.get(f"{URL}/queue", headers={"Set-Cookie": "route=7; Path=/"})
+    for _ in range(2):
+        http.get("/queue", deadline=Deadline(5))
+    first, second = (call.request for call in responses.calls)
+    assert "Cookie" not in first.headers
+    assert second.headers["Cookie"] == "route=7"
 
 
 @responses.activate
