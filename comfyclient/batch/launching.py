@@ -115,6 +115,8 @@ class Launcher:
         self._roster = roster
         self._router = router
         self._renders = renders
+        self._graphs = Share(hands, at_once=1)
+        """Graphs need no rendering: those who send them line them up, in between."""
         self._hands = hands
         self._patient = patient
 
@@ -134,7 +136,8 @@ class Launcher:
             patience_s: seconds that it may wait for a place.
         """
         step = partial(self._guarded, launch, self._line_up, look_first)
-        if not self._renders.do(step):
+        whole = isinstance(launch.order.what, Workflow)
+        if not (self._graphs if whole else self._renders).do(step):
             launch.tell(None, closed())
         elif patience_s is not None:
             late = partial(self._give_up, ref(launch), patience_s)
