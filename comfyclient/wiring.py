@@ -25,6 +25,7 @@ from .errors import ConfigError, MissingExtraError
 from .extras import clean_photo, open_oss
 from .hooks import Hook
 from .jobs.berths import Berth
+from .jobs.crew import Crew
 from .jobs.desk import Desk
 from .jobs.dispatch import Dispatcher
 from .jobs.errands import Errands, Share
@@ -52,16 +53,6 @@ from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
 from .transports.endpoint import Endpoint, Tls
 from .transports.watchdog import Watchdog
-
-HANDS, PORTERS = 5, 3
-"""Threads that send and save for batches; of these, those that save."""
-RENDERS, RENDERS_AT_ONCE = 12, 6
-"""Threads that render orders and wait for their stages; of these, those of one batch.
-Others send and save: no place must stand empty while models are asked."""
-ERRANDS_AT_ONCE = 8
-"""Jobs that are sent, or asked for, at a time behind the callers' backs."""
-RESCUERS = 3
-"""Threads that bring temp outputs home; none of them where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +103,10 @@ def wire(
         stack.callback(told.close)
         # taken down from the last one up: what waits in errands ends with the
         # connections, and can still write that down
-        rescuers = Errands("rescuers", workers=RESCUERS, clock=clock)
-        shelter = Shelter(name, rescuers, cache=settings.cache, clock=clock)
+        crew = Crew.hired(clock)
+        shelter = Shelter(name, crew.rescuers, cache=settings.cache, clock=clock)
         stack.callback(shelter.close)
-        stack.callback(rescuers.close)
-        errands = Errands("errands", workers=ERRANDS_AT_ONCE, clock=clock)
-        senders = Errands("senders", workers=ERRANDS_AT_ONCE, clock=clock)
-        keeper = Errands("keeper", clock=clock)
-        stack.callback(keeper.close)
-        stack.callback(errands.close)
-        stack.callback(senders.close)
-        hands = Errands("hands", workers=HANDS, clock=clock)
-        stack.callback(hands.close)
-        renders = Errands("renders", workers=RENDERS, clock=clock)
-        stack.callback(renders.close)
-        share = partial(Share, renders, at_once=RENDERS_AT_ONCE)
+        crew.leave_with(stack)
         environment = with_engine(name, environment, stack)
         opening = partial(
             _opened, name, environment, journal.awaits, clock, _watchdog(stack)
@@ -134,13 +114,12 @@ def wire(
         instances = [opening(stack, one) for one in environment.instances]
         storage = _storage(name, settings, environment, instances)
         stack.callback(storage.close)
-        read_only = _read_only(name, settings)
         router = Router(
             instances,
-            read_only=read_only,
+            read_only=_read_only(name, settings),
             clock=clock,
             known=journal.durations(name),
-            later=lambda step, seconds: keeper.do(step, after=seconds),
+            later=lambda step, seconds: crew.keeper.do(step, after=seconds),
         )
         dispatcher = Dispatcher(
             router,
@@ -158,33 +137,38 @@ def wire(
             storage=storage,
             dispatcher=dispatcher,
             policies=environment.policies,
-            errands=errands,
-            senders=senders,
-            keeper=keeper,
+            errands=crew.errands,
+            senders=crew.senders,
+            keeper=crew.keeper,
             shelter=shelter,
             clock=clock,
             hooks=told,
         )
         models = _hosted_models(name, settings, journal, stack, clock=clock)
-        staging = Staging(_steps(models), clock=clock)
-        registry = registry_of(settings.templates)
-        preparation = Preparation(name, settings, registry, staging, _photos(settings))
         kept = stack.pop_all()
         return Wired(
-            preparation=preparation,
+            preparation=_preparation(name, settings, models, clock),
             roster=Roster(desk),
             router=router,
             journal=journal,
             storage=storage,
-            renders=share,
-            awaited=share(),
-            hands=hands,
-            porters=Share(hands, at_once=PORTERS),
+            renders=crew.share_of_renders,
+            awaited=crew.share_of_renders(),
+            hands=crew.hands,
+            porters=crew.porters(),
             add=partial(_add, router, storage, partial(opening, kept)),
             stack=kept,
             models=models,
         )
     raise AssertionError("an ExitStack swallows nothing")
+
+
+def _preparation(
+    name: str, settings: Settings, models: HostedModels | None, clock: Clock
+) -> Preparation:
+    staging = Staging(_steps(models), clock=clock)
+    registry = registry_of(settings.templates)
+    return Preparation(name, settings, registry, staging, _photos(settings))
 
 
 def _photos(settings: Settings) -> Photos:

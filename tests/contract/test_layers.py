@@ -117,8 +117,8 @@ jobs.node_times hooks
 jobs.demands jobs.breaker
 jobs.routing jobs.waiting
 jobs.berths
-jobs.progress jobs.router result jobs.course jobs.errands jobs.budget jobs.revival
-    jobs.unplaced
+jobs.progress jobs.router result jobs.course jobs.errands jobs.crew jobs.budget
+    jobs.revival jobs.unplaced
 jobs.hooking
 job jobs.dispatch jobs.collecting jobs.settling
 jobs.sheltering
