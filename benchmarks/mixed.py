@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -12,22 +13,29 @@ from tests.unit.jobs.playing import shortest
 
 from .fleet import client_of, servers, warmed, work
 
-JOBS, SERVERS = 240, 4
-WORK_S, LOAD_S = 0.06, 0.6
+JOBS, SERVERS = 120, 4
+WORK_S, LOAD_S = 0.15, 1.5
+"""Long enough that servers sleep most of the time: four of them and a client share
+the machine's cores."""
+DEALT_RUNS = 2
+"""Of those two, each half a minute; they run side by side, as they sleep too."""
 
 
 def measure(folder: Path, runs: int) -> list[tuple[str, ...]]:
     """Rows of the table."""
     best = shortest([JOBS // 3] * 3, servers=SERVERS, load_s=LOAD_S / WORK_S) * WORK_S
     ours = [_ours(folder, seed) for seed in range(runs)]
-    dealt = [_dealt(folder, seed, by_chance=False) for seed in range(runs)]
-    thrown = [_dealt(folder, seed, by_chance=True) for seed in range(runs)]
-    ratios = [theirs / mine for theirs, mine in zip(dealt, ours, strict=True)]
-    chance = [theirs / mine for theirs, mine in zip(thrown, ours, strict=True)]
+    mine = median(ours)
+    dealt, thrown = [], []
+    for seed in range(min(runs, DEALT_RUNS)):
+        with ThreadPoolExecutor() as pool:
+            other = pool.submit(_dealt, folder, seed, by_chance=True)
+            dealt.append(_dealt(folder, seed, by_chance=False))
+            thrown.append(other.result())
     return [
-        ("mixed templates", f"{median(ours) / best:.2f} × optimum", "≤ 1.15"),
-        ("… throughput of round robin", f"{median(ratios):.1f} × its", "≥ 2"),
-        ("… throughput of random", f"{median(chance):.1f} × its", "≥ 2"),
+        (f"mixed templates, {JOBS} jobs", f"{mine / best:.2f} × optimum", "≤ 1.15"),
+        ("… throughput of round robin", f"{median(dealt) / mine:.1f} × its", "≥ 2"),
+        ("… throughput of random", f"{median(thrown) / mine:.1f} × its", "≥ 2"),
     ]
 
 

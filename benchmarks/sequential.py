@@ -7,6 +7,7 @@ import time
 import uuid
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import requests
 import websocket
@@ -30,6 +31,10 @@ class RawLoop:
 
     def run(self, workflow: Workflow) -> object:
         """The text that the job's node told."""
+        return self.outputs(workflow)["1"]["text"]
+
+    def outputs(self, workflow: Workflow) -> dict[str, Any]:
+        """What the nodes of one job told."""
         prompt_id = str(uuid.uuid4())
         body = {
             "prompt": dict(workflow.graph),
@@ -45,7 +50,8 @@ class RawLoop:
             if over and data.get("prompt_id") == prompt_id:
                 break
         answer = self._session.get(f"{self._url}/history/{prompt_id}").json()
-        return answer[prompt_id]["outputs"]["1"]["text"]
+        told: dict[str, Any] = answer[prompt_id]["outputs"]
+        return told
 
 
 def measure(folder: Path, runs: int, url: str | None) -> list[tuple[str, ...]]:
