@@ -46,8 +46,8 @@ soak: $(READY) ## the long tests: crashes, races, every fault, state machines
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --timeout 0 \
 		-p tests.profiles --hypothesis-profile long $(PROPERTIES)
 
-bench: $(READY) ## measure speed, evenness and memory: one table of ratios
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## measure: one table of ratios; make bench WITH="--peers --in-flight 1000 10000"
+	$(BIN)/python -m benchmarks $(WITH)
 
 live: $(READY) ## the contract tests against a real server: make live URL=http://…
 	$(BIN)/python -m pytest -q tests/contract --comfyui-url $(URL)

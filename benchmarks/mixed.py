@@ -17,8 +17,8 @@ JOBS, SERVERS = 120, 4
 WORK_S, LOAD_S = 0.15, 1.5
 """Long enough that servers sleep most of the time: four of them and a client share
 the machine's cores."""
-DEALT_RUNS = 2
-"""Of those two, each half a minute; they run side by side, as they sleep too."""
+DEALT_RUNS = 1
+"""Of those two, up to a minute each; they run side by side, as they sleep too."""
 
 
 def measure(folder: Path, runs: int) -> list[tuple[str, ...]]:

@@ -60,7 +60,7 @@ class Tally:
         ordered = sorted(self.seconds)
         p95 = ordered[int(len(ordered) * 0.95)]
         told = f"median {median(ordered) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms"
-        first = f" (first: {self.errors[0][:60]})" if self.errors else ""
+        first = f" (first: {self.errors[0][:90]})" if self.errors else ""
         return f"{told}, {len(self.errors)} of {len(ordered)} wrong{first}"
 
 
