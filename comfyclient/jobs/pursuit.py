@@ -73,7 +73,7 @@ class Pursuit:
         self._on_taken = on_taken
         self._budget = Budget(desk.policies)
         self._condition = threading.Condition()
-        self._ended = False
+        self._ended = self._decided = False
         self._place: Place | None = None
         self._demand = demand_of(course.workflow)
         self._promised = False
@@ -200,10 +200,11 @@ class Pursuit:
     def attempt_ended(self, attempt: Attempt, verdict: Verdict) -> None:
         """The present attempt ended: so does the job, unless it is sent again."""
         with self._condition:
-            if attempt is not self._present:
+            if attempt is not self._present or self._decided or self._ended:
                 return
             error = verdict.error
             again = not self._course.cancel_asked and self._budget.spend(error)
+            self._decided = not again  # its instance may be given up meanwhile
             if again:
                 self._present, self._waits = None, attempt
         if error is None or not again:

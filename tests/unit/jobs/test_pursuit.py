@@ -287,6 +287,24 @@ def test_an_instance_that_is_gone(bench: Bench) -> None:
     assert (bench.course.status, bench.ends, bench.free) == ("succeeded", 1, True)
 
 
+def test_an_instance_that_is_gone_while_its_job_ends(bench: Bench) -> None:
+    """The end that is being written down counts: the job is not sent again."""
+    server = bench.servers[0]
+    forget = server.forget
+
+    def forgets(ticket) -> None:
+        server.forget = forget  # it is given up between the end and the ledger
+        bench.pursuit.lose_contact()
+
+    server.forget = forgets
+    bench.pursuit.submit()
+    bench.end()
+    bench.errands.run_all()
+    assert (bench.course.status, bench.ends, bench.free) == ("succeeded", 1, True)
+    assert bench.executions == 1
+    assert bench.pursuit.placed is not None  # where its outputs are
+
+
 def test_an_instance_that_is_gone_after_all_others(tmp_path) -> None:
     """With no attempt left, the job is waited for until its time is over."""
     bench = Bench(tmp_path, PolicySettings(resubmit_lost=0))
