@@ -27,7 +27,7 @@ from ..errors import ComfyClientError, TripError, UsageError
 from ..trip.files import LINES_SUFFIXES
 from ..trip.trips import Trip, read_trips
 from .batch_views import Display, display
-from .console import err, out, show_json
+from .console import err, show_json
 from .options import (
     FAILED,
     Config,
@@ -200,15 +200,12 @@ class Run:
             return False
         line = self._feed.lines.pop(outcome.index, "")
         if not outcome.dropped:
-            self._take(outcome, line)
+            self._records.add(outcome, line)
+            if not self._quiet:
+                for path in outcome.files:
+                    shown.saved(path)
             shown.add(outcome, many)
         return True
-
-    def _take(self, outcome: Outcome, line: str) -> None:
-        self._records.add(outcome, line)
-        if not self._quiet:
-            for path in outcome.files:
-                out.print(str(path), markup=False)
 
     def _stop(self, many: Batch, shown: Display) -> None:
         self.stops += 1

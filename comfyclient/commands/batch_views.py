@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -16,7 +17,7 @@ from ..batch.batch import Batch
 from ..batch.orders import Outcome, Tally
 from ..client import Client
 from ..errors import ComfyClientError
-from .console import err, printable
+from .console import err, out, printable
 
 SHOWN_JOBS = 8
 """Jobs whose current node is shown."""
@@ -46,6 +47,10 @@ class Display:
         rest = "" if eta is None else f" (about {duration(eta)} left)"
         line = f"{tally.ended}{of} {name}: {' '.join(words.split())}{rest}"
         err.print(printable(line), markup=False)
+
+    def saved(self, path: Path) -> None:
+        """A file came home: its name goes to stdout."""
+        out.print(str(path), markup=False)
 
     def refresh(self, many: Batch) -> None:
         """Time passed."""
@@ -92,6 +97,15 @@ class Board(Display):
             text = printable(f"{name}: {_line_of(outcome.error)}")
             self._live.console.print(text, style="red", markup=False)
         self.refresh(many)
+
+    def saved(self, path: Path) -> None:
+        """Above the picture, where both are on one terminal: else it would be torn."""
+        if out.is_terminal:
+            self._live.console.print(
+                str(path), markup=False, highlight=False, soft_wrap=True
+            )
+        else:
+            super().saved(path)
 
     def refresh(self, many: Batch) -> None:
         """Draw it anew."""
