@@ -17,6 +17,7 @@ from statistics import median
 from comfyclient import Order
 
 from .fleet import client_of, is_right, servers, work
+from .memory import peak_mb
 
 SERVERS = 4
 HELD_S = 0.012
@@ -84,18 +85,12 @@ def main(jobs: int, urls: list[str]) -> None:
         looker.join()
     told = {
         "threads": threads,
-        "rss_mb": _peak_mb(),
+        "rss_mb": peak_mb(),
         "at_once": at_once,
         "lost": jobs - right,
         "seconds": time.perf_counter() - begun,
     }
     print(json.dumps(told))
-
-
-def _peak_mb() -> float:
-    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    peak = next(line for line in status if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from typing import Any
 
 import oss2
 
+from benchmarks.memory import peak_mb
 from comfyclient.errors import ComfyClientError
 from comfyclient.files.outputs import Output
 from comfyclient.files.refs import OutputRef
@@ -142,12 +142,11 @@ def serve(root: Path, fault: OssFault | None, pipe: Connection) -> None:
 
 def worked(way: Way, place: tuple[str, str, str], target: Path, pipe: Any) -> None:
     """One way, and what it took."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     begun = time.perf_counter()
     way(*place, target)
     spent = time.perf_counter() - begun
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pipe.send((spent, (after - before) / 1024))
+    pipe.send((spent, peak_mb() - before))
 
 
 def measure(runs: int) -> list[tuple[str, ...]]:
