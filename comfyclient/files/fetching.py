@@ -18,7 +18,7 @@ from .refs import About, ByteSpan, Opener, OutputRef
 IN_LANES_FROM = 64 << 20
 """Bytes from which on a file is read in parts, several at a time."""
 PART = 16 << 20
-_BLOCK = 1 << 20
+_BLOCK = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from .oss_sending import LANES, Content, Sender
 from .paths import below_root, folder_below, missing, path_of
 from .visibility import once_visible
 
-CHUNK = 256 << 10
+CHUNK = 128 << 10
+"""Bytes read at a time: four lanes of larger ones outgrow a few MB of memory."""
 PAGE = 1000
 """Objects that are listed, or deleted, at a time."""
 LONGEST_S = 7 * 86_400
