@@ -136,6 +136,8 @@ class Witness:
         error: ComfyClientError | None = None,
     ) -> None:
         """A stretch that began then is over."""
+        if not self._hooks:
+            return
         end = self._clock.now() if until is None else until
         step = Step(
             name=name,
