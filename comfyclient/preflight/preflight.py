@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from ..issues import NodeIssue
+from ..errors import NodeIssue
 from ..workflow import Workflow
 from .findings import Finding, Outlook, Report
 from .input_values import Problem, nearest

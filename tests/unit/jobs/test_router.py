@@ -15,11 +15,11 @@ from comfyclient.errors import (
     JobCancelledError,
     MissingModelError,
     MissingNodeError,
+    NodeIssue,
     UnreachableError,
     UsageError,
     ValidationError,
 )
-from comfyclient.issues import NodeIssue
 from comfyclient.jobs.berths import Berth
 from comfyclient.jobs.breaker import FIRST_PAUSE_S
 from comfyclient.jobs.demands import Demand
