@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from ..transports.http import Answer
+from ..transports.bodies import Answer
 from .base import Diagnosis, fail, ok, skipped, warn
 
 SKEW_WARN_S, SKEW_FAIL_S = 60, 15 * 60

@@ -18,10 +18,11 @@ from pydantic import JsonValue
 from ..eas.regions import eas_address
 from ..errors import TooLargeError, TransportError
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from ..transports.bodies import Answer
 from ..transports.eas_attributes import QueueAttributes, read_attributes
 from ..transports.eas_bodies import fitting_body
 from ..transports.endpoint import Endpoint
-from ..transports.http import Answer, ComfyHttp
+from ..transports.http import ComfyHttp
 from ..transports.listener import Listener
 from ..transports.profile import parse_version
 from ..workflow import Workflow

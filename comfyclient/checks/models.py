@@ -17,8 +17,9 @@ from ..errors import ModelGoneError, ModelThrottledError
 from ..steps.models import resolved
 from ..steps.refusals import model_error
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from ..transports.bodies import Answer
 from ..transports.endpoint import Endpoint
-from ..transports.http import Answer, ComfyHttp
+from ..transports.http import ComfyHttp
 from .base import Diagnosis, fail, ok, skipped, warn
 from .clocks import date_skew, skew_told
 

@@ -27,8 +27,9 @@ from ..errors import (
 )
 from ..templating.uploads import SUBFOLDER, image_suffix
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from ..transports.bodies import Stream
 from ..transports.endpoint import Endpoint
-from ..transports.http import ComfyHttp, Stream
+from ..transports.http import ComfyHttp
 from ..workflow import InputFile
 
 MAX_BYTES = 50 << 20

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from ..errors import ModelAnswerError, ModelError
-from ..transports.http import Answer as HttpAnswer
+from ..transports.bodies import Answer as HttpAnswer
 from ..transports.http_errors import whole
 from ..transports.wire import printable
 from .answers import Usage

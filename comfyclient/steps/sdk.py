@@ -28,8 +28,8 @@ from pydantic import JsonValue, SecretStr
 
 from ..errors import BadAnswerError, ComfyClientError, UsageError
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from ..transports.bodies import Answer as HttpAnswer
 from ..transports.endpoint import Endpoint
-from ..transports.http import Answer as HttpAnswer
 from ..transports.http import ComfyHttp
 from .calls import Answer, Message, PictureOrder, Question, Task
 from .models import picture_model

@@ -308,10 +308,10 @@ def _manifest_findings(template: Template, classes: set[str]) -> Iterator[Findin
     yield from _compared(
         "trip.takes",
         set() if part is None else set(part.takes),
-        set(source.trip_fields),
+        set(source.reads.trip),
     )
     for name in manifest.parameters:
-        if name not in source.param_names:
+        if name not in source.reads.params:
             yield Finding("warning", f"{SOURCE} does not use the parameter {name!r}")
 
 

@@ -1,7 +1,7 @@
 """Jinja source → JSON text in which each `{{ … }}` is one JSON value. Pure.
 
 No template may include, import, extend or define macros, nor call anything but the
-few functions of `_CALLS`. What a slot gives is serialised whole, so that no text can
+few functions of `language.CALLS`. What a slot gives is serialised whole, so that no text can
 leave its string; which chunk of the result came from which slot is kept, so that
 errors can name the line.
 """
@@ -24,56 +24,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 
 from ..errors import RenderError
 from .filters import FILTERS, RUN, TESTS, Uploads, to_json
-
-NAMES = ("copy", "params", "seed", "stages", "template", "trip")
-"""What a template may refer to, besides its own variables."""
+from .language import CALLS, problem_of, reads_of
 
 MAX_TEXT = 64 << 20
 """A rendered text larger than this is refused."""
 
-_CALLS = {"range": None, "profile": "trip", "simplified": "trip"}
-"""Callable names, and the variable they must be called on."""
-
 _PLAIN = {str, int, float, bool, tuple, type(None)}
-
-_ALLOWED: tuple[type[nodes.Node], ...] = (
-    nodes.Template,
-    nodes.Output,
-    nodes.TemplateData,
-    nodes.For,
-    nodes.If,
-    nodes.Assign,
-    nodes.Name,
-    nodes.Literal,
-    nodes.Pair,
-    nodes.Keyword,
-    nodes.Getattr,
-    nodes.Getitem,
-    nodes.Slice,
-    nodes.Filter,
-    nodes.Test,
-    nodes.Compare,
-    nodes.Operand,
-    nodes.CondExpr,
-    nodes.Concat,
-    nodes.UnaryExpr,
-    nodes.BinExpr,
-    nodes.Call,
-)
-
-_TAGS = {
-    nodes.Include: "include",
-    nodes.Import: "import",
-    nodes.FromImport: "import",
-    nodes.Extends: "extends",
-    nodes.Block: "block",
-    nodes.Macro: "macro",
-    nodes.CallBlock: "call",
-    nodes.FilterBlock: "filter block",
-    nodes.AssignBlock: "set block",
-    nodes.With: "with",
-    nodes.Pow: "**",
-}
 
 _STRING = re.compile(r'\\.|"', re.DOTALL)
 _FAULTS = (
@@ -167,17 +123,20 @@ class SlotTemplate:
             RenderError: it cannot be compiled or uses what no template may.
         """
         self.name = name
-        self.trip_fields: Mapping[str, int] = {}
-        """The trip's attributes that the template reads, each with its first line."""
-        self.param_names: Mapping[str, int] = {}
-        """The parameters that the template reads, each with its first line."""
-        self.stage_names: Mapping[str, int] = {}
-        """The stages that the template reads, each with its first line."""
-        self.names: frozenset[str] = frozenset()
-        """Which of `NAMES` it reads."""
-        self.slots: tuple[Slot, ...] = ()
         self._fixed: dict[str, list[tuple[tuple[int, int], ...]]] = {}
-        self._jinja = self._compiled(source)
+        environment = _environment()
+        try:
+            tree = environment.parse(source)
+            self._check(tree)
+            self.reads = reads_of(tree)
+            self.slots = tuple(_slots(source, environment))
+            self._wrap(tree)
+            code = environment.compile(tree, name, self._filename)
+        except jinja2.TemplateSyntaxError as error:
+            raise self._error(str(error.message), error.lineno) from error
+        except RecursionError as error:
+            raise self._error("it is nested too deeply", None) from error
+        self._jinja = jinja2.Template.from_code(environment, code, {})
 
     def fill(self, context: Mapping[str, object], uploads: Uploads | None) -> Filled:
         """Render.
@@ -212,46 +171,14 @@ class SlotTemplate:
         start, line = [piece for piece in pieces if piece[0] <= offset][-1]
         return line + text.count("\n", start, offset)
 
-    def _compiled(self, source: str) -> jinja2.Template:
-        environment = _environment()
-        try:
-            tree = environment.parse(source)
-            self._check(tree)
-            self.slots = tuple(_slots(source, environment))
-            self._wrap(tree)
-            code = environment.compile(tree, self.name, self._filename)
-        except jinja2.TemplateSyntaxError as error:
-            raise self._error(str(error.message), error.lineno) from error
-        except RecursionError as error:
-            raise self._error("it is nested too deeply", None) from error
-        return jinja2.Template.from_code(environment, code, {})
-
     @property
     def _filename(self) -> str:
         return f"<template {self.name}>"
 
     def _check(self, tree: nodes.Template) -> None:
-        trip: dict[str, int] = {}
-        params: dict[str, int] = {}
-        stages: dict[str, int] = {}
-        names: set[str] = set()
-        own = {n.name for n in tree.find_all(nodes.Name) if n.ctx == "store"}
-        for node in _walk(tree):
-            problem = _forbidden(node, own)
-            if problem is not None:
-                raise self._error(problem, node.lineno)
-            if isinstance(node, nodes.Name) and node.name in NAMES:
-                names.add(node.name)
-            match _member(node):
-                case ("trip", name):
-                    trip.setdefault(name, node.lineno)
-                case ("params", name):
-                    params.setdefault(name, node.lineno)
-                case ("stages", name):
-                    stages.setdefault(name, node.lineno)
-        self.trip_fields, self.param_names = trip, params
-        self.stage_names = stages
-        self.names = frozenset(names)
+        problem = problem_of(tree)
+        if problem is not None:
+            raise self._error(*problem)
 
     def _wrap(self, tree: nodes.Template) -> None:
         """Put each slot's expression into the filter that serialises and counts it."""
@@ -316,11 +243,11 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self.tests = tests
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Plain values under public names; of methods, those in `_CALLS`."""
+        """Plain values under public names; of methods, those in `CALLS`."""
         if type(value) in _PLAIN:
             return not attr.startswith("_")
         safe = super().is_safe_attribute(obj, attr, value)
-        return safe and (not callable(value) or attr in _CALLS)
+        return safe and (not callable(value) or attr in CALLS)
 
 
 @cache
@@ -338,58 +265,6 @@ def _slot(context: Context, value: object, number: int) -> str:
 
 def _no_uploads(value: object) -> str:
     raise RenderError(f"this rendering takes no files, got {value!r:.60}")
-
-
-def _walk(node: nodes.Node) -> Iterator[nodes.Node]:
-    yield node
-    for child in node.iter_child_nodes():
-        yield from _walk(child)
-
-
-def _forbidden(node: nodes.Node, own: set[str]) -> str | None:
-    """Why a template may not use this piece of Jinja."""
-    tag = _TAGS.get(type(node))
-    if tag is not None or not isinstance(node, _ALLOWED):
-        tag = type(node).__name__.lower() if tag is None else tag
-        return f"a workflow template cannot use {tag!r}: it has slots, for, if and set"
-    match node:
-        case nodes.For(recursive=True):
-            return "a loop cannot be recursive"
-        case nodes.Call():
-            return _call_problem(node)
-        case nodes.Getattr(attr=name) | nodes.Name(name=name) if name.startswith("_"):
-            return f"the name {name!r} is private"
-        case nodes.Name(name=name, ctx="store") if name in NAMES:
-            return f"{name!r} cannot be set: it is given"
-        case nodes.Name(name=name, ctx="load"):
-            known = {*NAMES, *own, "range", "loop"}
-            if name not in known:
-                return f"{name!r} is not known here; there are {', '.join(NAMES)}"
-        case nodes.Filter(name=name) if name not in FILTERS:
-            return f"there is no filter {name!r}; there are {', '.join(FILTERS)}"
-    return None
-
-
-def _call_problem(node: nodes.Call) -> str | None:
-    match node.node:
-        case nodes.Name(name="range"):
-            return None
-        case nodes.Getattr(attr=attr, node=nodes.Name(name="trip")):
-            if _CALLS.get(attr) == "trip":
-                return None
-    return "only range(), trip.simplified() and trip.profile() can be called"
-
-
-def _member(node: nodes.Node) -> tuple[str, str] | None:
-    """Variable and attribute of `a.b` or `a["b"]`."""
-    match node:
-        case nodes.Getattr(node=nodes.Name(name=name), attr=attr):
-            return name, attr
-        case nodes.Getitem(
-            node=nodes.Name(name=name), arg=nodes.Const(value=str() as attr)
-        ):
-            return name, attr
-    return None
 
 
 def _slots(source: str, environment: jinja2.Environment) -> Iterator[Slot]:

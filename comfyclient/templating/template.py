@@ -22,17 +22,13 @@ from ..errors import (
     TripError,
 )
 from ..graph import Graph, GraphProblem, graph_problems, with_meta
+from ..graph_files import refuse_constant, refuse_other_formats
 from ..jsontext import Member, duplicate, members
 from ..steps.staged import Staged, rehearsed
 from ..trip.published import PublishedTrip
 from ..trip.trips import Trip
 from ..words.copywriter import OfflineCopywriter, TripCopy
-from ..workflow import (
-    Workflow,
-    refuse_constant,
-    refuse_other_formats,
-    unknown_outputs,
-)
+from ..workflow import Workflow, unknown_outputs
 from .filters import MAX_SEED
 from .manifest import FILE, TRIP_FIELDS, Manifest, meant, parse_manifest
 from .slots import Filled, Slot, SlotTemplate
@@ -103,16 +99,16 @@ class Template:
                 error
             )
         source = SlotTemplate(text, self.ref)
-        for name, line in source.param_names.items():
+        for name, line in source.reads.params.items():
             if name not in self.manifest.parameters:
                 raise self._error(f"the manifest has no parameter {name!r}", line)
         stages = [stage.name for stage in self.manifest.stage]
-        for name, line in source.stage_names.items():
+        for name, line in source.reads.stages.items():
             if name not in stages:
                 raise self._error(
                     f"the manifest has no stage {name!r}{meant(name, stages)}", line
                 )
-        for name, line in source.trip_fields.items():
+        for name, line in source.reads.trip.items():
             if name not in TRIP_FIELDS:
                 raise self._error(
                     f"a trip has no {name!r}{meant(name, TRIP_FIELDS)}", line
@@ -172,7 +168,7 @@ class Template:
             copy = staged.copy
         if trip is not None:
             context["trip"] = trip
-            if copy is None and "copy" in self.source.names:
+            if copy is None and "copy" in self.source.reads.names:
                 copy = OfflineCopywriter().write(trip)
         if copy is not None:
             context["copy"] = copy
@@ -255,7 +251,9 @@ class Template:
     def _require(self, trip: PublishedTrip | None) -> None:
         part = self.manifest.trip
         if trip is None:
-            if "trip" in self.source.names or (part is not None and part.required):
+            if "trip" in self.source.reads.names or (
+                part is not None and part.required
+            ):
                 raise TripError(f"{self.ref} needs a trip, none was given")
             return
         for name in part.required if part is not None else ():

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from ..errors import BadAnswerError, TransportError
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from .bodies import Answer
 from .eas_attributes import Place, QueueAttributes, read_attributes, read_place
 from .eas_frames import Frame, read_frames
 from .endpoint import Endpoint
-from .http import Answer, ComfyHttp
+from .http import ComfyHttp
 from .probing import nothing_sent
 
 INPUT, SINK = "", "/sink"

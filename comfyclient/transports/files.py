@@ -10,7 +10,8 @@ from ..errors import BadAnswerError, OutputMissingError, RefusedError
 from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile
-from .http import ComfyHttp, Stream
+from .bodies import Stream
+from .http import ComfyHttp
 from .probing import nothing_sent, object_of
 from .wire import printable
 

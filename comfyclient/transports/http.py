@@ -17,23 +17,20 @@ from ..errors import (
     BadAnswerError,
     ClosedError,
     ConfigError,
-    OutputDamagedError,
     UnclearAnswerError,
     UnreachableError,
 )
-from ..files.refs import About
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from .bodies import Answer, BrokenOffError, Stream
 from .connections import serving
 from .eas_codes import is_gateway
 from .endpoint import Endpoint
 from .http_errors import (
     NO_ANSWER,
     NO_CONNECTION,
-    content_range,
     kind_of,
     reason_of,
     status_error,
-    whole,
 )
 from .session import JSON, Session, new_session
 from .watchdog import Watch, Watchdog
@@ -45,68 +42,6 @@ ANSWER_LIMIT = 256 << 20
 ERROR_LIMIT = 64 << 10
 """Bytes read of an error page."""
 CHUNK = 256 << 10
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer, of any status."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
-
-
-class Stream:
-    """The body of a 200 or 206 that is being downloaded."""
-
-    def __init__(
-        self, what: str, headers: Mapping[str, str], pieces: Iterator[bytes]
-    ) -> None:
-        self._what = what
-        self._headers = headers
-        self._pieces = pieces
-
-    @property
-    def about(self) -> About:
-        """What the head of the answer says of the file.
-
-        A weak ETag may stay when bytes change, so it marks nothing.
-        """
-        tag = self._headers.get("ETag", "")
-        part = content_range(self._headers.get("Content-Range", ""))
-        start, size = (0, self.size) if part is None else part
-        plain = self._headers.get("Content-Encoding", "identity") == "identity"
-        mark = tag if tag.startswith('"') and plain else None
-        return About(size=size, start=start, mark=mark)
-
-    @property
-    def size(self) -> int | None:
-        """The announced size of the body; None where it is encoded or chunked."""
-        encoded = self._headers.get("Content-Encoding", "identity")
-        length = whole(self._headers.get("Content-Length", ""))
-        return length if encoded == "identity" else None
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body, piece by piece.
-
-        Raises:
-            OutputDamagedError: the connection broke, or the deadline passed.
-        """
-        if not _has_an_end(self._headers):
-            raise OutputDamagedError(
-                f"{self._what}: the answer does not say where the file ends",
-                hint="a proxy before the server cuts its answers, or their headers",
-            )
-        try:
-            yield from self._pieces
-        except _BrokenOffError as error:
-            raise OutputDamagedError(
-                f"{self._what}: the download broke off: {error}"
-            ) from None
-
-
-class _BrokenOffError(Exception):
-    """A body did not come to its end; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +271,7 @@ class ComfyHttp:
                         f"the answer is larger than {limit} bytes",
                         instance=self.endpoint.name,
                     )
-        except _BrokenOffError as error:
+        except BrokenOffError as error:
             if limit == ERROR_LIMIT:  # the status has said it already
                 return bytes(body)
             raise UnclearAnswerError(
@@ -355,9 +290,9 @@ class ComfyHttp:
                     piece = exchange.response.raw.read1(CHUNK, decode_content=True)
             except (RequestException, HTTPError, OSError) as error:
                 reason = self._why(late) if watch.cut else reason_of(error)
-                raise _BrokenOffError(reason) from None
+                raise BrokenOffError(reason) from None
             if watch.cut or (piece and deadline.passed()):
-                raise _BrokenOffError(self._why(late))
+                raise BrokenOffError(self._why(late))
             if not piece:
                 return
             yield piece
@@ -397,12 +332,3 @@ class ComfyHttp:
             hint=f"is {self.endpoint.shown} up, and reachable from here? "
             "comfyclient doctor looks at each hop",
         )
-
-
-def _has_an_end(headers: Mapping[str, str]) -> bool:
-    """Whether a body that broke off could be told from a whole one.
-
-    An answer that is cut in its head reads as one with a shorter head.
-    """
-    chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-    return chunked or whole(headers.get("Content-Length", "")) is not None

@@ -19,9 +19,10 @@ from .answers import (
     read_job,
     read_queue,
 )
+from .bodies import Answer
 from .dialect import Dialect
 from .entries import Entry, history_entries, queue_entries
-from .http import Answer, ComfyHttp
+from .http import ComfyHttp
 from .pacing import FEW
 from .profile import JOBS_API
 

@@ -12,9 +12,10 @@ from pydantic import JsonValue
 from ..errors import BadAnswerError, UnclearAnswerError, UnreachableError
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .base import Probe
+from .bodies import Answer
 from .dialect import Dialect
 from .eas_codes import not_found_hint
-from .http import Answer, ComfyHttp
+from .http import ComfyHttp
 
 
 class Prober:

@@ -37,13 +37,15 @@ files.reader
 files.fetching
 files.outputs config.settings
 config.dashscope
+graph_files
 workflow
 events eas.egress eas.access
 trip.gpx trip.files trip.records trip.facts trip.published trip.recorded trip.totals
     trip.publishing trip.trips
 words.facts words.chinese words.english words.copywriter
-photos.kinds
-templating.filters templating.slots templating.parameters templating.uploads
+photos.kinds templating.filters
+templating.language
+templating.slots templating.parameters templating.uploads
     templating.stages steps.observation templating.manifest
 steps.staged
 templating.template
@@ -82,7 +84,8 @@ transports.hearsay transports.workers
 transports.watchdog
 transports.eas_codes
 transports.connections transports.http_errors transports.dialling
-transports.session transports.http transports.listener
+transports.bodies transports.session
+transports.http transports.listener
 steps.calls
 steps.replies
 steps.sdk

@@ -26,8 +26,9 @@ from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply, cut, read_request
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import SYSTEM_CLOCK, Clock, Deadline
+from comfyclient.transports.bodies import Answer, Stream
 from comfyclient.transports.endpoint import Endpoint, Tls
-from comfyclient.transports.http import Answer, ComfyHttp, Stream
+from comfyclient.transports.http import ComfyHttp
 from comfyclient.transports.watchdog import GLANCE, Watchdog
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n"

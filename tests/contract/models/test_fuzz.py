@@ -26,7 +26,7 @@ from comfyclient.templating.hostile import HOSTILE_TEXTS
 from comfyclient.templating.registry import Registry
 from comfyclient.testing import FakeClock
 from comfyclient.timing import Deadline
-from comfyclient.transports.http import Answer as HttpAnswer
+from comfyclient.transports.bodies import Answer as HttpAnswer
 from comfyclient.trip.published import PublishedTrip
 from comfyclient.words.copywriter import TripCopy
 

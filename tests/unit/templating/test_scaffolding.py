@@ -81,7 +81,7 @@ def check(workflow: Workflow, proposals: list[Proposal]) -> None:
             Path(folder), name="made", version="1.0.0", files=files.files
         )
         trip = None
-        if "trip" in template.source.names:
+        if "trip" in template.source.reads.names:
             trip = load_trip(template.sample_trip)
         found = template.render(trip, seed=files.seed)
     assert found.digest == workflow.digest

@@ -209,9 +209,9 @@ def test_what_a_template_reads_is_known() -> None:
         "{% if params.a %}{{ params.b | default(copy.title) }}{% endif %}",
         "t@1.0.0",
     )
-    assert template.trip_fields == {"title": 1, "stops": 1}
-    assert template.param_names == {"a": 2, "b": 2}
-    assert template.names == {"trip", "params", "copy"}
+    assert template.reads.trip == {"title": 1, "stops": 1}
+    assert template.reads.params == {"a": 2, "b": 2}
+    assert template.reads.names == {"trip", "params", "copy"}
 
 
 def test_texts_are_not_rendered_again() -> None:

@@ -26,8 +26,9 @@ from comfyclient.errors import (
 from comfyclient.testing.clock import FakeClock
 from comfyclient.timing import Deadline
 from comfyclient.transports import http as module
+from comfyclient.transports.bodies import Stream
 from comfyclient.transports.endpoint import Endpoint, Tls
-from comfyclient.transports.http import ComfyHttp, Stream
+from comfyclient.transports.http import ComfyHttp
 from comfyclient.transports.session import JSON, new_session
 
 URL = "http://127.0.0.1:8188"
