@@ -1,9 +1,8 @@
 """Jinja source → JSON text in which each `{{ … }}` is one JSON value. Pure.
 
-No template may include, import, extend or define macros, nor call anything but the
-few functions of `language.CALLS`. What a slot gives is serialised whole, so that no text can
-leave its string; which chunk of the result came from which slot is kept, so that
-errors can name the line.
+What a template may use stands in `language`. What a slot gives is serialised whole, so
+that no text can leave its string; which chunk of the result came from which slot is
+kept, so that errors can name the line.
 """
 
 from __future__ import annotations
