@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from .batch.batch import LOOKAHEAD, Batch, BatchOptions
@@ -25,11 +25,13 @@ from .job import Job
 from .jobs.errands import Share
 from .jobs.instances import Instances
 from .result import Result
-from .steps.hosted_models import HostedModels
 from .timing import SYSTEM_CLOCK, Clock
 from .trip.trips import Trip
 from .wiring import Wired, wire
 from .workflow import Workflow
+
+if TYPE_CHECKING:
+    from .steps.hosted_models import HostedModels  # few environments have any
 
 
 class Client:

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from .config.dashscope import base_address, dashscope_of, read_key
+from .config.dashscope import dashscope_of
 from .config.settings import (
-    DashScopeSettings,
     EnvironmentSettings,
     InstanceSettings,
     Settings,
@@ -39,8 +39,6 @@ from .ledger.records import Journal
 from .photos.fetching import PhotoFetcher
 from .photos.photos import Photos
 from .preflight.checking import checker_of
-from .steps.calls import ModelService
-from .steps.hosted_models import HostedModels, results_folder
 from .steps.staging import Staging
 from .steps.steps import Steps
 from .storage.base import Storage
@@ -53,6 +51,9 @@ from .transports.base import Transport
 from .transports.comfyui import ComfyUITransport
 from .transports.endpoint import Endpoint, Tls
 from .transports.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from .steps.hosted_models import HostedModels
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ def wire(
 def _preparation(
     name: str, settings: Settings, models: HostedModels | None, clock: Clock
 ) -> Preparation:
-    staging = Staging(_steps(models), clock=clock)
+    steps = Steps() if models is None else models.steps()
+    staging = Staging(steps, clock=clock)
     registry = registry_of(settings.templates)
     return Preparation(name, settings, registry, staging, _photos(settings))
 
@@ -177,60 +179,20 @@ def _photos(settings: Settings) -> Photos:
     return Photos(fetch=fetch, clean=clean, cache=settings.cache)
 
 
-def _steps(models: HostedModels | None) -> Steps:
-    """What does the stages: with hosted models where there are any, else without."""
-    if models is None:
-        return Steps()
-    return Steps(
-        copywriter=models.copywriter,
-        observer=models.observer,
-        painter=models.painter,
-    )
-
-
 def _hosted_models(
     name: str, settings: Settings, journal: Journal, stack: ExitStack, *, clock: Clock
 ) -> HostedModels | None:
-    """The models of an environment; nothing is connected until one is needed."""
+    """The models of an environment, if any; the stack closes them."""
     models = dashscope_of(settings, name)
     if models is None:
         return None
-    hosted = HostedModels(
-        models,
-        connect=partial(connect_dashscope, models, clock=clock),
-        answers=journal.answers,
-        environment=name,
-        results=results_folder(settings.cache),
-        clock=clock,
+    from .steps.opening import open_models  # few environments have any
+
+    hosted = open_models(
+        models, journal.answers, environment=name, cache=settings.cache, clock=clock
     )
     stack.callback(hosted.close)
     return hosted
-
-
-def connect_dashscope(
-    settings: DashScopeSettings, *, clock: Clock = SYSTEM_CLOCK
-) -> ModelService:
-    """The hosted models of a configuration; nothing is sent.
-
-    Raises:
-        ConfigError: there is no key, or no address is known.
-        MissingExtraError: the dashscope SDK is not installed.
-    """
-    key, address = read_key(settings), base_address(settings)
-    try:
-        from .steps.sdk import DashScope  # its import takes half a second
-    except ImportError as error:
-        raise MissingExtraError(
-            f"hosted models need {error.name}, which is not installed",
-            hint="pip install 'comfyclient[dashscope]'",
-        ) from error
-    return DashScope(
-        address,
-        key,
-        workspace=settings.workspace,
-        silence_s=max(settings.request_s, settings.task_s),
-        clock=clock,
-    )
 
 
 def _refuse_unsupported(name: str, settings: EnvironmentSettings) -> None:

@@ -14,6 +14,7 @@ from ..timing import SYSTEM_CLOCK, Clock
 from .answers import Answers
 from .asking import Asking
 from .calls import ModelService
+from .hosted_steps import HostedSteps
 from .model_copywriter import ModelCopywriter
 from .models import PICTURES, Rate, resolved
 from .observer import ModelObserver
@@ -51,6 +52,12 @@ class HostedModels:
         self._clock = clock
         self._lock = threading.Lock()
         self._asking: Asking | None = None
+
+    def steps(self) -> HostedSteps:
+        """What does the stages with them."""
+        return HostedSteps(
+            copywriter=self.copywriter, observer=self.observer, painter=self.painter
+        )
 
     def copywriter(self, model: str = "") -> ModelCopywriter | None:
         """Whoever writes words; None where no text model is configured.

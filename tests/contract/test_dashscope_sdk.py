@@ -21,11 +21,11 @@ from comfyclient.steps.calls import (
     PictureOrder,
     Question,
 )
+from comfyclient.steps.opening import connect_dashscope
 from comfyclient.testing import DashScopeServer, Paints, Refuses, Reply, Says
 from comfyclient.testing.dashscope_play import STATUS
 from comfyclient.testing.pictures import png
 from comfyclient.timing import Deadline
-from comfyclient.wiring import connect_dashscope
 
 PHOTO = Image(png(7), "image/png")
 HELLO = Message("user", "say hello as JSON")

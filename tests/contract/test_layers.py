@@ -95,8 +95,10 @@ photos.cleaning
 steps.relay
 steps.asking
 steps.model_copywriter steps.observer steps.painter
-steps.steps steps.hosted_models
-steps.staging
+steps.steps
+steps.staging steps.hosted_steps
+steps.hosted_models
+steps.opening
 transports.lookup transports.verdicts transports.probing transports.version_range
 transports.arrival transports.cancelling transports.catalogue transports.files
 transports.followed

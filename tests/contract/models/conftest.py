@@ -15,9 +15,9 @@ from comfyclient.config.settings import DashScopeSettings
 from comfyclient.ledger.ledger import Ledger
 from comfyclient.steps.asking import Asking
 from comfyclient.steps.calls import ModelService
+from comfyclient.steps.opening import connect_dashscope
 from comfyclient.testing import DashScopeServer, FakeClock
 from comfyclient.trip.published import PublishedTrip
-from comfyclient.wiring import connect_dashscope
 
 TRIPS = Path(__file__).parents[3] / "examples" / "trips"
 

@@ -16,6 +16,7 @@ from comfyclient import errors
 from comfyclient.config.settings import DashScopeSettings
 from comfyclient.ledger.ledger import Ledger
 from comfyclient.steps.asking import Asking
+from comfyclient.steps.opening import connect_dashscope
 from comfyclient.steps.painter import ModelPainter, Painted
 from comfyclient.steps.relay import Relay
 from comfyclient.testing import (
@@ -28,7 +29,6 @@ from comfyclient.testing import (
 from comfyclient.testing.dashscope_tasks import Order
 from comfyclient.testing.pictures import png
 from comfyclient.timing import Deadline
-from comfyclient.wiring import connect_dashscope
 
 WAN = "wan2.2-t2i-flash"
 ALIYUN = ("dashscope-result-*.oss-*.aliyuncs.com",)
