@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import logging
-import random
-import threading
 from collections.abc import Callable, Mapping
 
 import websocket
-from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
 from ..errors import BadAnswerError
 from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock
-from .dialling import check_accepted, dial, hang_up, is_refusal, shut, why
+from .dialling import dial, is_refusal, why
 from .eas_frames import Frame, read_frame
 from .eas_http import SINK
 from .endpoint import Endpoint
+from .socket_line import PING_EVERY, SocketLine
 
 _logger = logging.getLogger("comfyclient.transports.eas_watch")
-
-PING_EVERY = 15.0
-"""Seconds without a frame before a ping: gateways cut what is idle for longer."""
-PONG_WITHIN = 15.0
-FIRST_BACKOFF, LAST_BACKOFF = 0.2, 5.0
-REFUSED_BACKOFF = 60.0
-"""Seconds until a gateway that let no websocket through is tried again."""
 
 
 class Watch:
@@ -52,60 +43,27 @@ class Watch:
         self._window = window
         self._on_frame = on_frame
         self._on_link = on_link
-        self._clock = clock
-        self._ping_every = ping_every
-        self._condition = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._socket: websocket.WebSocket | None = None
-        self._closed = False
+        self._line = SocketLine(self, log=self._log, clock=clock, ping_every=ping_every)
         self._refusal_told = False
         self.open = False
         """Whether frames come this way now."""
 
     def start(self) -> None:
         """Dial, unless that was done."""
-        with self._condition:
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(
-                    target=self._run,
-                    name=f"comfyclient-listener-{self._endpoint.name}",
-                    daemon=True,
-                )
-                self._thread.start()
+        self._line.start(f"comfyclient-listener-{self._endpoint.name}")
 
     def close(self) -> None:
         """End the thread and the connection."""
-        with self._condition:
-            self._closed = True
-            self._condition.notify_all()
-        shut(self._socket)
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=10)
+        self._line.close()
 
-    def _run(self) -> None:
-        backoff = FIRST_BACKOFF
-        while not self._closed:
-            try:
-                connection = self._connect()
-            except Exception as error:  # noqa: BLE001  hostile headers raise anything
-                self._tell_no_way(error)
-                self._pause(REFUSED_BACKOFF if is_refusal(error) else backoff)
-                backoff = min(backoff * 2, LAST_BACKOFF)
-                continue
-            backoff, reason = FIRST_BACKOFF, "closed by the gateway"
-            try:
-                self._listen(connection)
-            except (WebSocketException, OSError, ValueError) as error:
-                reason = why(error)
-            finally:
-                self._socket, self.open = None, False
-                hang_up(connection)
-            if not self._closed:
-                self._log.info("the watch ended: %s", reason)
-                self._on_link()
-                self._pause(backoff)
+    # -- what the line asks and tells, in its own thread
 
-    def _connect(self) -> websocket.WebSocket:
+    def await_wanted(self) -> bool:
+        """It is, until it is closed."""
+        return not self._line.closed
+
+    def dial(self) -> websocket.WebSocket:
+        """Dial, as a reader who commits what it took."""
         query = {
             "_watch_": "true",
             "_index_": "0",
@@ -114,39 +72,14 @@ class Watch:
             "_auto_commit_": "false",
         }
         url = self._endpoint.socket_url(SINK, query)
-        connection = dial(self._endpoint, url, headers=self._identity)
-        self._socket = connection
-        try:
-            check_accepted(connection)
-        except BaseException:
-            hang_up(connection)
-            raise
+        return dial(self._endpoint, url, headers=self._identity)
+
+    def greet(self, connection: websocket.WebSocket) -> None:
+        """Nothing is to be said."""
         self.open = True
-        return connection
 
-    def _listen(self, connection: websocket.WebSocket) -> None:
-        """Hand on frames until the connection ends or is given up."""
-        connection.settimeout(self._ping_every)
-        pinged = False
-        while not self._closed:
-            try:
-                opcode, content = connection.recv_data(control_frame=True)
-            except WebSocketTimeoutException:
-                if pinged:
-                    raise
-                connection.ping()
-                connection.settimeout(min(PONG_WITHIN, self._ping_every))
-                pinged = True
-                continue
-            if pinged:
-                connection.settimeout(self._ping_every)
-                pinged = False
-            if opcode == ABNF.OPCODE_CLOSE:
-                return
-            if opcode in {ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT}:
-                self._hand_on(content)
-
-    def _hand_on(self, content: bytes) -> None:
+    def hear(self, opcode: int, content: bytes) -> None:
+        """Hand on a frame."""
         try:
             frame = read_frame(content)
         except BadAnswerError as error:
@@ -158,7 +91,8 @@ class Watch:
         except Exception:  # noqa: BLE001  one frame's bug must not end the watch
             self._log.exception("while taking a result")
 
-    def _tell_no_way(self, error: Exception) -> None:
+    def no_way(self, error: Exception) -> None:
+        """Say once, aloud, that no watch is to be had here."""
         level = logging.INFO
         if is_refusal(error) and not self._refusal_told:
             level, self._refusal_told = logging.WARNING, True
@@ -168,8 +102,10 @@ class Watch:
             why(error),
         )
 
-    def _pause(self, seconds: float) -> None:
-        end = self._clock.monotonic() + seconds * random.uniform(0.5, 1.0)
-        with self._condition:
-            while not self._closed and (left := end - self._clock.monotonic()) > 0:
-                self._clock.wait(self._condition, left)
+    def lost(self, reason: str) -> bool:
+        """Tell that frames do not come this way any more; they did."""
+        self.open = False
+        if not self._line.closed:
+            self._log.info("the watch ended: %s", reason)
+            self._on_link()
+        return True

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-import random
-import threading
 from collections.abc import Callable
 
 import websocket
-from websocket import ABNF, WebSocketException, WebSocketTimeoutException
+from websocket import ABNF
 
 from ..errors import BadAnswerError
 from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock
-from .dialling import check_accepted, dial, hang_up, is_refusal, shut, why
+from .dialling import dial, is_refusal, why
 from .endpoint import Endpoint
 from .messages import ServerStatus, Signal, read_frame
+from .socket_line import PING_EVERY, SocketLine
 
 _logger = logging.getLogger("comfyclient.transports.listener")
-
-PING_EVERY = 15.0
-"""Seconds without a frame before a ping; ComfyUI itself never pings."""
-PONG_WITHIN = 15.0
-"""Seconds for any frame to come after it; then the connection counts as dead."""
-FIRST_BACKOFF, LAST_BACKOFF = 0.2, 5.0
-REFUSED_BACKOFF = 60.0
-"""Seconds until a server or gateway that refused the handshake is tried again."""
 
 FEATURE_FLAGS = json.dumps(
     {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
@@ -54,18 +45,15 @@ class Listener:
         self._endpoint = endpoint
         self._log = InstanceLog(_logger, endpoint.name)
         self._client_id = client_id
-        self._ping_every = ping_every
         self._on_signal = on_signal
         self._on_link = on_link
         self._clock = clock
-        self._condition = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._socket: websocket.WebSocket | None = None
+        self._line = SocketLine(self, log=self._log, clock=clock, ping_every=ping_every)
+        self._condition = self._line.condition
         self._wanted = False
         self._registered = False
         self._settled = False  # a first connection was made or has failed
         self._idle = False  # connected to nothing, because nothing was wanted
-        self._closed = False
         self._refusal_told = False
         self._heard_at = clock.monotonic()
 
@@ -93,13 +81,8 @@ class Listener:
             self._wanted = wanted and self._endpoint.websocket
             if self._wanted and self._idle:
                 self._settled = False  # it dials at once: worth waiting for again
-            if self._wanted and self._thread is None and not self._closed:
-                self._thread = threading.Thread(
-                    target=self._run,
-                    name=f"comfyclient-listener-{self._endpoint.name}",
-                    daemon=True,
-                )
-                self._thread.start()
+            if self._wanted:
+                self._line.start(f"comfyclient-listener-{self._endpoint.name}")
             self._condition.notify_all()
 
     def await_registered(self, seconds: float) -> bool:
@@ -108,101 +91,58 @@ class Listener:
         with self._condition:
             while self._wanted and not (self._registered or self._settled):
                 left = end - self._clock.monotonic()
-                if left <= 0 or self._closed:
+                if left <= 0 or self._line.closed:
                     break
                 self._clock.wait(self._condition, left)
             return self._registered
 
     def register_again(self) -> None:
         """Drop the connection and dial anew: the cure for a socket that went deaf."""
-        shut(self._socket)
+        self._line.drop()
 
     def close(self) -> None:
         """End the thread and the connection."""
         with self._condition:
-            self._closed = True
             self._wanted = False
-            self._condition.notify_all()
-        shut(self._socket)
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=10)
+        self._line.close()
 
-    def _run(self) -> None:
-        backoff = FIRST_BACKOFF
-        while self._await_wanted():
-            try:
-                connection = self._connect()
-            except Exception as error:  # noqa: BLE001  hostile headers raise anything
-                self._tell_refusal(error)
-                self._lost(why(error))
-                self._pause(REFUSED_BACKOFF if is_refusal(error) else backoff)
-                backoff = min(backoff * 2, LAST_BACKOFF)
-                continue
-            try:
-                self._listen(connection)
-                reason = "closed by the server"
-            except (WebSocketException, OSError, ValueError) as error:
-                reason = why(error)
-            finally:
-                self._hang_up(connection)
-            backoff = FIRST_BACKOFF if self._registered else backoff
-            self._lost(reason)
-            self._pause(backoff)
-            backoff = min(backoff * 2, LAST_BACKOFF)
+    # -- what the line asks and tells, in its own thread
 
-    def _await_wanted(self) -> bool:
+    def await_wanted(self) -> bool:
+        """Wait until it is wanted; False where it was closed."""
         with self._condition:
-            while not self._wanted and not self._closed:
+            while not self._wanted and not self._line.closed:
                 self._idle = True
                 self._clock.wait(self._condition, 60)
             self._idle = False
-            return not self._closed
+            return not self._line.closed
 
-    def _pause(self, seconds: float) -> None:
-        end = self._clock.monotonic() + seconds * random.uniform(0.5, 1.0)
-        with self._condition:
-            while not self._closed and (left := end - self._clock.monotonic()) > 0:
-                self._clock.wait(self._condition, left)
-
-    def _connect(self) -> websocket.WebSocket:
+    def dial(self) -> websocket.WebSocket:
+        """Dial by our name."""
         url = self._endpoint.websocket_url(self._client_id)
-        connection = dial(self._endpoint, url)
-        self._socket = connection
-        try:
-            check_accepted(connection)
-            connection.send(FEATURE_FLAGS)
-        except BaseException:
-            self._hang_up(connection)
-            raise
-        return connection
+        return dial(self._endpoint, url)
 
-    def _listen(self, connection: websocket.WebSocket) -> None:
-        """Hand on frames until the connection ends or is given up."""
-        connection.settimeout(self._ping_every)
-        pinged = False
-        while not self._closed:
-            try:
-                opcode, frame = connection.recv_data(control_frame=True)
-            except WebSocketTimeoutException:
-                if pinged:
-                    raise
-                connection.ping()
-                connection.settimeout(min(PONG_WITHIN, self._ping_every))
-                pinged = True
-                continue
-            if pinged:
-                connection.settimeout(self._ping_every)
-                pinged = False
-            if opcode == ABNF.OPCODE_CLOSE:
-                return
-            if opcode in {ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY}:
-                self._heard_at = self._clock.monotonic()
-                self._hand_on(opcode, frame)
+    def greet(self, connection: websocket.WebSocket) -> None:
+        """Say what we understand."""
+        connection.send(FEATURE_FLAGS)
 
-    def _hand_on(self, opcode: int, frame: bytes) -> None:
+    def no_way(self, error: Exception) -> None:
+        """Say once that progress is not to be had here."""
+        if is_refusal(error) and not self._refusal_told:
+            self._refusal_told = True
+            self._log.warning(
+                "no websocket passes (%s); jobs are followed by asking, without "
+                "progress (poll_only = true says that this is known)",
+                why(error),
+            )
+        self.lost(why(error))
+
+    def hear(self, opcode: int, content: bytes) -> None:
+        """Hand on what a frame says."""
+        self._heard_at = self._clock.monotonic()
         try:
             text = opcode == ABNF.OPCODE_TEXT
-            signals = read_frame(frame.decode("utf-8") if text else frame)
+            signals = read_frame(content.decode("utf-8") if text else content)
         except (BadAnswerError, UnicodeDecodeError) as error:
             # one bad frame says nothing of the next; polling catches what it hid
             self._log.warning("malformed frame: %s", error)
@@ -212,33 +152,20 @@ class Listener:
                 self._found()
             self._on_signal(signal)
 
-    def _found(self) -> None:
-        self._on_link(None)  # first: whoever awaits it counts what was linked before
-        with self._condition:
-            self._registered = self._settled = True
-            self._condition.notify_all()
-
-    def _lost(self, reason: str) -> None:
+    def lost(self, reason: str) -> bool:
+        """Tell that nothing is heard any more; whether anything was."""
         with self._condition:
             was_registered = self._registered
             self._registered = False
             self._settled = True
             self._condition.notify_all()
         self._log.info("no websocket: %s", reason)
-        if was_registered and not self._closed:
+        if was_registered and not self._line.closed:
             self._on_link(reason)
+        return was_registered
 
-    def _tell_refusal(self, error: Exception) -> None:
-        """Say once that progress is not to be had here."""
-        if is_refusal(error) and not self._refusal_told:
-            self._refusal_told = True
-            self._log.warning(
-                "no websocket passes (%s); jobs are followed by asking, without "
-                "progress (poll_only = true says that this is known)",
-                why(error),
-            )
-
-    def _hang_up(self, connection: websocket.WebSocket) -> None:
-        """Close before a new dial, or the server forgets our client id with it."""
-        self._socket = None
-        hang_up(connection)
+    def _found(self) -> None:
+        self._on_link(None)  # first: whoever awaits it counts what was linked before
+        with self._condition:
+            self._registered = self._settled = True
+            self._condition.notify_all()

@@ -85,7 +85,8 @@ transports.watchdog
 transports.eas_codes
 transports.connections transports.http_errors transports.dialling
 transports.bodies transports.session
-transports.http transports.listener
+transports.http transports.socket_line
+transports.listener
 steps.calls
 steps.replies
 steps.sdk

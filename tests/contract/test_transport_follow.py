@@ -413,6 +413,30 @@ class TestDeafness:
             listener.close()
         assert links[:2] == [None, "no sign of life"]
 
+    def test_whoever_cannot_take_a_message_is_dialled_anew_for(
+        self, server, caplog
+    ) -> None:
+        """A fault in taking one message ends that connection, not the listening."""
+        taken: list[object] = []
+
+        def take(signal: object) -> None:
+            taken.append(signal)
+            if len(taken) == 1:
+                raise RuntimeError("a fault of ours")
+
+        listener = Listener(
+            Endpoint("n", server.url),
+            "me",
+            on_signal=take,
+            on_link=lambda reason: None,
+        )
+        listener.want(True)
+        try:
+            server.await_that(lambda: server.asked["GET /ws"] > 1 and len(taken) > 1)
+        finally:
+            listener.close()
+        assert "a fault of ours" in caplog.text
+
     def test_a_silent_connection_that_lives_is_kept(self, server) -> None:
         """As long as pings are answered, silence is no reason to dial anew."""
         links: list[str | None] = []

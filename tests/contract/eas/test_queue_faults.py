@@ -359,7 +359,7 @@ def test_a_watch_that_went_dead(watching: Queueing) -> None:
     with FaultProxy(watching.gateway.url) as proxy:
         transport = watching.transport(proxy.url)
         watch = transport._watch
-        watch._ping_every = 0.05
+        watch._line.ping_every = 0.05
         watching.done(transport)
         watching.await_that(lambda: watch.open)
         proxy.stall()
