@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -31,9 +31,8 @@ from .dashscope_catalogue import Kind
 from .dashscope_play import Turn
 from .http_wire import Reply, Request, encoded, read_request, send
 from .line import Line
-from .threads import keeping_back
+from .route_replies import RouteReplies
 
-_GLANCE = 0.05
 _BASE = "/api/v1"
 _PATTERNS = {
     name: re.compile(re.escape(route).replace(r"\{id\}", "([^/]+)").replace(
@@ -82,8 +81,7 @@ class DashScopeServer:
         """Requests to routes that it does not have."""
         self.asked: Counter[str] = Counter()
         """How often each route was asked, by its short name."""
-        self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
-        self._closed = False
+        self._replies = RouteReplies(ROUTES)
 
     # -- what a test reads
 
@@ -137,9 +135,7 @@ class DashScopeServer:
 
     def answer(self, route: str, *replies: Reply) -> None:
         """Answer the next requests of a route so, whoever is asked for."""
-        if route not in ROUTES:
-            raise ValueError(f"no route {route!r}; there are {', '.join(ROUTES)}")
-        self._replies[route].extend(replies)
+        self._replies.answer(route, replies)
 
     # -- its life
 
@@ -171,7 +167,7 @@ class DashScopeServer:
 
     def close(self) -> None:
         """End every connection and thread."""
-        self._closed = True
+        self._replies.close()
         self._line.close()
 
     # -- answering
@@ -198,16 +194,14 @@ class DashScopeServer:
             connection.sendall(b"".join(encoded(_NOT_FOUND)))
             return True
         route, ids = matched
-        waiting = self._replies[route]
-        scripted = waiting.popleft() if waiting else Reply()
-        self._await(scripted.gate)
+        scripted = self._replies.take(route) or Reply()
         own = _NOT_FOUND
         if scripted.needs_own:
             own = self._answers.answer(route, request, *ids)
         if any(way is not None for way in (own.raw, own.sends, own.late, own.drips)):
             scripted = own  # a turn that says how its answer travels
-        self._await(scripted.late)
-        return send(scripted, own, connection, request, closed=self._is_closed)
+        self._replies.wait(scripted.late)
+        return send(scripted, own, connection, request, closed=self._replies.closed)
 
     def await_that(self, asked: str, times: int = 1, *, timeout: float = 5) -> None:
         """Return once a route was asked so often.
@@ -221,16 +215,6 @@ class DashScopeServer:
             )
         if not enough:
             raise TimeoutError(f"the route {asked!r} was not asked {times} times")
-
-    def _await(self, gate: threading.Event | None) -> None:
-        if gate is None or gate.is_set():
-            return
-        with keeping_back():
-            while not gate.wait(_GLANCE) and not self._closed:
-                pass
-
-    def _is_closed(self) -> bool:
-        return self._closed
 
 
 def _match(request: Request) -> tuple[str, tuple[str, ...]] | None:

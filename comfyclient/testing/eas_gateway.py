@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import cycle
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
 from .eas_frames import encoded_frame
@@ -26,9 +25,9 @@ from .eas_inference import Inference, Workers, run_on
 from .eas_standard import Upstream
 from .eas_store import Consumer, QueueStore
 from .eas_wire import DEFAULT_GROUP, GROUP, USER, answer, tags_of
-from .http_wire import Reply, Request, cut, encoded, read_request
+from .http_wire import Reply, Request, read_request, send
 from .line import Line
-from .threads import keeping_back
+from .route_replies import RouteReplies
 from .websocket_wire import ServerSocket, handshake
 
 ROUTES = tuple(
@@ -39,7 +38,6 @@ ROUTES = tuple(
 """What can be scripted of the API edition; of the standard one, `ANY comfyui`."""
 STANDARD = "ANY comfyui"
 UNAUTHORISED = b'{"code":"Unauthorized","message":"Invalid token"}'
-_GLANCE = 0.05
 
 
 class EasGateway:
@@ -96,12 +94,10 @@ class EasGateway:
         self._stack = ExitStack()
         self._line = Line(self._serve)
         self._lock = threading.Lock()
-        self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
-        self._standing: dict[str, Reply] = {}
+        self._replies = RouteReplies([*ROUTES, STANDARD])
         self._watchers: dict[Consumer, ServerSocket] = {}
         self._workers: Workers | None = None
         self._folder: Path | None = None
-        self._closed = False
 
     # -- where it is
 
@@ -139,16 +135,11 @@ class EasGateway:
 
     def answer(self, route: str, *replies: Reply) -> None:
         """Answer the next requests of a route so, then as before."""
-        self._known(route)
-        self._replies[route].extend(replies)
+        self._replies.answer(route, replies)
 
     def always(self, route: str, reply: Reply | None) -> None:
         """Answer a route so from now on; None gives its own answers again."""
-        self._known(route)
-        if reply is None:
-            self._standing.pop(route, None)
-        else:
-            self._standing[route] = reply
+        self._replies.always(route, reply)
 
     def cut_watchers(self, *, resets: bool = False) -> int:
         """End every open watch at once; how many."""
@@ -172,10 +163,6 @@ class EasGateway:
                 self.sink.condition.wait(pause)
                 left -= pause
 
-    def _known(self, route: str) -> None:
-        if route not in {*ROUTES, STANDARD}:
-            raise ValueError(f"no route {route!r}; there are {', '.join(ROUTES)}")
-
     # -- its life
 
     def __enter__(self) -> Self:
@@ -193,17 +180,12 @@ class EasGateway:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """End every connection and thread, and the engine of its own."""
-        self._closed = True
+        self._replies.close()
         self.cut_watchers()
         self.input.close()
         self.sink.close()
@@ -243,26 +225,28 @@ class EasGateway:
         """Answer one request; whether the connection goes on."""
         target = self._target(request)
         if target is None:
-            return self._send(Reply(404, b"404 page not found"), Reply(), connection)
+            return self._send(
+                Reply(404, b"404 page not found"), Reply(), connection, request
+            )
         if self.token is not None and request.headers.get("authorization") not in {
             self.token,
             f"Bearer {self.token}",
         }:
-            return self._send(Reply(401, UNAUTHORISED), Reply(), connection)
+            return self._send(Reply(401, UNAUTHORISED), Reply(), connection, request)
         watches = request.headers.get("upgrade", "").lower() == "websocket"
         if self.edition == "standard":
             return self._standard(request, target, connection, stream, watches=watches)
         queue = self._queue(request, target)
         if queue is None:
             body = b'{"detail":"Not Found"}'
-            return self._send(Reply(404, body), Reply(), connection)
+            return self._send(Reply(404, body), Reply(), connection, request)
         name = "input" if queue is self.input else "sink"
         scripted = self._scripted(f"{'WATCH' if watches else request.method} {name}")
         if watches:
             self._watch(request, queue, scripted, connection, stream)
             return False
         own = answer(queue, request) if scripted.needs_own else Reply(404)
-        return self._send(own, scripted, connection)
+        return self._send(own, scripted, connection, request)
 
     def _target(self, request: Request) -> str | None:
         """What is asked of the service: path and query; None where it is another."""
@@ -296,7 +280,9 @@ class EasGateway:
         watches: bool,
     ) -> bool:
         if watches and self.refuses_websockets:
-            return self._send(Reply(404, b"url not found"), Reply(), connection)
+            return self._send(
+                Reply(404, b"url not found"), Reply(), connection, request
+            )
         scripted = self._scripted(STANDARD)
         if watches and scripted.needs_own:
             next(self._upstreams).tunnel(request, target, connection, stream)
@@ -304,45 +290,22 @@ class EasGateway:
         own = Reply(404)
         if scripted.needs_own:
             own = next(self._upstreams).ask(request, target)
-        head_only = request.method == "HEAD"
-        return self._send(own, scripted, connection, head_only=head_only)
+        return self._send(own, scripted, connection, request)
 
     def _scripted(self, route: str) -> Reply:
         with self._lock:
             self.asked[route] += 1
-            waiting = self._replies[route]
-            reply = waiting.popleft() if waiting else self._standing.get(route, Reply())
-        self._await(reply.gate)
-        return reply
-
-    def _await(self, gate: threading.Event | None) -> None:
-        if gate is None or gate.is_set():
-            return
-        with keeping_back():
-            while not gate.wait(_GLANCE) and not self._closed:
-                pass
+        return self._replies.take(route) or Reply()
 
     def _send(
         self,
         own: Reply,
         scripted: Reply,
         connection: socket.socket,
-        *,
-        head_only: bool = False,
+        request: Request,
     ) -> bool:
-        self._await(scripted.late)
-        if scripted.raw is not None:
-            connection.sendall(scripted.raw)
-            return False
-        whole = own if scripted.status is None else scripted
-        head, body = encoded(whole, head_only=head_only)
-        if scripted.sends is None:
-            connection.sendall(head + body)
-            return True
-        if scripted.sends >= 0:
-            connection.sendall((head + body)[: scripted.sends])
-        cut(connection, resets=scripted.resets)
-        return False
+        self._replies.wait(scripted.late)
+        return send(scripted, own, connection, request, closed=self._replies.closed)
 
     # -- watching
 
@@ -355,11 +318,11 @@ class EasGateway:
         stream: BinaryIO,
     ) -> None:
         if scripted.status is not None or scripted.raw is not None:
-            self._send(Reply(404), scripted, connection)
+            self._send(Reply(404), scripted, connection, request)
             return
         query = request.query
         if query.get("_watch_") != "true":
-            self._send(Reply(400, b"not a watch"), Reply(), connection)
+            self._send(Reply(400, b"not a watch"), Reply(), connection, request)
             return
         commits = query.get("_auto_commit_") == "true"
         consumer = queue.join(

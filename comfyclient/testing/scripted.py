@@ -15,8 +15,7 @@ it goes on when the test, a counted request, or the clock it was given says so.
 from __future__ import annotations
 
 import socket
-import threading
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from types import TracebackType
@@ -33,6 +32,7 @@ from .http_wire import Reply, Request, cut, encoded, read_request, send
 from .line import Line
 from .pictures import FileKey
 from .play import Cue, KillWorker, Play, Restart, Silence, Stop, status, usual
+from .route_replies import RouteReplies
 from .script import Script
 from .stage import Stage
 from .threads import keeping_back
@@ -78,9 +78,7 @@ class ScriptedServer:
         """Texts that clients sent over websockets."""
         self.asked: Counter[str] = Counter()
         """How often each route was asked."""
-        self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
-        self._standing: dict[str, Reply] = {}
-        self._closed = False
+        self._replies = RouteReplies(ROUTES)
 
     # -- what a test reads
 
@@ -145,16 +143,11 @@ class ScriptedServer:
 
         A job that is sent meanwhile uses up nothing of the script.
         """
-        self._known(route)
-        self._replies[route].extend(replies)
+        self._replies.answer(route, replies)
 
     def always(self, route: str, reply: Reply | None) -> None:
         """Answer a route so from now on; None gives its own answers again."""
-        self._known(route)
-        if reply is None:
-            self._standing.pop(route, None)
-        else:
-            self._standing[route] = reply
+        self._replies.always(route, reply)
 
     def restart(self, *, version: str | None = None) -> None:
         """Forget every job and temp file and end every connection, as a new process.
@@ -178,7 +171,7 @@ class ScriptedServer:
     def fall_silent(self, route: str | None = None) -> None:
         """Take connections and requests, but answer nothing until `speak`."""
         if route is not None:
-            self._known(route)
+            self._replies.check(route)
         self.stage.act(Silence(route))
 
     def speak(self, route: str | None = None) -> None:
@@ -188,10 +181,6 @@ class ScriptedServer:
     def kill_worker(self) -> None:
         """Run no job any more until a restart, while HTTP goes on."""
         self.stage.act(KillWorker())
-
-    def _known(self, route: str) -> None:
-        if route not in ROUTES:
-            raise ValueError(f"no route {route!r}; there are {', '.join(ROUTES)}")
 
     def offer(self, classes: Mapping[str, JsonValue] | None) -> None:
         """What `GET /object_info` tells from now on; None: nothing is told, by 404.
@@ -223,7 +212,7 @@ class ScriptedServer:
 
     def close(self) -> None:
         """End every connection and thread."""
-        self._closed = True
+        self._replies.close()
         self.stage.close()
         self._worker.join()
         self._line.close()
@@ -252,8 +241,8 @@ class ScriptedServer:
             own = NOT_FOUND
             if route and scripted.needs_own:
                 own = self._answers.own(route, request, *arguments, *cue)
-            self._await(scripted.late)
-            return send(scripted, own, connection, request, closed=self._is_closed)
+            self._replies.wait(scripted.late)
+            return send(scripted, own, connection, request, closed=self._replies.closed)
         finally:
             for one in cue:
                 one.answered.set()
@@ -281,10 +270,8 @@ class ScriptedServer:
 
     def _scripted(self, route: str) -> tuple[Reply, tuple[Cue, ...]]:
         """How a request is answered, and what the script makes of a job in it."""
-        waiting = self._replies[route]
-        if waiting or route in self._standing:
-            reply = waiting.popleft() if waiting else self._standing[route]
-            self._await(reply.gate)
+        reply = self._replies.take(route)
+        if reply is not None:
             return reply, ()
         if route != _SUBMIT:
             return Reply(), ()
@@ -293,16 +280,6 @@ class ScriptedServer:
         for step in turn.before():
             self.stage.act(step)
         return turn.reply(), (Cue(turn.arranged),)
-
-    def _await(self, gate: threading.Event | None) -> None:
-        if gate is None or gate.is_set():
-            return
-        with keeping_back():
-            while not gate.wait(_GLANCE) and not self._closed:
-                pass
-
-    def _is_closed(self) -> bool:
-        return self._closed
 
     def _mute(self, route: str, life: int) -> bool:
         """Whether nobody will answer: wait out a silence, look for a restart."""
