@@ -109,6 +109,21 @@ def wrong_setting(model: str | None) -> str | None:
     return None
 
 
+class AsksDashScope:
+    """What all nodes that ask have in common, as ComfyUI calls it."""
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model: str | None = None) -> bool | str:
+        """Refuse a job that could not ask, before any of it runs."""
+        wrong = wrong_setting(model)
+        return True if wrong is None else wrong
+
+    @classmethod
+    def IS_CHANGED(cls, **_: object) -> str:
+        """Ask again only where another service would answer."""
+        return address()
+
+
 def read_model(model: str) -> str:
     """The name of a model.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import inputs
 from .canvas import Canvas
 from .finish import grain, paint_weather, rounded
 from .host import Steps, image_out, mask_out
@@ -19,7 +20,6 @@ from .scene_colours import (
 )
 
 LARGEST = 4096
-SEED = {"default": 0, "min": 0, "max": 2**64 - 1}
 
 
 class TripBackdrop:
@@ -39,53 +39,39 @@ class TripBackdrop:
         """What the node takes."""
         return {
             "required": {
-                "width": _size(1008, "Width of the scene in pixels."),
-                "height": _size(960, "Height of the scene in pixels."),
-                "season": (
-                    SEASONS,
-                    {"default": "summer", "tooltip": "Colours of land and leaf."},
+                "width": inputs.pixels(
+                    1008, "Width of the scene in pixels.", high=LARGEST
                 ),
-                "daylight": (
-                    DAYLIGHTS,
-                    {"default": "day", "tooltip": "Colours of sky and light."},
+                "height": inputs.pixels(
+                    960, "Height of the scene in pixels.", high=LARGEST
                 ),
-                "terrain": (
-                    TERRAINS,
-                    {"default": "hills", "tooltip": "What the land is."},
+                "season": inputs.one_of(
+                    SEASONS, "summer", tooltip="Colours of land and leaf."
                 ),
-                "weather": (
-                    WEATHERS,
-                    {"default": "clear", "tooltip": "What is in the air."},
+                "daylight": inputs.one_of(
+                    DAYLIGHTS, "day", tooltip="Colours of sky and light."
                 ),
-                "altitude_profile": (
-                    "STRING",
-                    {
-                        "default": "[]",
-                        "multiline": True,
-                        "tooltip": "JSON list of metres; the ridges echo it.",
-                    },
+                "terrain": inputs.one_of(
+                    TERRAINS, "hills", tooltip="What the land is."
                 ),
-                "seed": ("INT", {**SEED, "tooltip": "Another seed, another picture."}),
+                "weather": inputs.one_of(
+                    WEATHERS, "clear", tooltip="What is in the air."
+                ),
+                "altitude_profile": inputs.json_text(
+                    "JSON list of metres; the ridges echo it."
+                ),
+                "seed": inputs.seed("Another seed, another picture."),
             },
             "optional": {
-                "horizon": (
-                    "FLOAT",
-                    {
-                        "default": 0.66,
-                        "min": 0.4,
-                        "max": 0.85,
-                        "step": 0.01,
-                        "tooltip": "Where the horizon lies, from the top.",
-                    },
+                "horizon": inputs.decimal(
+                    0.66,
+                    "Where the horizon lies, from the top.",
+                    low=0.4,
+                    high=0.85,
+                    step=0.01,
                 ),
-                "corner_radius": (
-                    "INT",
-                    {
-                        "default": 28,
-                        "min": 0,
-                        "max": 400,
-                        "tooltip": "Rounding of the mask's corners in pixels.",
-                    },
+                "corner_radius": inputs.pixels(
+                    28, "Rounding of the mask's corners in pixels.", low=0, high=400
                 ),
             },
         }
@@ -151,8 +137,3 @@ def _painted(brief: Brief, *, width: int, height: int) -> Canvas:
     grain(canvas.pixels, seed=brief.seed, strength=1.0)
     steps.done()
     return canvas
-
-
-def _size(default: int, tooltip: str) -> tuple[str, dict[str, Any]]:
-    limits = {"default": default, "min": 64, "max": LARGEST}
-    return "INT", {**limits, "tooltip": tooltip}

@@ -58,6 +58,20 @@ def zigzag(rng: np.random.Generator, count: int, *, waves: float) -> Floats:
     return np.interp(np.linspace(0, 1, count), places, values).astype(np.float32)
 
 
+def overlap(
+    coverage: Floats, size: tuple[int, ...], *, left: int, top: int
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Which part of a coverage falls on a sheet of that size, and where; perhaps none.
+
+    `size` is height and width; `left` and `top` are where the coverage is laid.
+    """
+    rows, columns = coverage.shape
+    y0, x0 = max(0, top), max(0, left)
+    y1, x1 = max(y0, min(size[0], top + rows)), max(x0, min(size[1], left + columns))
+    part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+    return part, (slice(y0, y1), slice(x0, x1))
+
+
 class Canvas:
     """Pixels [height, width, 3] from 0 to 1, painted from back to front."""
 
@@ -71,15 +85,11 @@ class Canvas:
         self, coverage: Floats, colour: Floats, *, left: int = 0, top: int = 0
     ) -> None:
         """Lay a colour (or a picture) on by its coverage, cut at the edges."""
-        rows, columns = coverage.shape
-        y0, y1 = max(0, top), min(self.height, top + rows)
-        x0, x1 = max(0, left), min(self.width, left + columns)
-        if y0 >= y1 or x0 >= x1:
-            return
-        part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+        size = (self.height, self.width)
+        part, place = overlap(coverage, size, left=left, top=top)
         alpha = coverage[part][..., None]
         paint = colour[part] if colour.ndim == 3 else colour
-        below = self.pixels[y0:y1, x0:x1]
+        below = self.pixels[place]
         below += (paint - below) * alpha
 
     def stamp(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from . import inputs
 from .reading import bad
 
 FONT_VARIABLE = "COMFYCLIENT_FONT"
@@ -31,10 +32,7 @@ _REMEDY = (
     f"{FONT_VARIABLE} to one, or pip install manimgx-fonts-cjk"
 )
 
-FONT_INPUT = (
-    "STRING",
-    {"default": "", "tooltip": "Path of a font file; empty to find one."},
-)
+FONT_INPUT = inputs.line("Path of a font file; empty to find one.")
 
 Font = ImageFont.FreeTypeFont
 

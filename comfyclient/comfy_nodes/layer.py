@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .canvas import Draw, cover
+from .canvas import Draw, cover, overlap
 from .colour import Floats
 from .fonts import Font
 
@@ -30,18 +30,13 @@ class Layer:
         self, coverage: Floats, colour: Floats, *, left: int = 0, top: int = 0
     ) -> None:
         """Lay a colour (or a picture) over what is there, cut at the edges."""
-        rows, columns = coverage.shape
-        y0, y1 = max(0, top), min(self.height, top + rows)
-        x0, x1 = max(0, left), min(self.width, left + columns)
-        if y0 >= y1 or x0 >= x1:
-            return
-        part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+        part, place = overlap(coverage, self.alpha.shape, left=left, top=top)
         alpha = coverage[part]
         paint = colour[part] if colour.ndim == 3 else colour
-        below = self._paint[y0:y1, x0:x1]
+        below = self._paint[place]
         below *= (1 - alpha)[..., None]
         below += paint * alpha[..., None]
-        under = self.alpha[y0:y1, x0:x1]
+        under = self.alpha[place]
         under += alpha * (1 - under)
 
     def stamp(

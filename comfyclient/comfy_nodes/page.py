@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from . import inputs
 from .colour import Floats
 from .host import Steps, image_in, image_out, mask_in
 from .reading import bad, number, whole
@@ -51,16 +52,7 @@ class TripPlace:
             },
             "optional": {
                 "layers": (LAYERS, {"tooltip": "The layers below; none to begin."}),
-                "opacity": (
-                    "FLOAT",
-                    {
-                        "default": 1.0,
-                        "min": 0.0,
-                        "max": 1.0,
-                        "step": 0.01,
-                        "tooltip": "How much of it is seen.",
-                    },
-                ),
+                "opacity": inputs.decimal(1.0, "How much of it is seen.", step=0.01),
             },
         }
 

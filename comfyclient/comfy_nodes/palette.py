@@ -6,14 +6,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from . import inputs
 from .colour import Floats, is_hex, rgb
 from .reading import bad
 
 THEMES = ["light", "dark"]
-PALETTE_INPUT = (
-    "STRING",
-    {"default": "", "tooltip": "Link TripBackdrop's palette; empty for the default."},
-)
+PALETTE_INPUT = inputs.line("Link TripBackdrop's palette; empty for the default.")
 
 
 @dataclass(frozen=True)

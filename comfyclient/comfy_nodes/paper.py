@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import finish
+from . import finish, inputs
 from .host import Steps, image_out
 from .palette import PALETTE_INPUT, THEMES, read_palette
 from .reading import choice, number, whole
@@ -31,44 +31,17 @@ class TripPaper:
         """What the node takes."""
         return {
             "required": {
-                "width": (
-                    "INT",
-                    {"default": 1080, "min": 64, "max": 4096, "tooltip": "In pixels."},
+                "width": inputs.pixels(1080),
+                "height": inputs.pixels(1440, high=TALLEST),
+                "style": inputs.one_of(
+                    THEMES, "light", tooltip="The colour, where no palette is."
                 ),
-                "height": (
-                    "INT",
-                    {
-                        "default": 1440,
-                        "min": 64,
-                        "max": TALLEST,
-                        "tooltip": "In pixels.",
-                    },
-                ),
-                "style": (
-                    THEMES,
-                    {"default": "light", "tooltip": "The colour, where no palette is."},
-                ),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 2**64 - 1,
-                        "tooltip": "Another seed, another grain.",
-                    },
-                ),
+                "seed": inputs.seed("Another seed, another grain."),
             },
             "optional": {
                 "palette": PALETTE_INPUT,
-                "grain": (
-                    "FLOAT",
-                    {
-                        "default": 0.6,
-                        "min": 0.0,
-                        "max": 3.0,
-                        "step": 0.1,
-                        "tooltip": "How coarse the paper is.",
-                    },
+                "grain": inputs.decimal(
+                    0.6, "How coarse the paper is.", high=3.0, step=0.1
                 ),
             },
         }

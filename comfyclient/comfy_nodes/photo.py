@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from . import inputs
 from .colour import Floats, luminance
 from .fonts import FONT_INPUT, check_glyphs, face, find_font, normalised
 from .host import Steps, image_in, image_out, mask_out
@@ -40,45 +41,25 @@ class TripPhoto:
         return {
             "required": {
                 "image": ("IMAGE", {"tooltip": "The photo; the first of a batch."}),
-                "width": (
-                    "INT",
-                    {
-                        "default": 640,
-                        "min": 96,
-                        "max": 4096,
-                        "tooltip": "Of the layer.",
-                    },
+                "width": inputs.pixels(640, "Of the layer.", low=96),
+                "height": inputs.pixels(480, "Of the layer.", low=96),
+                "tilt": inputs.decimal(
+                    0.0, "Degrees, clockwise.", low=-12.0, high=12.0, step=0.05
                 ),
-                "height": (
-                    "INT",
-                    {
-                        "default": 480,
-                        "min": 96,
-                        "max": 4096,
-                        "tooltip": "Of the layer.",
-                    },
+                "edge": inputs.pixels(
+                    14, "The print's white edge in pixels.", low=0, high=200
                 ),
-                "tilt": _range(0.0, -12.0, 12.0, "Degrees, clockwise."),
-                "edge": (
-                    "INT",
-                    {
-                        "default": 14,
-                        "min": 0,
-                        "max": 200,
-                        "tooltip": "The print's white edge in pixels.",
-                    },
+                "focus_x": inputs.decimal(
+                    0.5, "What stays when cut: 0 is left.", step=0.05
                 ),
-                "focus_x": _range(0.5, 0.0, 1.0, "What stays when cut: 0 is left."),
-                "focus_y": _range(0.5, 0.0, 1.0, "What stays when cut: 0 is above."),
+                "focus_y": inputs.decimal(
+                    0.5, "What stays when cut: 0 is above.", step=0.05
+                ),
             },
             "optional": {
-                "caption": (
-                    "STRING",
-                    {"default": "", "tooltip": "One line below the photo."},
-                ),
-                "style": (
-                    THEMES,
-                    {"default": "light", "tooltip": "The ground, where no palette is."},
+                "caption": inputs.line("One line below the photo."),
+                "style": inputs.one_of(
+                    THEMES, "light", tooltip="The ground, where no palette is."
                 ),
                 "palette": PALETTE_INPUT,
                 "font": FONT_INPUT,
@@ -130,13 +111,6 @@ class TripPhoto:
         layer = _laid(sheet, wide, tall, angle=angle, unit=unit, palette=colours)
         steps.done()
         return image_out(layer.pixels), mask_out(layer.alpha)
-
-
-def _range(
-    default: float, low: float, high: float, tooltip: str
-) -> tuple[str, dict[str, Any]]:
-    limits = {"default": default, "min": low, "max": high, "step": 0.05}
-    return "FLOAT", {**limits, "tooltip": tooltip}
 
 
 def _print_size(

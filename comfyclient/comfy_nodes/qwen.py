@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .account import account, address, read_model, wrong_setting
+from . import inputs
+from .account import AsksDashScope, account, read_model
 from .colour import Floats
 from .host import Steps, images_in
 from .reading import number, text, whole
@@ -26,29 +27,20 @@ _MOST_PICTURES = 8
 _LARGEST_PICTURE = 7 << 20
 """Of a picture as it is sent: base64 makes a third more of it, and 10 MB are taken."""
 
-SEED_INPUT = (
-    "INT",
-    {
-        "default": 0,
-        "min": 0,
-        "max": MOST_SEED,
-        "control_after_generate": True,
-        "tooltip": "The same inputs are answered from the cache; another seed asks "
-        "again, and is paid again.",
-    },
+SEED_INPUT = inputs.integer(
+    0,
+    "The same inputs are answered from the cache; another seed asks "
+    "again, and is paid again.",
+    low=0,
+    high=MOST_SEED,
+    control_after_generate=True,
 )
-TIMEOUT_INPUT = (
-    "INT",
-    {
-        "default": 120,
-        "min": 5,
-        "max": 3600,
-        "tooltip": "Seconds that the service may take, repetitions included.",
-    },
+TIMEOUT_INPUT = inputs.integer(
+    120, "Seconds that the service may take, repetitions included.", low=5, high=3600
 )
 
 
-class QwenText:
+class QwenText(AsksDashScope):
     """Asks a Qwen model for a text."""
 
     CATEGORY = CATEGORY
@@ -65,36 +57,24 @@ class QwenText:
         """What the node takes."""
         return {
             "required": {
-                "model": _string("qwen3.6-plus", "The model's name in Model Studio."),
-                "system": _lines("What the model is and must keep to."),
-                "prompt": _lines("What it is asked."),
+                "model": inputs.line(
+                    "The model's name in Model Studio.", default="qwen3.6-plus"
+                ),
+                "system": inputs.lines("What the model is and must keep to."),
+                "prompt": inputs.lines("What it is asked."),
                 "temperature": TEMPERATURE_INPUT,
                 "max_tokens": MAX_TOKENS_INPUT,
                 "seed": SEED_INPUT,
             },
             "optional": {
-                "as_json": (
-                    "BOOLEAN",
-                    {
-                        "default": False,
-                        "tooltip": "Have it answer with one JSON object; the prompt "
-                        "must say so with the word JSON.",
-                    },
+                "as_json": inputs.switch(
+                    "Have it answer with one JSON object; the prompt "
+                    "must say so with the word JSON.",
+                    default=False,
                 ),
                 "timeout_s": TIMEOUT_INPUT,
             },
         }
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, model: str | None = None) -> bool | str:
-        """Refuse a job that could not ask, before any of it runs."""
-        wrong = wrong_setting(model)
-        return True if wrong is None else wrong
-
-    @classmethod
-    def IS_CHANGED(cls, **inputs: Any) -> str:
-        """Ask again only where another service would answer."""
-        return address()
 
     def ask(
         self,
@@ -139,7 +119,7 @@ class QwenText:
         return (words_of(answer),)
 
 
-class QwenVision:
+class QwenVision(AsksDashScope):
     """Asks a Qwen model about pictures."""
 
     CATEGORY = CATEGORY
@@ -160,37 +140,25 @@ class QwenVision:
                     "IMAGE",
                     {"tooltip": f"Up to {_MOST_PICTURES} pictures, as one batch."},
                 ),
-                "model": _string("qwen3-vl-plus", "The model's name in Model Studio."),
-                "prompt": _lines("What is asked about them."),
+                "model": inputs.line(
+                    "The model's name in Model Studio.", default="qwen3-vl-plus"
+                ),
+                "prompt": inputs.lines("What is asked about them."),
                 "temperature": TEMPERATURE_INPUT,
                 "max_tokens": MAX_TOKENS_INPUT,
                 "seed": SEED_INPUT,
             },
             "optional": {
-                "max_side": (
-                    "INT",
-                    {
-                        "default": 1280,
-                        "min": 64,
-                        "max": 4096,
-                        "tooltip": "Pictures are made smaller to this; smaller ones "
-                        "cost fewer tokens.",
-                    },
+                "max_side": inputs.integer(
+                    1280,
+                    "Pictures are made smaller to this; smaller ones "
+                    "cost fewer tokens.",
+                    low=64,
+                    high=4096,
                 ),
                 "timeout_s": TIMEOUT_INPUT,
             },
         }
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, model: str | None = None) -> bool | str:
-        """Refuse a job that could not ask, before any of it runs."""
-        wrong = wrong_setting(model)
-        return True if wrong is None else wrong
-
-    @classmethod
-    def IS_CHANGED(cls, **inputs: Any) -> str:
-        """Ask again only where another service would answer."""
-        return address()
 
     def ask(
         self,
@@ -287,30 +255,7 @@ def _data_uri(picture: Floats, *, side: int) -> str:
     return f"data:image/jpeg;base64,{coded}"
 
 
-def _string(default: str, tooltip: str) -> tuple[str, dict[str, Any]]:
-    return "STRING", {"default": default, "tooltip": tooltip}
-
-
-def _lines(tooltip: str) -> tuple[str, dict[str, Any]]:
-    return "STRING", {"default": "", "multiline": True, "tooltip": tooltip}
-
-
-TEMPERATURE_INPUT = (
-    "FLOAT",
-    {
-        "default": 0.7,
-        "min": 0.0,
-        "max": 1.99,
-        "step": 0.01,
-        "tooltip": "How freely it answers.",
-    },
-)
-MAX_TOKENS_INPUT = (
-    "INT",
-    {
-        "default": 1024,
-        "min": 1,
-        "max": 16384,
-        "tooltip": "The longest answer; one that is cut off is an error.",
-    },
+TEMPERATURE_INPUT = inputs.decimal(0.7, "How freely it answers.", high=1.99, step=0.01)
+MAX_TOKENS_INPUT = inputs.integer(
+    1024, "The longest answer; one that is cut off is an error.", low=1, high=16384
 )

@@ -18,7 +18,7 @@ from .account import Account
 from .colour import Floats
 from .host import away
 from .refusals import DashScopeError
-from .service import Service
+from .service import Service, body_of
 
 HOSTS_VARIABLE = "COMFYCLIENT_RESULT_HOSTS"
 """Further hosts that results may come from, separated by commas."""
@@ -91,14 +91,8 @@ def _fetched(url: str, *, timeout_s: float) -> bytes:
         ) as response:
             if response.status_code != 200:
                 raise _gone(url, response.status_code)
-            content = bytearray()
-            for chunk in response.iter_content(65536):
-                content += chunk
-                if len(content) > _LARGEST:
-                    raise DashScopeError(f"{_shown(url)} is larger than 40 MiB")
-                if time.monotonic() > ends:
-                    raise requests.ReadTimeout("the picture came too slowly")
-            return bytes(content)
+            too_large = f"{_shown(url)} is larger than 40 MiB"
+            return body_of(response, ends=ends, most=_LARGEST, too_large=too_large)
 
 
 def _nobody(request: PreparedRequest) -> PreparedRequest:

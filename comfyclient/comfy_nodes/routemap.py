@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import inputs
 from .fonts import FONT_INPUT, check_glyphs, face, find_font, normalised
 from .host import Steps, image_out, mask_out
 from .layer import Layer
@@ -44,50 +45,34 @@ class TripRouteMap:
         """What the node takes."""
         return {
             "required": {
-                "width": (
-                    "INT",
-                    {"default": 1008, "min": 64, "max": 4096, "tooltip": "In pixels."},
-                ),
-                "height": (
-                    "INT",
-                    {"default": 680, "min": 64, "max": 4096, "tooltip": "In pixels."},
-                ),
-                "track": _json(
+                "width": inputs.pixels(1008),
+                "height": inputs.pixels(680),
+                "track": inputs.json_text(
                     "JSON list of segments, each a list of "
                     "[lat, lon, altitude or null, speed in km/h or null]."
                 ),
-                "stops": _json('JSON list of {"name", "lat", "lon", "kind"}.'),
-                "colour_by": (
-                    COLOURS,
-                    {"default": "speed", "tooltip": "What the route's colours mean."},
+                "stops": inputs.json_text(
+                    'JSON list of {"name", "lat", "lon", "kind"}.'
                 ),
-                "line_width": (
-                    "FLOAT",
-                    {
-                        "default": 9.0,
-                        "min": 1.0,
-                        "max": 60.0,
-                        "step": 0.5,
-                        "tooltip": "Of the route, at a width of 1008.",
-                    },
+                "colour_by": inputs.one_of(
+                    COLOURS, "speed", tooltip="What the route's colours mean."
                 ),
-                "padding": (
-                    "INT",
-                    {
-                        "default": 64,
-                        "min": 0,
-                        "max": 1024,
-                        "tooltip": "Room around the route in pixels.",
-                    },
+                "line_width": inputs.decimal(
+                    9.0,
+                    "Of the route, at a width of 1008.",
+                    low=1.0,
+                    high=60.0,
+                    step=0.5,
                 ),
-                "show_scale": (
-                    "BOOLEAN",
-                    {"default": True, "tooltip": "Scale bar, legend and north."},
+                "padding": inputs.pixels(
+                    64, "Room around the route in pixels.", low=0, high=1024
                 ),
-                "language": (LANGUAGES, {"default": "zh", "tooltip": "Of the legend."}),
-                "theme": (
-                    THEMES,
-                    {"default": "light", "tooltip": "The ground, where no palette is."},
+                "show_scale": inputs.switch(
+                    "Scale bar, legend and north.", default=True
+                ),
+                "language": inputs.one_of(LANGUAGES, "zh", tooltip="Of the legend."),
+                "theme": inputs.one_of(
+                    THEMES, "light", tooltip="The ground, where no palette is."
                 ),
             },
             "optional": {
@@ -151,10 +136,6 @@ class TripRouteMap:
         draw_map(layer, segments, stops=places, style=style)
         steps.done()
         return image_out(layer.pixels.astype(np.float32)), mask_out(layer.alpha)
-
-
-def _json(tooltip: str) -> tuple[str, dict[str, Any]]:
-    return "STRING", {"default": "[]", "multiline": True, "tooltip": tooltip}
 
 
 def _checked(stops: list[Stop], *, path: str) -> list[Stop]:

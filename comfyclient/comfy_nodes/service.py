@@ -243,15 +243,31 @@ def _exchange(
             allow_redirects=False,
             stream=True,
         ) as response:
-            content = bytearray()
-            for chunk in response.iter_content(65536):
-                content += chunk
-                if len(content) > _LARGEST_ANSWER:
-                    raise DashScopeError(f"{account.host} answered without an end")
-                if time.monotonic() > ends:
-                    raise requests.ReadTimeout("the answer came too slowly")
+            endless = f"{account.host} answered without an end"
+            content = body_of(
+                response, ends=ends, most=_LARGEST_ANSWER, too_large=endless
+            )
             again = response.headers.get("Retry-After", "")
-            return _Answer(response.status_code, bytes(content), again)
+            return _Answer(response.status_code, content, again)
+
+
+def body_of(
+    response: requests.Response, *, ends: float, most: int, too_large: str
+) -> bytes:
+    """The body of an answer, read within limits of size and time.
+
+    Raises:
+        DashScopeError: it is `too_large`, in these words.
+        ReadTimeout: it has not come whole in time.
+    """
+    content = bytearray()
+    for chunk in response.iter_content(65536):
+        content += chunk
+        if len(content) > most:
+            raise DashScopeError(too_large)
+        if time.monotonic() > ends:
+            raise requests.ReadTimeout("the answer came too slowly")
+    return bytes(content)
 
 
 def _bearer(key: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import inputs
 from .host import Steps, image_out, mask_out
 from .palette import PALETTE_INPUT, THEMES, read_palette
 from .reading import choice, number, whole
@@ -30,20 +31,15 @@ class TripShade:
         """What the node takes."""
         return {
             "required": {
-                "width": (
-                    "INT",
-                    {"default": 1080, "min": 64, "max": 4096, "tooltip": "In pixels."},
+                "width": inputs.pixels(1080),
+                "height": inputs.pixels(600),
+                "side": inputs.one_of(SIDES, "bottom", tooltip="Where it is dense."),
+                "strength": inputs.decimal(0.92, "How dense it is there.", step=0.01),
+                "hold": inputs.decimal(
+                    0.35, "The share of the way that stays dense.", step=0.01
                 ),
-                "height": (
-                    "INT",
-                    {"default": 600, "min": 64, "max": 4096, "tooltip": "In pixels."},
-                ),
-                "side": (SIDES, {"default": "bottom", "tooltip": "Where it is dense."}),
-                "strength": _share(0.92, "How dense it is there."),
-                "hold": _share(0.35, "The share of the way that stays dense."),
-                "style": (
-                    THEMES,
-                    {"default": "light", "tooltip": "The colour, where no palette is."},
+                "style": inputs.one_of(
+                    THEMES, "light", tooltip="The colour, where no palette is."
                 ),
             },
             "optional": {"palette": PALETTE_INPUT},
@@ -82,8 +78,3 @@ class TripShade:
         pixels = np.broadcast_to(colours.colour("paper"), (tall, wide, 3))
         Steps(1).done()
         return image_out(pixels), mask_out(mask)
-
-
-def _share(default: float, tooltip: str) -> tuple[str, dict[str, Any]]:
-    limits = {"default": default, "min": 0.0, "max": 1.0, "step": 0.01}
-    return "FLOAT", {**limits, "tooltip": tooltip}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import inputs
 from .fonts import FONT_INPUT, check_glyphs, find_font, normalised
 from .host import Steps, image_out, mask_out
 from .layer import Layer
@@ -46,44 +47,28 @@ class TripTextPanel:
         """What the node takes."""
         return {
             "required": {
-                "width": (
-                    "INT",
-                    {
-                        "default": 952,
-                        "min": 64,
-                        "max": 4096,
-                        "tooltip": "In pixels; all sizes follow it.",
-                    },
+                "width": inputs.pixels(952, "In pixels; all sizes follow it."),
+                "height": inputs.pixels(364, low=48),
+                "title": inputs.line("The large line; wraps to two."),
+                "subtitle": inputs.line("The line below the title."),
+                "lines": inputs.json_text('JSON list of further lines, ["…"].'),
+                "figures": inputs.json_text(
+                    'JSON list of {"label", "value", "unit"}, at most 6.'
                 ),
-                "height": (
-                    "INT",
-                    {"default": 364, "min": 48, "max": 4096, "tooltip": "In pixels."},
+                "footer": inputs.line("Small print at the lower left."),
+                "style": inputs.one_of(
+                    THEMES, "light", tooltip="The ground, where no palette is."
                 ),
-                "title": _string("The large line; wraps to two."),
-                "subtitle": _string("The line below the title."),
-                "lines": _json('JSON list of further lines, ["…"].'),
-                "figures": _json('JSON list of {"label", "value", "unit"}, at most 6.'),
-                "footer": _string("Small print at the lower left."),
-                "style": (
-                    THEMES,
-                    {"default": "light", "tooltip": "The ground, where no palette is."},
-                ),
-                "align": (ALIGNS, {"default": "left", "tooltip": "Of the texts."}),
+                "align": inputs.one_of(ALIGNS, "left", tooltip="Of the texts."),
             },
             "optional": {
-                "kicker": _string("The small spaced line above the title."),
-                "footer_right": _string("Small print at the lower right."),
-                "altitude_profile": _json(
+                "kicker": inputs.line("The small spaced line above the title."),
+                "footer_right": inputs.line("Small print at the lower right."),
+                "altitude_profile": inputs.json_text(
                     "JSON list of metres along the way, drawn above the footer."
                 ),
-                "title_size": (
-                    "INT",
-                    {
-                        "default": 84,
-                        "min": 16,
-                        "max": 400,
-                        "tooltip": "The largest size of the title in pixels.",
-                    },
+                "title_size": inputs.pixels(
+                    84, "The largest size of the title in pixels.", low=16, high=400
                 ),
                 "palette": PALETTE_INPUT,
                 "font": FONT_INPUT,
@@ -155,14 +140,6 @@ class TripTextPanel:
         panel.compose(words, size=whole("title_size", title_size, low=16, high=400))
         steps.done()
         return image_out(layer.pixels), mask_out(layer.alpha)
-
-
-def _string(tooltip: str) -> tuple[str, dict[str, Any]]:
-    return "STRING", {"default": "", "tooltip": tooltip}
-
-
-def _json(tooltip: str) -> tuple[str, dict[str, Any]]:
-    return "STRING", {"default": "[]", "multiline": True, "tooltip": tooltip}
 
 
 def _clean(name: str, value: Any, *, path: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import inputs
 from .canvas import stream
 from .colour import ramp
 from .fonts import FONT_INPUT, Font, check_glyphs, face, find_font, normalised
@@ -50,49 +51,15 @@ class TripTimeline:
         """What the node takes."""
         return {
             "required": {
-                "width": (
-                    "INT",
-                    {"default": 120, "min": 48, "max": 1024, "tooltip": "In pixels."},
+                "width": inputs.pixels(120, low=48, high=1024),
+                "height": inputs.pixels(2000, high=_TALLEST),
+                "marks": inputs.json_text('JSON list of {"y", "label"}: milestones.'),
+                "line_width": inputs.decimal(
+                    9.0, "Width of the road in pixels.", low=1.0, high=60.0, step=0.5
                 ),
-                "height": (
-                    "INT",
-                    {
-                        "default": 2000,
-                        "min": 64,
-                        "max": _TALLEST,
-                        "tooltip": "In pixels.",
-                    },
-                ),
-                "marks": (
-                    "STRING",
-                    {
-                        "default": "[]",
-                        "multiline": True,
-                        "tooltip": 'JSON list of {"y", "label"}: milestones.',
-                    },
-                ),
-                "line_width": (
-                    "FLOAT",
-                    {
-                        "default": 9.0,
-                        "min": 1.0,
-                        "max": 60.0,
-                        "step": 0.5,
-                        "tooltip": "Width of the road in pixels.",
-                    },
-                ),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 2**64 - 1,
-                        "tooltip": "Another seed, other bends.",
-                    },
-                ),
-                "style": (
-                    THEMES,
-                    {"default": "light", "tooltip": "The ground, where no palette is."},
+                "seed": inputs.seed("Another seed, other bends."),
+                "style": inputs.one_of(
+                    THEMES, "light", tooltip="The ground, where no palette is."
                 ),
             },
             "optional": {

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .account import address, read_model, wrong_setting
+from . import inputs
+from .account import AsksDashScope, read_model
 from .host import Steps, images_out, pause
 from .qwen import CATEGORY, MOST_SEED, SEED_INPUT, service_for
 from .reading import choice, text, whole
@@ -23,7 +24,7 @@ _STEPS = 100
 PARTIAL = ["error", "keep"]
 
 
-class WanImage:
+class WanImage(AsksDashScope):
     """Has a Wan model paint pictures from a prompt."""
 
     CATEGORY = CATEGORY
@@ -42,70 +43,34 @@ class WanImage:
         side = {"default": 1280, "min": 512, "max": 2880, "step": 8}
         return {
             "required": {
-                "model": (
-                    "STRING",
-                    {"default": "wan2.6-t2i", "tooltip": "Its name in Model Studio."},
-                ),
-                "prompt": _lines("What is to be seen."),
-                "negative_prompt": _lines("What is not to be seen."),
+                "model": inputs.line("Its name in Model Studio.", default="wan2.6-t2i"),
+                "prompt": inputs.lines("What is to be seen."),
+                "negative_prompt": inputs.lines("What is not to be seen."),
                 "width": ("INT", {**side, "tooltip": "Each model has its own limits."}),
                 "height": (
                     "INT",
                     {**side, "tooltip": "Each model has its own limits."},
                 ),
-                "n": (
-                    "INT",
-                    {
-                        "default": 1,
-                        "min": 1,
-                        "max": 4,
-                        "tooltip": "Pictures; each one is paid.",
-                    },
-                ),
+                "n": inputs.integer(1, "Pictures; each one is paid.", low=1, high=4),
                 "seed": SEED_INPUT,
             },
             "optional": {
-                "prompt_extend": (
-                    "BOOLEAN",
-                    {
-                        "default": True,
-                        "tooltip": "Let the service write the prompt out first.",
-                    },
+                "prompt_extend": inputs.switch(
+                    "Let the service write the prompt out first.", default=True
                 ),
-                "watermark": (
-                    "BOOLEAN",
-                    {"default": False, "tooltip": "A mark that says who painted."},
+                "watermark": inputs.switch(
+                    "A mark that says who painted.", default=False
                 ),
-                "partial": (
+                "partial": inputs.one_of(
                     PARTIAL,
-                    {
-                        "default": "error",
-                        "tooltip": "When some pictures failed: an error, or keep the "
-                        "others.",
-                    },
+                    "error",
+                    tooltip="When some pictures failed: an error, or keep the others.",
                 ),
-                "timeout_s": (
-                    "INT",
-                    {
-                        "default": 300,
-                        "min": 5,
-                        "max": 3600,
-                        "tooltip": "Seconds until the pictures must be here.",
-                    },
+                "timeout_s": inputs.integer(
+                    300, "Seconds until the pictures must be here.", low=5, high=3600
                 ),
             },
         }
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, model: str | None = None) -> bool | str:
-        """Refuse a job that could not ask, before any of it runs."""
-        wrong = wrong_setting(model)
-        return True if wrong is None else wrong
-
-    @classmethod
-    def IS_CHANGED(cls, **inputs: Any) -> str:
-        """Ask again only where another service would answer."""
-        return address()
 
     def paint(
         self,
@@ -152,10 +117,6 @@ class WanImage:
         pictures = [fetch_picture(url, service, size=size) for url in urls]
         steps.finish()
         return images_out(np.stack(pictures)), actual or words[0]
-
-
-def _lines(tooltip: str) -> tuple[str, dict[str, Any]]:
-    return "STRING", {"default": "", "multiline": True, "tooltip": tooltip}
 
 
 def _checked(model: str, prompt: str, negative: str) -> tuple[str, str]:
