@@ -1,9 +1,7 @@
-"""Follows the tasks of one queue service: its frames are sorted, its queues are asked.
+"""Asks for the tasks of one queue service: where each stands, and for its result.
 
-However a frame comes, by the watch or because it was asked for, it goes one way: to the
-follower of its task, and out of the sink once the end is written down. A frame of a
-task that is over is dropped: the queue hands out at least once. A frame of nobody here
-is never lost: it stays where it is, or is parked.
+A watch brings results sooner; what it missed is found here, and without one all of
+them. What becomes of a frame says `eas_sorting`.
 """
 
 from __future__ import annotations
@@ -12,28 +10,23 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from typing import Literal, TypeAlias
 
 from ..errors import (
     BadAnswerError,
-    ClosedError,
     ComfyClientError,
-    ConfigError,
     JobLostError,
-    LedgerError,
     RefusedError,
     ServerFaultError,
     TransportError,
 )
-from ..events import Queued, Started
+from ..events import Started
 from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
-from .eas_disposal import Disposal
 from .eas_frames import Frame
 from .eas_http import INPUT, SINK, QueueHttp
-from .eas_parking import Parking
-from .eas_results import verdict_of_frame
-from .eas_tasks import Task, TaskRegister
+from .eas_sorting import EasSorting
+from .eas_subscriber import Subscriber
+from .eas_tasks import Task
 
 _logger = logging.getLogger("comfyclient.transports.eas_following")
 
@@ -42,18 +35,12 @@ AT_ONCE = 16
 """Tasks that are looked for before the clock is looked at again."""
 PULSE_S, IDLE_PULSE_S = 10.0, 60.0
 """Seconds between two looks at the queues as a whole: with tasks, and without."""
-SETTLED_KEPT = 10_000
 TWICE = 4
 """Frames of one request that are read at once: more than one is a duplicate."""
 PAGE, SWEEP_S = 100, 0.5
 """Frames that are read at once, and seconds between such reads, where many are due."""
 SURE = 5
 """Every so many looks, a task that waits is looked for in the sink all the same."""
-
-Unknown: TypeAlias = Literal["leave", "park", "pass"]
-"""What becomes of frames of tasks that nobody here knows."""
-Awaited: TypeAlias = Callable[[str], bool | None]
-"""Whether a job waits for the task of this id; None where no job ever had it."""
 
 
 class EasFollowing:
@@ -62,30 +49,18 @@ class EasFollowing:
     def __init__(
         self,
         http: QueueHttp,
-        disposal: Disposal,
+        sorting: EasSorting,
         *,
         watched: Callable[[], bool],
-        window: int,
-        awaited: Awaited,
-        unknown: Unknown,
-        parking: Parking,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._http = http
         self._name = http.endpoint.name
         self._log = InstanceLog(_logger, self._name)
-        self._disposal = disposal
-        self._watch_open = watched
-        self._window = window
-        self._awaited = awaited
-        self._unknown = unknown
-        self._parking = parking
+        self._sorting = sorting
+        self._watched = watched
         self._clock = clock
-        self.register = TaskRegister(clock, watched=self._watched)
-        self._held: dict[int, Frame] = {}
-        """Frames that the watch handed us and that we have not committed."""
-        self._settled: dict[str | None, None] = {}
-        """Tasks and requests that ended last: written down, no ledger is asked."""
+        self.register = sorting.register
         self._thread: threading.Thread | None = None
         self._closed = False
         self._filling = False
@@ -100,17 +75,13 @@ class EasFollowing:
 
     def add(self, task: Task) -> None:
         """Follow a task until its end; a result that came before is taken at once."""
+        if task.subscriber.gone:
+            return
         with self.register.condition:
             self.register.put(task)
             self._hasten_pulse()
             self._start()
-        early = next(
-            (f for f in self._frames_held() if f.task_id == task.task_id), None
-        )
-        if early is None and task.sent:
-            early = self._parking.find(task.task_id)
-        if early is not None:
-            self._end(task, early)
+        self._sorting.take_early(task)
 
     def _hasten_pulse(self) -> None:
         """Look at the queues sooner than while nobody waited for anything."""
@@ -119,10 +90,11 @@ class EasFollowing:
         self._pulse_at = min(self._pulse_at, now + PULSE_S)
         self._sweep_at = min(self._sweep_at, now + (SWEEP_S if many else PULSE_S))
 
-    def remove(self, task_id: str) -> None:
-        """Follow a task no longer."""
-        task = self.register.pop(task_id)
-        if task is not None:
+    def remove(self, task_id: str, subscriber: Subscriber) -> None:
+        """Follow a client's task no longer; that of another one stays."""
+        task = self.register.find(task_id, None)
+        if task is not None and task.subscriber is subscriber:
+            self.register.pop(task)
             task.silence()
 
     def close(self) -> None:
@@ -133,86 +105,6 @@ class EasFollowing:
         self.register.close()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=LOOK_TIMEOUT_S + 5)
-
-    # -- frames
-
-    def watched_frame(self, frame: Frame) -> None:
-        """Take a frame that the watch brought; it is ours until it is committed."""
-        with self.register.condition:
-            self._held[frame.index] = frame
-        self.take(frame)
-
-    def take(self, frame: Frame) -> None:
-        """Sort a frame: to its task's follower, away, or to where unknown ones go."""
-        task = self.register.find(frame.task_id, frame.request_id)
-        if task is not None:
-            self._end(task, frame)
-            return
-        awaited = self._is_awaited(frame)
-        if awaited is False:
-            self._log.info("dropped a second result, or a late one")
-            self._dispose(frame)
-        elif awaited is None:
-            self._take_unknown(frame)
-
-    def _end(self, task: Task, frame: Frame) -> None:
-        verdict = verdict_of_frame(frame, task.workflow)
-        if verdict.error is not None:
-            verdict.error.attach(instance=self._name)
-        self.register.pop(task.task_id)
-        if not task.sent:  # its result was faster than the answer to its submit
-            task.tell(Queued())
-        task.end(verdict, done=lambda: self._done(task, frame))
-
-    def _done(self, task: Task, frame: Frame) -> None:
-        """The end of a frame's task is written down: the sink may forget it."""
-        self._parking.remove(task.task_id)
-        with self.register.condition:
-            for name in {task.task_id, frame.request_id} - {None}:
-                self._settled[name] = None
-            while len(self._settled) > SETTLED_KEPT:
-                del self._settled[next(iter(self._settled))]
-        self._dispose(frame)
-
-    def _dispose(self, frame: Frame) -> None:
-        with self.register.condition:
-            self._held.pop(frame.index, None)
-        self._disposal.delete(frame.index)
-
-    def _is_awaited(self, frame: Frame) -> bool | None:
-        if {frame.task_id, frame.request_id} & self._settled.keys():
-            return False
-        if frame.task_id is None:
-            return None
-        try:
-            return self._awaited(frame.task_id)
-        except (LedgerError, ClosedError) as error:
-            self._log.info("a result waits for the ledger: %s", error)
-            return True
-
-    def _take_unknown(self, frame: Frame) -> None:
-        if self._unknown == "park":
-            try:
-                self._parking.park(frame)
-            except ConfigError as error:
-                self._log.error("%s", error)
-            else:
-                self._dispose(frame)
-        elif self._unknown == "pass" and frame.index in self._held:
-            self._let_pass(frame)
-
-    def _let_pass(self, frame: Frame) -> None:
-        with self.register.condition:
-            self._held.pop(frame.index, None)
-        self._disposal.commit(frame.index)
-
-    def _watched(self) -> bool:
-        """Whether a watch brings results: not while others' fill its window."""
-        return self._watch_open() and len(self._held) < self._window
-
-    def _frames_held(self) -> list[Frame]:
-        with self.register.condition:
-            return list(self._held.values())
 
     # -- asking
 
@@ -259,7 +151,7 @@ class EasFollowing:
         found = False
         for frame in self._results(task):
             found = True
-            self.take(frame)
+            self._sorting.take(frame)
         if not found and self._blind:
             task.place(None)  # no better sign of life is to be had
 
@@ -311,7 +203,7 @@ class EasFollowing:
 
     def _pulse(self) -> None:
         now = self._clock.monotonic()
-        busy = bool(self.register.tasks or self._held)
+        busy = bool(self.register.tasks or self._sorting.held)
         pause = PULSE_S if busy else IDLE_PULSE_S
         if now >= self._sweep_at:
             self._sweep_at = now + pause
@@ -343,16 +235,16 @@ class EasFollowing:
 
     def _review_held(self) -> None:
         """Free the window of frames that somebody has taken, or nobody needs."""
-        held = self._frames_held()
+        held = self._sorting.frames_held()
         for frame in random.sample(held, min(len(held), AT_ONCE)):
-            if self._is_awaited(frame) is False:
-                self._dispose(frame)
+            if self._sorting.awaits(frame) is False:
+                self._sorting.dispose(frame)
                 continue
             there = self._http.read(
                 SINK, {}, index=frame.index, deadline=self._patience()
             )
             if not any(one.index == frame.index for one in there):
-                self._let_pass(frame)
+                self._sorting.let_pass(frame)
 
     def _sweep(self) -> None:
         """Look over the sink: for many results at once, and second or late ones."""
@@ -360,7 +252,7 @@ class EasFollowing:
             SINK, {}, index=self._swept_to, length=PAGE, deadline=self._patience()
         )
         for frame in frames:
-            self.take(frame)
+            self._sorting.take(frame)
         full = len(frames) >= PAGE
         self._swept_to = max(f.index for f in frames) + 1 if full else 0
         if full or self.register.many:
@@ -370,8 +262,8 @@ class EasFollowing:
         """Whether the task's time is over; then that is told."""
         if not task.follower.deadline.passed():
             return False
-        if self.register.pop(task.task_id) and task.silence():
-            task.follower.overdue(self._why_none(task))
+        if self.register.pop(task):
+            task.give_up(self._why_none(task))
         return True
 
     def _why_none(self, task: Task) -> ComfyClientError | None:

@@ -8,11 +8,14 @@ has taken it nobody can stop it. Files go and come by the environment's storage.
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from contextlib import AbstractContextManager
 from uuid import uuid4
 
 from ..errors import (
     BadAnswerError,
+    ClosedError,
     ConfigError,
     JobInterruptedError,
     NotOfferedError,
@@ -32,13 +35,12 @@ from ..workflow import InputFile, Workflow
 from .base import Attempt, Feature, Follower, Probe, Ticket, Verdict
 from .eas_arrival import EasArrivals, tag_of
 from .eas_bodies import fitting_body
-from .eas_disposal import Disposal
-from .eas_following import Awaited, EasFollowing
 from .eas_http import INPUT, QueueHttp, Receipt
 from .eas_options import QueueOptions
 from .eas_parking import Parking
+from .eas_reader import PROCESS, EasReader, Readers
+from .eas_subscriber import Awaited, Subscriber
 from .eas_tasks import Task, task_of
-from .eas_watch import Watch
 from .endpoint import Endpoint
 
 _logger = logging.getLogger("comfyclient.transports.eas_queue")
@@ -54,7 +56,8 @@ class EasQueueTransport:
     """One service of the API edition. Implements `Transport`; safe for threads.
 
     `awaited` says of any task whether a job of ours waits for it: so a result that
-    comes twice, or late, is told from somebody else's.
+    comes twice, or late, is told from somebody else's. Results are read by a reader
+    that all clients of the process share (`eas_reader`); requests are sent by each.
     """
 
     def __init__(
@@ -65,9 +68,11 @@ class EasQueueTransport:
         awaited: Awaited = lambda task_id: None,
         clock: Clock = SYSTEM_CLOCK,
         grace_s: float = GRACE,
+        readers: Readers = PROCESS,
     ) -> None:
         """Make a transport; it connects to nothing yet."""
         self.endpoint = endpoint
+        self._options = options
         self._log = InstanceLog(_logger, endpoint.name)
         self._clock = clock
         self._grace_s = grace_s
@@ -77,30 +82,13 @@ class EasQueueTransport:
         self._http = QueueHttp(
             endpoint, user=self._client_id, group=options.group, clock=clock
         )
-        watches = options.results == "watch" and endpoint.websocket
-        self._disposal = Disposal(self._http, commits=watches, clock=clock)
-        self._parking = Parking(options.parking / endpoint.name)
-        self._watch: Watch | None = None
-        self._following = EasFollowing(
-            self._http,
-            self._disposal,
-            watched=lambda: self._watch is not None and self._watch.open,
-            window=options.window,
-            awaited=awaited,
-            unknown=options.unknown_results,
-            parking=self._parking,
-            clock=clock,
-        )
-        if watches:
-            self._watch = Watch(
-                endpoint,
-                self._http.identity,
-                window=options.window,
-                on_frame=self._following.watched_frame,
-                on_link=self._following.register.hasten_all,
-                clock=clock,
-            )
-        self._arrivals = EasArrivals(self._http, self._parking, clock=clock)
+        self._subscriber = Subscriber(awaited)
+        self._readers = readers
+        self._reader: EasReader | None = None
+        self._joining = threading.Lock()
+        self._closed = False
+        parking = Parking(options.parking / endpoint.name)
+        self._arrivals = EasArrivals(self._http, parking, clock=clock)
 
     @property
     def name(self) -> str:
@@ -109,13 +97,16 @@ class EasQueueTransport:
 
     @property
     def client_id(self) -> str:
-        """This transport's name as a reader of the queues; never shared."""
+        """This transport's name as a sender to the queue; never shared."""
         return self._client_id
 
     @property
     def backlog(self) -> int | None:
         """Requests in the input queue, as it told last; see `Transport.backlog`."""
-        return self._http.known_length
+        told = self._http.known_length
+        if told is None and self._reader is not None:
+            told = self._reader.http.known_length
+        return told
 
     @property
     def away_s(self) -> float:
@@ -132,24 +123,31 @@ class EasQueueTransport:
     ) -> Ticket:
         """Put a job into the queue and follow it; see `Transport.submit`."""
         body = self._body(attempt.workflow, deadline)
-        self._start()
-        now = self._clock.monotonic()
-        task = Task(attempt.attempt_id, attempt.workflow, follower, since=now, due=now)
-        self._following.add(task)  # its result may come before the answer
+        now, reader = self._clock.monotonic(), self._reading(starts=True)
+        task = Task(
+            attempt.attempt_id,
+            attempt.workflow,
+            follower,
+            self._subscriber,
+            since=now,
+            due=now,
+        )
+        reader.following.add(task)  # its result may come before the answer
         try:
             receipt = self._post(task, body, deadline)
         except BaseException:
-            self._following.remove(task.task_id)
+            reader.following.remove(task.task_id, self._subscriber)
             raise
         task.tell(Queued())
-        self._following.register.confirm(task, receipt.index, receipt.request_id)
+        reader.register.confirm(task, receipt.index, receipt.request_id)
         return self._ticket(task.task_id, receipt)
 
     def follow(self, ticket: Ticket, workflow: Workflow, follower: Follower) -> None:
         """Follow a job that was submitted before, perhaps by another process."""
-        self._start()
-        now = self._clock.monotonic()
-        self._following.add(task_of(ticket, workflow, follower, now=now))
+        now, reader = self._clock.monotonic(), self._reading(starts=True)
+        reader.following.add(
+            task_of(ticket, workflow, follower, subscriber=self._subscriber, now=now)
+        )
 
     def find(self, attempt_id: str, *, deadline: Deadline) -> Ticket | None:
         """Look for an attempt in the input queue, then among the results.
@@ -174,8 +172,11 @@ class EasQueueTransport:
         place = None
         if index is not None:
             place = self._http.place(index, deadline=deadline)
+        register = self._reading().register
+        task = register.find(ticket.attempt_id, None)
         if index is None or place is None:
-            self._look_now(ticket)  # it is done, or as good as
+            if task is not None:  # it is done, or as good as
+                register.hasten(task)
             return
         if place.handed_out:
             raise NotOfferedError(
@@ -185,8 +186,7 @@ class EasQueueTransport:
                 hint="let it end; a job whose time is over is not waited for",
             )
         self._http.delete(INPUT, [index], deadline=deadline)
-        task = self._following.register.pop(ticket.attempt_id)
-        if task is not None:
+        if task is not None and register.pop(task):
             gone = JobInterruptedError(
                 "the job was taken out of the queue before it ran", instance=self.name
             )
@@ -194,7 +194,8 @@ class EasQueueTransport:
 
     def forget(self, ticket: Ticket) -> None:
         """Follow the job no longer."""
-        self._following.remove(ticket.attempt_id)
+        if self._reader is not None:
+            self._reader.following.remove(ticket.attempt_id, self._subscriber)
 
     def relieve(self, *, deadline: Deadline) -> None:
         """Nobody can ask an instance behind a queue to free its memory."""
@@ -223,7 +224,7 @@ class EasQueueTransport:
     def probe(self, *, deadline: Deadline) -> Probe:
         """Ask for the length of the input queue; its version nobody can ask for."""
         attributes = self._http.attributes(INPUT, deadline=deadline, fresh=True)
-        self._following.check_sink(deadline)
+        self._reading().following.check_sink(deadline)
         length = attributes.length
         return Probe(
             version=None,
@@ -240,21 +241,31 @@ class EasQueueTransport:
         )
 
     def close(self) -> None:
-        """Let go of the watch, the threads and the connections."""
-        if self._watch is not None:
-            self._watch.close()
-        self._following.close()
-        self._disposal.close()
+        """Let go of the reader, which others may share, and of the connections."""
+        with self._joining:
+            self._closed = True
+            reader, self._reader = self._reader, None
+        if reader is not None:
+            self._readers.leave(reader, self._subscriber)
         self._http.close()
 
-    def _start(self) -> None:
-        if self._watch is not None:
-            self._watch.start()
+    def _reading(self, *, starts: bool = False) -> EasReader:
+        """The reader of the results; in a forked child another than its parent's.
 
-    def _look_now(self, ticket: Ticket) -> None:
-        task = self._following.register.find(ticket.attempt_id, None)
-        if task is not None:
-            self._following.register.hasten(task)
+        Raises:
+            ClosedError: the transport was closed.
+        """
+        with self._joining:
+            if self._closed:
+                raise ClosedError(f"instance {self.name} was closed")
+            reader = self._reader
+            if reader is None or reader.pid != os.getpid():
+                reader = self._reader = self._readers.join(
+                    self.endpoint, self._options, self._subscriber, clock=self._clock
+                )
+        if starts:
+            reader.start()
+        return reader
 
     # -- submitting
 

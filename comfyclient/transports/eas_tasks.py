@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from ..errors import ComfyClientError
 from ..events import Event, Queued
 from ..timing import Clock
 from ..workflow import Workflow
 from .base import Follower, Ticket, Verdict
+from .eas_subscriber import Subscriber
 from .pacing import interval
 
 MANY = 20
@@ -28,6 +30,8 @@ class Task:
     task_id: str
     workflow: Workflow
     follower: Follower
+    subscriber: Subscriber
+    """Whose task it is."""
     since: float
     due: float
     index: int | None = None
@@ -40,12 +44,11 @@ class Task:
     gone: bool = False
     """The input queue has it no longer."""
     over: bool = False
-    _telling: threading.RLock = field(default_factory=threading.RLock)
 
     def tell(self, event: Event) -> None:
         """Tell the follower of an event, unless the end was told before."""
-        with self._telling:
-            if not self.over:
+        with self.subscriber.telling:
+            if not (self.over or self.subscriber.gone):
                 self.follower.heard(event)
 
     def place(self, position: int | None) -> None:
@@ -53,27 +56,46 @@ class Task:
         self.position = position if position is not None else self.position
         self.tell(Queued(self.position))
 
-    def silence(self) -> bool:
-        """Let nothing more be told; whether this is the first call to do so."""
-        with self._telling:
-            first, self.over = not self.over, True
-        return first
-
     def end(self, verdict: Verdict, *, done: Callable[[], None]) -> None:
         """Tell the follower of the end, once; `done` once it is written down."""
-        if self.silence():
-            self.follower.ended(replace(verdict, acknowledge=done))
+        with self.subscriber.telling:
+            if self.silence():
+                self.follower.ended(replace(verdict, acknowledge=done))
+
+    def give_up(self, trouble: ComfyClientError | None) -> None:
+        """Tell the follower that its time is over."""
+        with self.subscriber.telling:
+            if self.silence():
+                self.follower.overdue(trouble)
+
+    def silence(self) -> bool:
+        """Let nothing more be told; whether anything could still be."""
+        with self.subscriber.telling:
+            first, self.over = not self.over, True
+            return first and not self.subscriber.gone
 
 
 def task_of(
-    ticket: Ticket, workflow: Workflow, follower: Follower, *, now: float
+    ticket: Ticket,
+    workflow: Workflow,
+    follower: Follower,
+    *,
+    subscriber: Subscriber,
+    now: float,
 ) -> Task:
     """The task of a ticket, which another process may have drawn."""
-    task = Task(ticket.attempt_id, workflow, follower, since=now, due=now, sent=True)
     index = ticket.receipt.get("index", "")
-    task.index = int(index) if index.isascii() and index.isdigit() else None
-    task.request_id = ticket.receipt.get("request_id")
-    return task
+    return Task(
+        ticket.attempt_id,
+        workflow,
+        follower,
+        subscriber,
+        since=now,
+        due=now,
+        index=int(index) if index.isascii() and index.isdigit() else None,
+        request_id=ticket.receipt.get("request_id"),
+        sent=True,
+    )
 
 
 class TaskRegister:
@@ -117,13 +139,19 @@ class TaskRegister:
                 known = self._by_request.get(request_id)
             return None if known is None else self.tasks.get(known)
 
-    def pop(self, task_id: str) -> Task | None:
-        """Follow a task no longer."""
+    def pop(self, task: Task) -> bool:
+        """Follow a task no longer; False where somebody else did this before."""
         with self.condition:
-            task = self.tasks.pop(task_id, None)
-            if task is not None and task.request_id is not None:
+            if self.tasks.get(task.task_id) is not task:
+                return False
+            del self.tasks[task.task_id]
+            if task.request_id is not None:
                 self._by_request.pop(task.request_id, None)
-            return task
+            return True
+
+    def of(self, subscriber: Subscriber) -> list[Task]:
+        """The tasks of one client."""
+        return [task for task in self.everyone() if task.subscriber is subscriber]
 
     def everyone(self) -> list[Task]:
         """All of them."""

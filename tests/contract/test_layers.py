@@ -107,9 +107,12 @@ transports.rounds
 transports.following
 transports.eas_frames transports.eas_attributes transports.eas_options
 transports.eas_bodies
+transports.eas_subscriber
 transports.eas_http transports.eas_results transports.eas_parking transports.eas_tasks
 transports.eas_disposal transports.eas_watch transports.eas_arrival
+transports.eas_sorting
 transports.eas_following
+transports.eas_reader
 transports.comfyui transports.eas_queue
 storage.__init__ storage.base storage.paths storage.visibility
 storage.guarding storage.mount storage.view

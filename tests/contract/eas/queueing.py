@@ -20,6 +20,7 @@ from comfyclient.timing import Deadline
 from comfyclient.transports.base import Attempt, Ticket, Verdict
 from comfyclient.transports.eas_options import QueueOptions
 from comfyclient.transports.eas_queue import EasQueueTransport
+from comfyclient.transports.eas_reader import Readers
 from comfyclient.transports.endpoint import Endpoint
 from comfyclient.workflow import Workflow
 
@@ -76,7 +77,9 @@ class Queueing:
         self.bench = Bench()
 
     def transport(self, url: str | None = None, **options: Any) -> EasQueueTransport:
-        """A transport of a process of its own, closed with the test."""
+        """A transport, closed with the test; of a process of its own unless `readers`
+        says with which others it shares one."""
+        readers = options.pop("readers", None)
         awaited = options.pop("awaited", self.awaited)
         grace_s = options.pop("grace_s", 0.3)
         chosen = {
@@ -94,6 +97,7 @@ class Queueing:
             QueueOptions(**chosen),
             awaited=awaited,
             grace_s=grace_s,
+            readers=Readers() if readers is None else readers,
         )
         self._stack.callback(transport.close)
         return transport

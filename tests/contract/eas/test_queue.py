@@ -65,7 +65,7 @@ def test_its_place_in_the_queue(queueing: Queueing) -> None:
     transport = queueing.transport()
     sent = [queueing.send(transport) for _ in range(3)]
     last, ticket = sent[-1]
-    following = transport._following
+    following = transport._reading().following
 
     following.register.hasten(following.register.find(ticket.attempt_id, None))
     queueing.await_that(lambda: last.position == 2)
@@ -85,7 +85,7 @@ def test_it_runs_while_an_instance_has_it(queueing: Queueing) -> None:
     transport = queueing.transport()
     course, ticket = queueing.send(transport)
     gateway.input.take(gateway.input.join("inference", "by hand"))
-    register = transport._following.register
+    register = transport._reading().following.register
     register.hasten(register.find(ticket.attempt_id, None))
     queueing.await_that(lambda: course.status is JobStatus.RUNNING)
     with pytest.raises(NotOfferedError, match="no way to stop"):
@@ -247,7 +247,7 @@ def test_a_queue_that_tells_no_places(queueing: Queueing) -> None:
     course, ticket = queueing.send(transport)
     gateway.always("GET input", Reply(400, b"what?"))
     before = course.signs
-    register = transport._following.register
+    register = transport._reading().following.register
     register.hasten(register.find(ticket.attempt_id, None))
     queueing.await_that(lambda: course.signs > before)
     gateway.always("GET input", None)

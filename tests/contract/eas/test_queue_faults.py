@@ -60,7 +60,7 @@ def test_a_result_that_comes_twice(queueing: Queueing) -> None:
     transport = queueing.transport()
     for _ in range(3):
         assert end_of(queueing, transport).error is None
-    transport._following._sweep_at = 0
+    transport._reading().following._sweep_at = 0
     queueing.await_empty()
     all_once(queueing, 3)
 
@@ -75,7 +75,7 @@ def test_results_without_the_tasks_tag(queueing: Queueing) -> None:
     course, _ = queueing.send(transport)
     queueing.gateway.workers.go_on()
     assert course.await_end(Deadline(PATIENCE)).error is None
-    transport._following._sweep_at = 0
+    transport._reading().following._sweep_at = 0
     assert end_of(queueing, transport).error is None
     queueing.await_empty()
 
@@ -98,7 +98,7 @@ def test_other_forms_of_an_answer(queueing: Queueing, form: str) -> None:
         "protobuf": Reply(200, encoded_list([frame]), {"Content-Type": PROTOBUF}),
     }
     queueing.gateway.always("GET sink", shown[form])
-    register = transport._following.register
+    register = transport._reading().following.register
     queueing.gateway.input.delete([request.index])
     register.hasten(register.find(ticket.attempt_id, None))
     assert course.await_end(Deadline(PATIENCE)).error is None
@@ -113,7 +113,7 @@ def test_a_job_that_ran_twice(queueing: Queueing) -> None:
     transport = queueing.transport()
     verdict = end_of(queueing, transport)
     assert verdict.outputs["2"].refs[0].filename.endswith("_2_.png")
-    transport._following._sweep_at = 0
+    transport._reading().following._sweep_at = 0
     queueing.await_empty()
 
 
@@ -127,7 +127,7 @@ def test_a_result_that_comes_late(queueing: Queueing) -> None:
     queueing.gateway.workers.go_on()
     queueing.await_that(lambda: queueing.gateway.sink.put_count == 1)
     assert end_of(queueing, transport).error is None
-    transport._following._sweep_at = 0
+    transport._reading().following._sweep_at = 0
     queueing.await_empty()
     all_once(queueing, 2)
 
@@ -149,9 +149,9 @@ def test_an_empty_queue_is_no_sign_of_life(queueing: Queueing) -> None:
     transport = queueing.transport()
     course, _ = queueing.send(transport)
     for told in (True, False):
-        transport._http._attributes.clear()
+        transport._reading().http._attributes.clear()
         before = course.signs
-        transport._following._signs_of_life()
+        transport._reading().following._signs_of_life()
         assert (course.signs > before) is told
         queueing.gateway.input.delete([1])
 
@@ -210,7 +210,7 @@ def test_somebody_elses_results_are_parked(queueing: Queueing) -> None:
 
     second = queueing.transport(unknown_results="park")
     assert end_of(queueing, second).error is None
-    second._following._sweep_at = 0
+    second._reading().following._sweep_at = 0
     queueing.await_empty()
     assert len(list((queueing.folder / "parked" / "queue").iterdir())) == 1
     again = queueing.course()
@@ -317,7 +317,7 @@ def test_a_frame_that_is_none(
     transport = watching.transport()
     course, ticket = watching.send(transport)
     watching.await_that(lambda: watching.gateway.sink.put_count == 1)
-    register = transport._following.register
+    register = transport._reading().following.register
     register.hasten(register.find(ticket.attempt_id, None))
     assert course.await_end(Deadline(PATIENCE)).error is None
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
@@ -358,7 +358,7 @@ def test_a_watch_that_went_dead(watching: Queueing) -> None:
     """A connection that answers no ping is given up, and another one made."""
     with FaultProxy(watching.gateway.url) as proxy:
         transport = watching.transport(proxy.url)
-        watch = transport._watch
+        watch = transport._reading().watch
         watch._line.ping_every = 0.05
         watching.done(transport)
         watching.await_that(lambda: watch.open)
@@ -400,7 +400,7 @@ def test_two_clients(queueing: Queueing, groups: tuple[str, str]) -> None:
     queueing.gateway.workers.go_on()
     queueing.await_that(lambda: queueing.gateway.sink.put_count == 8)
     for client, course, ticket in sent:
-        register = client._following.register
+        register = client._reading().following.register
         task = register.find(ticket.attempt_id, None)
         if task is not None:
             register.hasten(task)  # the other one may have been handed its result
@@ -461,7 +461,7 @@ def test_a_crash_after_the_end_was_written_down(queueing: Queueing) -> None:
 
     second = queueing.transport()
     assert queueing.done(second).status is JobStatus.SUCCEEDED
-    second._following._sweep_at = 0
+    second._reading().following._sweep_at = 0
     queueing.await_empty()
     all_once(queueing, 2)
 
@@ -481,5 +481,5 @@ def test_a_job_that_ran_although_it_was_cancelled(queueing: Queueing) -> None:
     gateway.sink.put(data, tags)
     gateway.workers.go_on()
     assert queueing.done(transport).status is JobStatus.SUCCEEDED
-    transport._following._sweep_at = 0
+    transport._reading().following._sweep_at = 0
     queueing.await_empty()
