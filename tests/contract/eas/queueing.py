@@ -80,6 +80,7 @@ class Queueing:
         """A transport, closed with the test; of a process of its own unless `readers`
         says with which others it shares one."""
         readers = options.pop("readers", None)
+        token, headers = options.pop("token", "secret"), options.pop("headers", {})
         awaited = options.pop("awaited", self.awaited)
         grace_s = options.pop("grace_s", 0.3)
         chosen = {
@@ -92,7 +93,8 @@ class Queueing:
             Endpoint(
                 "queue",
                 self.gateway.url if url is None else url,
-                token=SecretStr("secret"),
+                headers=headers,
+                token=SecretStr(token),
             ),
             QueueOptions(**chosen),
             awaited=awaited,

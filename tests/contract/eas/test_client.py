@@ -33,6 +33,11 @@ def gateway() -> Iterator[EasGateway]:
 
 def settings_of(url: str, folder: Path, **environment: Any) -> Settings:
     """One environment on a queue."""
+    return Settings.model_validate(described(url, folder, **environment))
+
+
+def described(url: str, folder: Path, **environment: Any) -> dict[str, Any]:
+    """The same as a configuration says it."""
     instance = {"name": "queue", "url": url, "token": "secret", "window": 20}
     whole = {
         "transport": "eas-queue",
@@ -42,9 +47,7 @@ def settings_of(url: str, folder: Path, **environment: Any) -> Settings:
         "preflight": "off",
         **environment,
     }
-    return Settings.model_validate(
-        {"default_environment": "test", "environments": {"test": whole}}
-    )
+    return {"default_environment": "test", "environments": {"test": whole}}
 
 
 @pytest.fixture

@@ -1,1 +1,0 @@
-"""The API edition against its stand-in."""
