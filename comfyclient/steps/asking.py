@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -274,12 +275,4 @@ def _repair(question: Question, answer: Answer, why: str) -> Question:
         "corrected, and nothing else."
     )
     messages = (*question.messages, Message("assistant", said), Message("user", wrong))
-    return Question(
-        model=question.model,
-        messages=messages,
-        sees=question.sees,
-        json=question.json,
-        max_tokens=question.max_tokens,
-        seed=question.seed,
-        rules=question.rules,
-    )
+    return replace(question, messages=messages)

@@ -9,15 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import ClosedError, ComfyClientError, LedgerError, UsageError
+from ..errors import ComfyClientError, LedgerError
 from ..timing import Deadline
 from ..trip.published import PublishedTrip
 from ..words.copywriter import OfflineCopywriter, TripCopy
 from .answers import NOTHING, Usage
-from .asking import Asking
-from .calls import Question
-from .prompts import LENGTHS, RULES, copy_messages, language_of, trip_data
+from .prompts import LENGTHS, copy_messages, language_of, trip_data
 from .reading import read_object
+from .word_asker import WordAsker
 from .wording import checked, figures_in
 
 _log = logging.getLogger("comfyclient.steps.model_copywriter")
@@ -25,9 +24,6 @@ _log = logging.getLogger("comfyclient.steps.model_copywriter")
 STEP = "copy"
 MAX_PROMPT = 400
 """Characters of a poster prompt: the older image models take 500."""
-
-WORDS_S = 120.0
-"""Seconds for words, all tries together: then the offline copywriter is soon enough."""
 
 Source = Literal["model", "offline"]
 _Text = Annotated[str, Field(max_length=5000)]
@@ -57,23 +53,8 @@ class Written:
     """Why the offline copywriter stepped in."""
 
 
-class ModelCopywriter:
+class ModelCopywriter(WordAsker):
     """A `Copywriter` whose words a model writes; each trip is asked for once."""
-
-    def __init__(
-        self,
-        asking: Asking,
-        model: str,
-        *,
-        on_failure: Literal["offline", "error"] = "offline",
-        forbidden: Sequence[str] = (),
-        total_s: float = WORDS_S,
-    ) -> None:
-        self._asking = asking
-        self._model = model
-        self._on_failure = on_failure
-        self._forbidden = tuple(forbidden)
-        self._total_s = total_s
 
     def write(self, trip: PublishedTrip) -> TripCopy:
         """Title, subtitle, lines and a prompt, in the trip's language.
@@ -81,8 +62,7 @@ class ModelCopywriter:
         Raises:
             ModelError, TransportError: the model failed, and the policy is `error`.
         """
-        deadline = Deadline(self._total_s, clock=self._asking.clock)
-        return self.compose(trip, deadline=deadline).copy
+        return self.compose(trip, deadline=self._deadline()).copy
 
     def compose(
         self, trip: PublishedTrip, *, seen: Sequence[str] = (), deadline: Deadline
@@ -91,30 +71,18 @@ class ModelCopywriter:
 
         `seen` is what is on photos of the trip, in the words of an observer.
         """
-        question = Question(
-            self._model,
-            copy_messages(trip, seen=seen),
-            rules=(RULES, *sorted(self._forbidden)),
-        )
 
-        def read(text: str) -> dict[str, object]:
-            return _read(text, trip, self._forbidden).model_dump(mode="json")
-
-        try:
-            answer = self._asking.words(
-                question,
+        def ask() -> Written:
+            answer = self._asked(
+                self._question(copy_messages(trip, seen=seen)),
                 step=STEP,
-                read=read,  # type: ignore[arg-type]  # a dump in JSON mode is JSON
-                deadline=deadline.within(self._total_s),
+                read=lambda text: _read(text, trip, self._forbidden),
+                deadline=deadline,
             )
             copy = _stored(answer.value)
-        except (UsageError, LedgerError, ClosedError):
-            raise
-        except ComfyClientError as error:
-            if self._on_failure == "error":
-                raise
-            return _instead(trip, error)
-        return Written(copy, "model", self._model, answer.usage, answer.request_id)
+            return Written(copy, "model", self._model, answer.usage, answer.request_id)
+
+        return self._or_offline(ask, lambda error: _instead(trip, error))
 
 
 def _instead(trip: PublishedTrip, error: ComfyClientError) -> Written:

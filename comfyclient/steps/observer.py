@@ -11,17 +11,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import ClosedError, ComfyClientError, LedgerError, UsageError
+from ..errors import ComfyClientError, LedgerError
 from ..photos.stripping import stripped
 from ..timing import Deadline
 from ..trip.files import open_regular
 from ..trip.published import PublishedPhoto, PublishedTrip, photo_source
 from .answers import NOTHING, Usage
-from .asking import Asking
-from .calls import MAX_IMAGE, Image, Question
+from .calls import MAX_IMAGE, Image
 from .observation import Observation, OfflineObserver, SeenPhoto
-from .prompts import RULES, language_of, observe_messages
+from .prompts import language_of, observe_messages
 from .reading import read_object
+from .word_asker import WordAsker
 from .wording import checked
 
 _log = logging.getLogger("comfyclient.steps.observer")
@@ -29,8 +29,6 @@ _log = logging.getLogger("comfyclient.steps.observer")
 STEP = "observe"
 MOST = 8
 """Photos that are looked at: the first ones."""
-LOOKS_S = 120.0
-"""Seconds for looking at a trip's photos, all tries together."""
 _MAX_BYTES = MAX_IMAGE * 3 // 4 - 1024
 """Of a photo: it is a third longer inside a request."""
 
@@ -66,26 +64,11 @@ class Looked:
     warning: str | None = None
 
 
-class ModelObserver:
+class ModelObserver(WordAsker):
     """An `Observer` that asks a vision model, once for each set of photos.
 
     Photos go out without what the camera wrote into them: no place, no time.
     """
-
-    def __init__(
-        self,
-        asking: Asking,
-        model: str,
-        *,
-        on_failure: Literal["offline", "error"] = "offline",
-        forbidden: Sequence[str] = (),
-        total_s: float = LOOKS_S,
-    ) -> None:
-        self._asking = asking
-        self._model = model
-        self._on_failure = on_failure
-        self._forbidden = tuple(forbidden)
-        self._total_s = total_s
 
     def look(self, trip: PublishedTrip) -> Observation:
         """What is on each photo, and which is best.
@@ -93,53 +76,49 @@ class ModelObserver:
         Raises:
             ModelError, TransportError: the model failed, and the policy is `error`.
         """
-        deadline = Deadline(self._total_s, clock=self._asking.clock)
-        return self.observe(trip, deadline=deadline).observation
+        return self.observe(trip, deadline=self._deadline()).observation
 
     def observe(self, trip: PublishedTrip, *, deadline: Deadline) -> Looked:
         """What was seen and by whom; see `look`."""
-        unseen: dict[int, str] = {}
-        shown: dict[int, Image] = {}
-        for photo in trip.photos:
-            try:
-                if len(shown) == MOST:
-                    raise ValueError(f"only {MOST} photos are looked at")
-                shown[photo.number] = image_of(photo)
-            except ValueError as error:
-                unseen[photo.number] = str(error)
+        shown, unseen = _sorted_out(trip)
         if not shown:
             return Looked(_whole(trip, [], None, unseen), "offline")
         language = language_of(trip)
         images = tuple(shown.values())
-        question = Question(
-            self._model,
-            observe_messages(language, images),
-            sees=True,
-            rules=(RULES, *sorted(self._forbidden)),
-        )
 
-        def read(text: str) -> dict[str, object]:
-            said = _checked(text, len(images), language, self._forbidden)
-            return said.model_dump(mode="json")
-
-        try:
-            answer = self._asking.words(
-                question,
+        def ask() -> Looked:
+            answer = self._asked(
+                self._question(observe_messages(language, images), sees=True),
                 step=STEP,
-                read=read,  # type: ignore[arg-type]  # a dump in JSON mode is JSON
-                deadline=deadline.within(self._total_s),
+                read=lambda text: _checked(
+                    text, len(images), language, self._forbidden
+                ),
+                deadline=deadline,
             )
-            said = _stored(answer.value)
-        except (UsageError, LedgerError, ClosedError):
-            raise
-        except ComfyClientError as error:
-            if self._on_failure == "error":
-                raise
-            warning = f"nobody looked at the photos: {error.message}"
-            _log.warning("%s", warning)
-            return Looked(OfflineObserver().look(trip), "offline", warning=warning)
-        seen = _whole(trip, list(shown), said, unseen)
-        return Looked(seen, "model", self._model, answer.usage, answer.request_id)
+            seen = _whole(trip, list(shown), _stored(answer.value), unseen)
+            return Looked(seen, "model", self._model, answer.usage, answer.request_id)
+
+        return self._or_offline(ask, lambda error: _instead(trip, error))
+
+
+def _sorted_out(trip: PublishedTrip) -> tuple[dict[int, Image], dict[int, str]]:
+    """The photos that are looked at, and why the others are not; by their numbers."""
+    shown: dict[int, Image] = {}
+    unseen: dict[int, str] = {}
+    for photo in trip.photos:
+        try:
+            if len(shown) == MOST:
+                raise ValueError(f"only {MOST} photos are looked at")
+            shown[photo.number] = image_of(photo)
+        except ValueError as error:
+            unseen[photo.number] = str(error)
+    return shown, unseen
+
+
+def _instead(trip: PublishedTrip, error: ComfyClientError) -> Looked:
+    warning = f"nobody looked at the photos: {error.message}"
+    _log.warning("%s", warning)
+    return Looked(OfflineObserver().look(trip), "offline", warning=warning)
 
 
 def image_of(photo: PublishedPhoto) -> Image:

@@ -95,6 +95,7 @@ photos.stripping steps.wording steps.reading steps.prompts steps.allowance
 photos.cleaning
 steps.relay
 steps.asking
+steps.word_asker
 steps.model_copywriter steps.observer steps.painter
 steps.steps
 steps.staging steps.hosted_steps
