@@ -37,9 +37,11 @@ from .commands.options import (
     Env,
     Json,
     Out,
+    Param,
     Place,
     TokenEnv,
     Url,
+    What,
     YesProd,
     confirmed,
     find_place,
@@ -197,22 +199,12 @@ def demo(
 
 @app.command(rich_help_panel=MAKE)
 def run(
-    what: Annotated[
-        str,
-        typer.Argument(
-            help="A template (trip-postcard, trip-postcard@1.0.0), "
-            "or a graph exported from ComfyUI (API format).",
-            metavar="TEMPLATE|GRAPH.json",
-        ),
-    ],
+    what: What,
     trip: Annotated[Path | None, typer.Argument(help="The trip file.")] = None,
     *,
     out_dir: Out = Path("out"),
     seed: Annotated[int | None, typer.Option(help="A random one if none.")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", "-p", help="A parameter, as NAME=VALUE; repeatable."),
-    ] = None,
+    param: Param = None,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds the job may take.")
     ] = None,

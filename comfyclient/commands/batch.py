@@ -34,6 +34,7 @@ from .options import (
     Confirm,
     Env,
     Json,
+    Param,
     Place,
     TokenEnv,
     Url,
@@ -72,10 +73,7 @@ def batch(
     seed: Annotated[
         int | None, typer.Option(help="The first picture's seed; from keys if none.")
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", "-p", help="A parameter, as NAME=VALUE; repeatable."),
-    ] = None,
+    param: Param = None,
     priority: Annotated[int, typer.Option(help="Higher ones are sent first.")] = 0,
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds each job may take.")

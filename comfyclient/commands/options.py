@@ -39,6 +39,7 @@ Config = Annotated[
 Env = Annotated[
     str | None, typer.Option("--env", help="The environment; the default one if none.")
 ]
+AnyEnv = Annotated[str | None, typer.Option(help="One environment; all if none.")]
 Url = Annotated[
     str | None, typer.Option("--url", help="A ComfyUI to use, in place of --env.")
 ]
@@ -50,6 +51,18 @@ Templates = Annotated[
     typer.Option(
         "--templates", help="A folder of templates, before all others; repeatable."
     ),
+]
+What = Annotated[
+    str,
+    typer.Argument(
+        help="A template (trip-postcard, trip-postcard@1.0.0), "
+        "or a graph exported from ComfyUI (API format).",
+        metavar="TEMPLATE|GRAPH.json",
+    ),
+]
+Param = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", help="A parameter, as NAME=VALUE; repeatable."),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")]
 Confirm = Annotated[

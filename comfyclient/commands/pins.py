@@ -13,7 +13,7 @@ from ..pins.pins import resolve
 from ..templating.comparing import compare
 from ..templating.template import Template
 from .console import printable, show_json, show_rows
-from .options import FAILED, Config, Confirm, Json, Templates, YesProd
+from .options import FAILED, AnyEnv, Config, Confirm, Json, Templates, YesProd
 from .pin_views import (
     promotion_report,
     say,
@@ -41,9 +41,7 @@ pins = typer.Typer(help="Which template versions run where.", no_args_is_help=Tr
 @pins.command("show")
 def show_pins(
     *,
-    env: Annotated[
-        str | None, typer.Option(help="One environment; all if none.")
-    ] = None,
+    env: AnyEnv = None,
     config: Config = None,
     lock_file: LockFile = None,
     templates: Templates = None,

@@ -21,7 +21,18 @@ from ..trip.trips import load_trip
 from ..wiring import open_instances
 from ..workflow import Workflow
 from .console import out, printable, show_json
-from .options import FAILED, Config, Env, Json, Place, TokenEnv, Url, find_place
+from .options import (
+    FAILED,
+    Config,
+    Env,
+    Json,
+    Param,
+    Place,
+    TokenEnv,
+    Url,
+    What,
+    find_place,
+)
 
 ASKING_S = 60.0
 """Seconds that an instance may take to tell what it offers."""
@@ -62,14 +73,7 @@ def snapshot(
 
 
 def check(
-    what: Annotated[
-        str,
-        typer.Argument(
-            help="A template (trip-postcard, trip-postcard@1.0.0), "
-            "or a graph exported from ComfyUI (API format).",
-            metavar="TEMPLATE|GRAPH.json",
-        ),
-    ],
+    what: What,
     trip: Annotated[
         Path | None,
         typer.Argument(help="The trip file; the template's sample if none."),
@@ -78,10 +82,7 @@ def check(
     saved: Annotated[
         Path | None, typer.Option("--snapshot", help="A saved snapshot, for no server.")
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", "-p", help="A parameter, as NAME=VALUE; repeatable."),
-    ] = None,
+    param: Param = None,
     instance: Instance = None,
     config: Config = None,
     env: Env = None,

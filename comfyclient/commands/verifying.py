@@ -13,7 +13,7 @@ from ..errors import ComfyClientError
 from ..pins.locked import Lock
 from ..pins.pins import Standing, locked_template
 from .console import show_json
-from .options import FAILED, Config, Json, Templates
+from .options import FAILED, AnyEnv, Config, Json, Templates
 from .pin_views import say, standing_report, version_of
 from .pinboard import LockFile, Pinboard, pinboard
 from .target import Target
@@ -52,9 +52,7 @@ class Verified:
 
 def verify_pins(
     *,
-    env: Annotated[
-        str | None, typer.Option(help="One environment; all if none.")
-    ] = None,
+    env: AnyEnv = None,
     servers: Annotated[
         bool, typer.Option("--servers", help="Also ask servers if they would run it.")
     ] = False,
