@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import (
@@ -153,10 +153,30 @@ class Seat:
         """Take a place back; whether the job had one still."""
         if guest not in self.guests:
             return False
-        if not loaded and guest is self.guests[-1]:
-            self.models = guest.before
+        at = self.guests.index(guest)
         self.guests.remove(guest)
+        if not loaded:
+            self._unload(guest, self.guests[at:])
         return True
+
+    def ran(self, guest: Guest) -> None:
+        """A job, in its place still, ran to its end; they end as the server got them.
+
+        Those that are sent at once may come there the other way round: then the one
+        that was to find the models loaded has loaded them.
+        """
+        for one in self.guests[: self.guests.index(guest)]:
+            if one.cold and one.demand.models == guest.demand.models:
+                one.cold, guest.cold = guest.cold, True
+
+    def _unload(self, guest: Guest, behind: Sequence[Guest]) -> None:
+        """A job never came to load its models: the next one finds what was before."""
+        if not behind:
+            self.models = guest.before
+            return
+        heir = behind[0]
+        heir.before = guest.before
+        heir.cold = not heir.demand.models <= (heir.before or frozenset())
 
     def failed(self, now: float, *, seconds: float | None = None) -> None:
         """It did not answer: it may have restarted, with nothing loaded."""

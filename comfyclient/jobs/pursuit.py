@@ -245,6 +245,8 @@ class Pursuit:
             placed.transport.forget(placed.ticket)
             self._release()
             return
+        if self._course.status is JobStatus.RUNNING:  # told before the answer came
+            placed.place.started()
         attempt.put(placed)
         with self._condition:
             self._condition.notify_all()

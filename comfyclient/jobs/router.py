@@ -276,8 +276,12 @@ class Router:
 
     def _freed(self, seat: Seat, guest: Guest, seconds: float | None) -> None:
         with self._lock:
-            if not seat.leave(guest):
+            if guest not in seat.guests:
                 return
+            if seconds is not None:
+                seat.ran(guest)
+            ran = seconds is not None or guest.started_at is not None
+            seat.leave(guest, loaded=ran)
             if seconds is not None:
                 self._estimates.learn(
                     guest.demand.kind, seat.name, seconds, loading=guest.cold

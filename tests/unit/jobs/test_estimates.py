@@ -34,6 +34,29 @@ def test_others_stand_in_until_there_is_something_of_its_own() -> None:
     assert estimates.work("k", "new") == 9
 
 
+def test_a_new_kind_is_as_the_others_are() -> None:
+    """Those that load models tell what one needs that was never run."""
+    estimates = Estimates()
+    estimates.learn("k", "a", 1.1, loading=True)
+    estimates.learn("k", "a", 0.1, loading=False)
+    estimates.learn("quick", "a", 0.001, loading=False)
+    assert estimates.work("new", "a") == pytest.approx(0.1)
+    assert estimates.load("new", "a") == pytest.approx(1.0)
+    estimates.learn("new", "a", 4.4, loading=True)
+    assert estimates.work("new", "a") == pytest.approx(0.4)
+    assert estimates.load("new", "a") == pytest.approx(4.0)
+
+
+def test_work_of_no_time_is_no_reason_to_fail() -> None:
+    """A server may say so; then loading counts as long, not as endless."""
+    estimates = Estimates()
+    estimates.learn("k", "a", 5.0, loading=True)
+    estimates.learn("k", "a", 0.0, loading=False)
+    assert estimates.work("new", "b") == 0
+    estimates.learn("new", "a", 5.0, loading=True)
+    assert 0 < estimates.work("new", "a") < estimates.load("new", "a") < 6
+
+
 def test_news_count_more() -> None:
     """A server that became slower is believed after a few jobs."""
     estimates = Estimates()

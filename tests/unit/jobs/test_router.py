@@ -269,6 +269,27 @@ def test_durations_are_learned_from_ends() -> None:
     assert scene.router.expected(FLUX) is None
 
 
+def test_the_first_to_end_has_loaded_the_models() -> None:
+    """Two sent at once may come there the other way round: servers keep their order."""
+    scene = Scene("a", window=2)
+    first, second = scene.find(demand=FLUX), scene.find(demand=FLUX)
+    second.free(33.0)
+    first.free(3.0)
+    learned = {one.loading: one.seconds for one in scene.router.fresh()}
+    assert learned == {True: 33.0, False: 3.0}
+
+
+@pytest.mark.parametrize("leave", ["refused", "free"])
+def test_whoever_comes_after_a_refused_one_loads(leave: str) -> None:
+    """Nothing was loaded by a job that never ran there."""
+    scene = Scene("a", window=2)
+    first, second = scene.find(demand=FLUX), scene.find(demand=FLUX)
+    first.refused(BusyError("x")) if leave == "refused" else first.free()
+    second.free(33.0)
+    [learned] = scene.router.fresh()
+    assert (learned.loading, learned.seconds) == (True, 33.0)
+
+
 def test_threads_share_the_places() -> None:
     """However many wait, no window is overrun and nobody is forgotten."""
     scene = Scene("a", "b", window=2)
