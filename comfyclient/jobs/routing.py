@@ -237,6 +237,8 @@ class _Plan:
 
     def _worth(self, at: int) -> _Batch | None:
         """A batch that an instance without a share would have done earlier."""
+        if any(jobs and there == at for (_, there), jobs in self._shares.items()):
+            return None
         gains = {
             number: self._done(number) - self._busy[at] - batch.takes(at)
             for number, batch in enumerate(self._batches)
@@ -305,24 +307,34 @@ class _Plan:
     def _within(self, end: float) -> dict[tuple[int, int], int] | None:
         """A plan in which all are done by then; None where none was found.
 
-        Instances go on with what they have loaded; what is left of a batch fills one
-        instance after the other, so that few have to load it.
+        Instances go on with what they have loaded, in an order that stays the same, or
+        else each plan would have another one of them load something new; what is left
+        of a batch fills one instance after the other, so that few have to load it.
         """
         spare = [end - busy for busy in self._busy]
         left = [len(batch.turns) for batch in self._batches]
         shares: dict[tuple[int, int], int] = {}
         for number, batch in enumerate(self._batches):
             warm = [at for at in batch.able if not batch.load[at]]
+            if not batch.demand.models:
+                warm = self._soonest_first(batch, spare)
             self._fill(number, warm, spare, left, shares)
         cold = sorted(
             (n for n in range(len(left)) if left[n]),
             key=lambda n: -left[n] * min(self._batches[n].work),
         )
         for number in cold:
-            self._fill(number, self._batches[number].able, spare, left, shares)
+            among = self._soonest_first(self._batches[number], spare)
+            self._fill(number, among, spare, left, shares)
             if left[number]:
                 return None
         return shares
+
+    def _soonest_first(self, batch: _Batch, spare: Sequence[float]) -> list[int]:
+        return sorted(
+            batch.able,
+            key=lambda at: (batch.takes(at) - spare[at], self._load(at), at),
+        )
 
     def _fill(
         self,
@@ -333,10 +345,7 @@ class _Plan:
         shares: dict[tuple[int, int], int],
     ) -> None:
         batch = self._batches[number]
-        soonest = sorted(
-            among, key=lambda at: (batch.takes(at) - spare[at], self._load(at), at)
-        )
-        for at in soonest:
+        for at in among:
             if not left[number]:
                 return
             loaded = shares.get((number, at), 0) > 0

@@ -1,40 +1,50 @@
-"""Plays the routing policy against servers in simulated time."""
+"""Plays the router against servers in simulated time."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import math
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from comfyclient.jobs.berths import Berth, Guest, Seat
+from comfyclient.jobs.berths import Berth
 from comfyclient.jobs.demands import Demand
-from comfyclient.jobs.estimates import Estimates
-from comfyclient.jobs.routing import LOOKAHEAD, Wish, choose
+from comfyclient.jobs.router import Place, Router
+from comfyclient.testing.clock import FakeClock
+
+SENT_WITHIN = 0.2
+UNEVEN = 0.05
+"""Where there is chance: parts of a job's work until a server has it, so that two sent
+at once may come the other way round; and by which its work is longer or shorter."""
 
 
-class Silent:
-    """A transport that tells nothing of its queue."""
+@dataclass(slots=True, eq=False)
+class Run:
+    """A job at a server; one that was dealt has no place."""
 
-    backlog = None
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+    demand: Demand
+    place: Place | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Server:
-    """One server: it runs what it was given, in that order, and loads models."""
+    """One server: it runs what it was given, in that order, and loads models.
 
-    seat: Seat
+    As a transport it tells nothing of its queue.
+    """
+
+    name: str
     work_s: float
     load_s: float
     lost_at: float = math.inf
-    queue: list[Guest] = field(default_factory=list)
+    queue: list[Run] = field(default_factory=list)
     loaded: frozenset[str] = frozenset()
     loads: int = 0
-    running: Guest | None = None
+    running: Run | None = None
+    backlog: None = None
 
     def begin(self) -> float | None:
         """Begin with the next job; the seconds that it takes."""
@@ -50,7 +60,7 @@ class Server:
 
 
 class Fleet:
-    """Servers, and the jobs that wait for them."""
+    """Servers, and a router that gives them jobs."""
 
     def __init__(
         self,
@@ -59,84 +69,97 @@ class Fleet:
         load_s: float = 0.0,
         window: int = 2,
         lost: dict[int, float] | None = None,
+        chance: random.Random | None = None,
     ) -> None:
         lost = {} if lost is None else lost
-        self.estimates = Estimates()
         self.servers = [
-            Server(
-                Seat(Berth(Silent(f"s{i}"), window=window)),
-                work_s,
-                load_s,
-                lost.get(i, math.inf),
-            )
-            for i, work_s in enumerate(speeds)
+            Server(f"s{number}", work_s, load_s, lost.get(number, math.inf))
+            for number, work_s in enumerate(speeds)
         ]
         self.now = 0.0
         self.done: list[tuple[float, str, Demand]] = []
-        self._moments: list[tuple[float, int, Server, Guest]] = []
+        self._chance = chance
+        self._clock = FakeClock()
+        self._router = Router(
+            [Berth(server, window=window) for server in self.servers],
+            clock=self._clock,
+        )
+        self._moments: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
 
-    def play(self, jobs: Sequence[Demand], *, round_robin: bool = False) -> float:
-        """Seconds until all are done."""
-        line, turn = list(jobs), itertools.cycle(self.servers)
-        place = self._deal if round_robin else self._place
-        while True:
-            while line and place(line, turn):
-                pass
-            if not self._moments:
-                assert not line, "jobs were left waiting for nothing"
-                return self.now
-            self._advance(line)
+    @property
+    def loads(self) -> int:
+        """How often models were loaded."""
+        return sum(server.loads for server in self.servers)
 
-    def _deal(self, line: list[Demand], turn: itertools.cycle[Server]) -> bool:
-        self._seat(next(turn), line.pop(0))
-        return True
+    def play(self, jobs: Sequence[Demand], *, apart_s: float = 0.0) -> float:
+        """Seconds until all are done that join the line one after the other."""
+        for number, demand in enumerate(jobs):
+            self._later(number * apart_s, partial(self._join, demand))
+        return self._run(len(jobs))
 
-    def _place(self, line: list[Demand], _turn: object) -> bool:
-        alive = [s for s in self.servers if s.seat.breaker.admits(self.now)]
-        standings = [s.seat.standing(self.estimates, now=self.now) for s in alive]
-        wishes = [Wish(demand) for demand in line[:LOOKAHEAD]]
-        chosen = choose(wishes, standings, self.estimates)
-        if chosen is None:
-            return False
-        index, name = chosen
-        server = next(s for s in alive if s.seat.name == name)
-        self._seat(server, line.pop(index))
-        return True
+    def deal(self, jobs: Sequence[Demand]) -> float:
+        """Seconds until all are done where each server in turn is sent the next one."""
+        for demand, server in zip(jobs, itertools.cycle(self.servers), strict=False):
+            self._later(0.0, partial(self._reach, server, Run(demand)))
+        return self._run(len(jobs))
 
-    def _seat(self, server: Server, demand: Demand) -> None:
-        name = server.seat.name
-        work_s = self.estimates.work(demand.kind, name)
-        server.queue.append(server.seat.seat(demand, work_s=work_s))
+    def _run(self, count: int) -> float:
+        while self._moments:
+            self.now, _, step = heapq.heappop(self._moments)
+            self._clock.advance(self.now - self._clock.monotonic())
+            step()
+        assert len(self.done) == count, "jobs were left waiting for nothing"
+        return self.now
+
+    def _later(self, seconds: float, step: Callable[[], None]) -> None:
+        heapq.heappush(self._moments, (self.now + seconds, next(self._count), step))
+
+    def _join(self, demand: Demand) -> None:
+        self._router.line_up(demand, partial(self._granted, demand))
+
+    def _granted(self, demand: Demand, place: Place) -> None:
+        server = next(one for one in self.servers if one is place.transport)
+        most = server.work_s * SENT_WITHIN
+        way = 0.0 if self._chance is None else self._chance.uniform(0, most)
+        self._later(way, partial(self._reach, server, Run(demand, place)))
+
+    def _reach(self, server: Server, run: Run) -> None:
+        if run.place is not None:
+            run.place.taken()
+        server.queue.append(run)
         self._begin(server)
 
     def _begin(self, server: Server) -> None:
         seconds = server.begin()
-        if seconds is not None and server.running is not None:
-            server.running.started_at = self.now
-            end = min(self.now + seconds, max(server.lost_at, self.now))
-            entry = (end, next(self._count), server, server.running)
-            heapq.heappush(self._moments, entry)
-
-    def _advance(self, line: list[Demand]) -> None:
-        self.now, _, server, guest = heapq.heappop(self._moments)
-        server.running = None
-        server.seat.leave(guest)
-        if self.now >= server.lost_at:  # what it had is sent again, elsewhere
-            line[:0] = [guest.demand, *(g.demand for g in server.queue)]
-            server.queue.clear()
-            server.seat.guests.clear()
-            server.seat.failed(self.now, seconds=1e9)
+        if seconds is None or server.running is None:
             return
-        assert guest.started_at is not None
-        self.done.append((self.now, server.seat.name, guest.demand))
-        self.estimates.learn(
-            guest.demand.kind,
-            server.seat.name,
-            self.now - guest.started_at,
-            loading=guest.cold,
-        )
+        if self._chance is not None:
+            seconds += server.work_s * self._chance.uniform(-UNEVEN, UNEVEN)
+        if server.running.place is not None:
+            server.running.place.started()
+        left = max(0.0, server.lost_at - self.now)
+        self._later(min(seconds, left), partial(self._end, server, seconds))
+
+    def _end(self, server: Server, seconds: float) -> None:
+        run, server.running = server.running, None
+        assert run is not None, "it ends what it began"
+        if self.now >= server.lost_at:
+            self._lose(server, [run, *server.queue])
+            return
+        self.done.append((self.now, server.name, run.demand))
+        if run.place is not None:
+            run.place.free(seconds)
         self._begin(server)
+
+    def _lose(self, server: Server, left: Sequence[Run]) -> None:
+        """What it had is sent again, elsewhere."""
+        server.queue.clear()
+        self._router.down(server, seconds=1e9)
+        for run in left:
+            assert run.place is not None, "only the router's servers are lost"
+            run.place.free()
+            self._join(run.demand)
 
 
 def shortest(counts: Sequence[int], *, servers: int, load_s: float) -> float:
