@@ -21,12 +21,16 @@ _SLICE_SECONDS = 0.02
 Inputs = dict[str, dict[str, Any]]
 
 
-class TestSleep:
-    """Waits in steps, tells how far it is, and may show a picture at each."""
+class _TestNode:
+    """What all of them have in common; most pass a picture on."""
 
-    RETURN_TYPES = ("IMAGE",)
+    RETURN_TYPES: tuple[str, ...] = ("IMAGE",)
     FUNCTION = "run"
     CATEGORY = "test"
+
+
+class TestSleep(_TestNode):
+    """Waits in steps, tells how far it is, and may show a picture at each."""
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -68,12 +72,10 @@ class TestSleep:
         return (image,)
 
 
-class TestRaise:
+class TestRaise(_TestNode):
     """Fails in the way asked for."""
 
     RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "run"
-    CATEGORY = "test"
     _KINDS = (
         "ValueError",
         "RuntimeError",
@@ -114,12 +116,10 @@ class TestRaise:
         raise kinds[kind](message)
 
 
-class TestText:
+class TestText(_TestNode):
     """Shows a text, and some JSON that is neither text nor file."""
 
     RETURN_TYPES = ("STRING",)
-    FUNCTION = "run"
-    CATEGORY = "test"
     OUTPUT_NODE = True
 
     @classmethod
@@ -133,12 +133,8 @@ class TestText:
         return {"ui": shown, "result": (text,)}
 
 
-class TestSeedNoise:
+class TestSeedNoise(_TestNode):
     """Noise that depends on a seed alone."""
-
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "run"
-    CATEGORY = "test"
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -162,12 +158,8 @@ class TestSeedNoise:
         return (noise if torch is None else torch.from_numpy(noise),)
 
 
-class TestAlwaysChanged:
+class TestAlwaysChanged(_TestNode):
     """Is never taken from the cache."""
-
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "run"
-    CATEGORY = "test"
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -184,12 +176,8 @@ class TestAlwaysChanged:
         return (image,)
 
 
-class TestProgressText:
+class TestProgressText(_TestNode):
     """Says a line of text while it runs."""
-
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "run"
-    CATEGORY = "test"
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -208,12 +196,8 @@ class TestProgressText:
         return (image,)
 
 
-class TestExpand:
+class TestExpand(_TestNode):
     """Replaces itself by two nodes, of which one shows a preview."""
-
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "run"
-    CATEGORY = "test"
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -238,12 +222,8 @@ class TestExpand:
         }
 
 
-class TestBlock:
+class TestBlock(_TestNode):
     """Keeps what depends on it from running, with or without a message."""
-
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "run"
-    CATEGORY = "test"
 
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
@@ -258,12 +238,10 @@ class TestBlock:
         return (blocker(message if message else None),)
 
 
-class TestBigUI:
+class TestBigUI(_TestNode):
     """Shows a text of so many KiB."""
 
     RETURN_TYPES = ()
-    FUNCTION = "run"
-    CATEGORY = "test"
     OUTPUT_NODE = True
 
     @classmethod
@@ -277,12 +255,10 @@ class TestBigUI:
         return {"ui": {"text": ["x" * 1024 * kib]}}
 
 
-class TestBadUI:
+class TestBadUI(_TestNode):
     """Shows what JSON cannot hold."""
 
     RETURN_TYPES = ()
-    FUNCTION = "run"
-    CATEGORY = "test"
     OUTPUT_NODE = True
 
     @classmethod
@@ -300,12 +276,10 @@ class TestBadUI:
         return {"ui": {"value": values[kind]}}
 
 
-class TestAnyToSave:
+class TestAnyToSave(_TestNode):
     """An output node that shows nothing."""
 
     RETURN_TYPES = ()
-    FUNCTION = "run"
-    CATEGORY = "test"
     OUTPUT_NODE = True
 
     @classmethod
