@@ -36,6 +36,9 @@ class UnreachableError(TransportError):
 class UnclearAnswerError(TransportError):
     """Sent, but the answer was lost: the server may or may not have acted."""
 
+    reached = False
+    """It was asked since, and answered, but cannot tell: no other may have the job."""
+
 
 class BadAnswerError(TransportError):
     """The server answered with something that its protocol does not contain."""

@@ -61,7 +61,8 @@ def search(
 ) -> Ticket | ComfyClientError:
     """The receipt of the attempt; or why the job may be sent again.
 
-    `may_leave` says whether others may have it while its server cannot be reached.
+    `may_leave` says whether others may have it while its server cannot be reached; one
+    that is, and cannot tell, may be at work on it.
 
     Raises:
         UnclearAnswerError: nobody could be asked before the job's time was over.
@@ -73,7 +74,9 @@ def search(
         except TransportError as error:
             lost = gone(row.instance, desk.policies)
             waited = desk.clock.monotonic() - began
-            if waited >= desk.policies.gone_after_s and may_leave(transport, lost):
+            away = not (isinstance(error, UnclearAnswerError) and error.reached)
+            overdue = away and waited >= desk.policies.gone_after_s
+            if overdue and may_leave(transport, lost):
                 return lost
             late = course.deadline.remaining() <= BETWEEN_LOOKS_S
             if late or error.retry is Retry.NEVER:

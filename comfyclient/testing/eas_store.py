@@ -67,6 +67,10 @@ class QueueStore:
         """Frames ever put here."""
         self.commits: defaultdict[int, list[str]] = defaultdict(list)
         """Which groups committed a frame."""
+        self.shows_taken = True
+        """Whether a read shows frames that some reader was handed: not documented."""
+        self.tells_readers = True
+        """Whether the attributes list the readers."""
         self.closed = False
         self._indexes = count(1)
         self._lanes: tuple[list[int], list[int]] = ([], [])
@@ -132,10 +136,11 @@ class QueueStore:
         known: Iterable[int] = (
             self.frames if request is None else self._by_request.get(request, ())
         )
+        hidden = set() if self.shows_taken else self._taken()
         found: list[QueueFrame] = []
         for each in known:
             frame = self.frames.get(each)
-            if frame is None or each < index:
+            if frame is None or each < index or each in hidden:
                 continue
             if all(frame.tags.get(key) == value for key, value in wanted.items()):
                 found.append(frame)
@@ -159,9 +164,13 @@ class QueueStore:
                 "WaitCount": self._ahead(index),
             }
 
+    def _taken(self) -> set[int]:
+        """Frames that were handed to readers, and not committed."""
+        return {i for group in self.groups.values() for i in group.pending}
+
     def _ahead(self, index: int) -> int:
         """Frames that are handed out before this one."""
-        held = {i for group in self.groups.values() for i in group.pending}
+        held = self._taken()
         ahead = 0
         for each in (i for lane in self._lanes for i in lane if i in self.frames):
             if each == index:
@@ -308,11 +317,13 @@ class QueueStore:
     def attributes(self) -> dict[str, str]:
         """The attributes that the documents list."""
         with self.condition:
-            readers = [c for g in self.groups.values() for c in g.consumers.values()]
+            groups = self.groups.values() if self.tells_readers else ()
+            readers = [c for g in groups for c in g.consumers.values()]
             shown = {
                 f"consumers.list.[{number}]": _shown(consumer)
                 for number, consumer in enumerate(readers)
             }
+            total = {"consumers.stats.total": str(len(readers))}
             return {
                 "meta.backend": "stand-in",
                 "meta.name": self.name,
@@ -326,7 +337,7 @@ class QueueStore:
                 "stream.firstEntry": str(min(self.frames, default=0)),
                 "stream.lastEntry": str(max(self.frames, default=0)),
                 "groups.list": ",".join(self.groups),
-                "consumers.stats.total": str(len(readers)),
+                **(total if self.tells_readers else {}),
                 **shown,
             }
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .wire import brief, parse_object
+
+_PENDING = re.compile(r"\bPending:\s*(\d{1,18})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class QueueAttributes:
     """Items that it holds about, at most."""
     first: int | None = None
     """The index of the oldest item in it."""
+    pending: int | None = None
+    """Items that were handed to readers, and are not done: those that are worked on."""
     user_header: str | None = None
     group_header: str | None = None
 
@@ -46,9 +52,20 @@ def read_attributes(body: bytes) -> QueueAttributes:
         length=_number(texts.get("stream.length")),
         max_length=_number(texts.get("stream.approxMaxLength")),
         first=_number(texts.get("stream.firstEntry")),
+        pending=_pending(texts),
         user_header=texts.get("meta.header.user"),
         group_header=texts.get("meta.header.group"),
     )
+
+
+def _pending(texts: Mapping[str, str]) -> int | None:
+    """What all readers together were handed; None unless each of them is told of."""
+    told = [text for key, text in texts.items() if key.startswith("consumers.list")]
+    if len(told) != _number(texts.get("consumers.stats.total")):
+        return None
+    found = [_PENDING.search(text) for text in told]
+    counts = [int(one[1]) for one in found if one is not None]
+    return sum(counts) if len(counts) == len(told) else None
 
 
 def _number(text: str | None) -> int | None:

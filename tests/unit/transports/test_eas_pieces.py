@@ -106,6 +106,31 @@ def test_attributes() -> None:
         read_attributes(b"[]")
 
 
+@pytest.mark.parametrize(
+    ("told", "pending"),
+    [
+        ({"consumers.stats.total": "0"}, 0),
+        ({"consumers.stats.total": "1", "consumers.list.[0]": "Pending: 3, Idle"}, 3),
+        (
+            {
+                "consumers.stats.total": "2",
+                "consumers.list.[0]": "Id: eas.a, Index: 7, Pending: 1, Status: Exit",
+                "consumers.list.[1]": "Id: eas.b, Index: 9, Pending: 2, Idle: 1s",
+            },
+            3,
+        ),
+        ({}, None),
+        ({"consumers.list.[0]": "Pending: 0"}, None),
+        ({"consumers.stats.total": "2", "consumers.list.[0]": "Pending: 0"}, None),
+        ({"consumers.stats.total": "1", "consumers.list.[0]": "Id: eas.a"}, None),
+        ({"consumers.stats.total": "1", "consumers.list.[0]": "Pending: -1"}, None),
+    ],
+)
+def test_what_readers_were_handed(told: dict[str, str], pending: int | None) -> None:
+    """It is known only where every reader is told of, with its figure."""
+    assert read_attributes(json.dumps(told).encode()).pending == pending
+
+
 def test_places() -> None:
     """Handed out or not, and how many before it, where that is told."""
     place = read_place(b'{"ConsumerId":"eas.x","IsPending":true,"WaitCount":0}')
