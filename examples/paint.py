@@ -34,9 +34,7 @@ def main(out: str = "out") -> None:
         painter = client.models.painter()
         assert painter is not None, "an image model is configured"
         painted = painter.paint(PROMPT, size="720*512", seed=7)
-        print(
-            f"{painted.model}: {painted.usage.images} picture, failed {painted.failed}"
-        )
+        print(f"{painted.model}: paid for {painted.usage.images} picture")
 
         file = painted.files[0].input_file()
         graph = {

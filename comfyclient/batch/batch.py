@@ -16,6 +16,7 @@ from ..errors import (
     ClosedError,
     ComfyClientError,
     OutputError,
+    OutputMissingError,
     UnreachableError,
     UsageError,
 )
@@ -317,7 +318,16 @@ def _saved(job: Job, result: Result, folder: Path) -> list[Path]:
     if before:
         return before
     stem = stem_of(job.workflow, job.id)
-    return [path for _, path in save_outputs(result, stem, folder, keep_same=True)]
+    try:
+        return [path for _, path in save_outputs(result, stem, folder, keep_same=True)]
+    except OutputMissingError as error:
+        if not job.saved:
+            raise
+        raise OutputMissingError(
+            f"{error.message} any more; it was saved before as {job.saved[0].path}",
+            hint="take it from there; under another name the batch makes it anew",
+            instance=error.instance,
+        ) from error
 
 
 def _cancel(job: Job) -> None:

@@ -45,7 +45,7 @@ def save_outputs(
 
 def still_there(saved: Sequence[SavedFile], folder: Path) -> list[Path]:
     """The files in this folder that an earlier process saved; none if any is gone."""
-    paths = [file.path for file in saved]
     home = folder.resolve()
-    kept = all(path.is_file() and path.resolve().parent == home for path in paths)
-    return paths if kept else []
+    paths = [file.path.resolve() for file in saved]
+    kept = all(path.is_file() and path.parent == home for path in paths)
+    return [folder / path.name for path in paths] if kept else []

@@ -84,7 +84,10 @@ class Files:
         return str(PurePosixPath(subfolder, name))
 
     def _missing(self, ref: OutputRef, what: str) -> OutputMissingError:
-        hint = "an output that came from the server's cache may have been deleted there"
+        hint = (
+            "it was deleted there, perhaps while the server still had it in its cache; "
+            "files of the embedded engine end with it"
+        )
         if ref.type == "temp":
             hint = "ComfyUI empties temp/ whenever it starts: save temp outputs at once"
         return OutputMissingError(

@@ -173,10 +173,25 @@ def test_resumed(shell: Shell, server) -> None:
 def test_a_picture_that_went_is_brought_again(shell: Shell, server) -> None:
     """Its job is not made anew: the server still has the file."""
     shell.write(1, 2)
-    shell.batch("--out", "out")
+    first = shell.batch("--out", "out")
     (shell.out / "trip-1-picture.png").unlink()
-    assert shell.batch("--out", "out", "--resume").code == 0
-    assert len(shell.pictures()) == 2
+    again = shell.batch("--out", "out", "--resume")
+    assert (again.code, len(shell.pictures())) == (0, 2)
+    assert set(again.stdout.splitlines()) == set(first.stdout.splitlines())
+    assert server.executions.total() == 2
+
+
+def test_a_picture_that_went_everywhere(shell: Shell, server) -> None:
+    """Nothing is made anew unasked: the error says where the picture was."""
+    shell.write(1, 2)
+    shell.batch("--out", "out")
+    saved = shell.out / "trip-1-picture.png"
+    saved.unlink()
+    server.files.clear()
+    again = shell.batch("--out", "out", "--resume")
+    assert (again.code, len(again.stdout.splitlines())) == (1, 1)
+    assert f"it was saved before as {saved.resolve()}" in " ".join(again.stderr.split())
+    assert "can be run again: trips.failures.jsonl" in again.stderr
     assert server.executions.total() == 2
 
 
