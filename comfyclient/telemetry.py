@@ -87,7 +87,7 @@ class OpenTelemetryHook(Hook):
                     {
                         "comfyclient.job_id": job.job_id,
                         "comfyclient.environment": job.environment,
-                        "comfyclient.templating.template": job.template,
+                        "comfyclient.template": job.template,
                         "comfyclient.trip_id": job.trip_id,
                     }
                 ),
@@ -103,7 +103,7 @@ class OpenTelemetryHook(Hook):
         if span is not None:
             span.add_event(
                 "resubmitted",
-                {"comfyclient.jobs.attempt": event.attempt, "error.type": kind},
+                {"comfyclient.attempt": event.attempt, "error.type": kind},
             )
 
     def stepped(self, job: JobFacts, step: Step) -> None:
@@ -162,7 +162,7 @@ def _of(
     return _present(
         {
             "comfyclient.environment": job.environment,
-            "comfyclient.templating.template": job.template,
+            "comfyclient.template": job.template,
             "comfyclient.instance": instance,
             "comfyclient.step": step,
             "error.type": error,

@@ -67,7 +67,7 @@ Param = Annotated[
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the pictures.")]
 Confirm = Annotated[
     str | None,
-    typer.Option(help="The protected environment's name: it is meant to change."),
+    typer.Option(help="The protected environment's name, to say that this is meant."),
 ]
 YesProd = Annotated[
     bool, typer.Option("--yes-prod", help="The same as --confirm prod.")

@@ -85,7 +85,7 @@ class Errands:
         """Whether nothing is run any more."""
         return self._closed
 
-    def close(self) -> None:
+    def close(self, *, parting_s: float = PARTING_S) -> None:
         """Drop what waits, and wait a little for what was begun."""
         with self._condition:
             self._closed = True
@@ -93,7 +93,7 @@ class Errands:
             self._condition.notify_all()
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join(timeout=PARTING_S)
+                thread.join(timeout=parting_s)
 
     @property
     def _free(self) -> int:

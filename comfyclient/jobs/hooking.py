@@ -33,6 +33,8 @@ _log = logging.getLogger("comfyclient.jobs.hooking")
 
 BACKLOG = 10_000
 """Calls that may wait for slow hooks before those about progress are left out."""
+MOST = 100_000
+"""Calls that may wait at all: hooks that never return must not fill the memory."""
 PICTURES = 100
 """Likewise, of pictures of work so far: each may take a megabyte."""
 _PASSING = (Progress, NodeProgress, Preview, NodeText)
@@ -41,11 +43,20 @@ _PASSING = (Progress, NodeProgress, Preview, NodeText)
 class Hooks:
     """The hooks of one client; without any, nothing is queued and no thread begins."""
 
-    def __init__(self, hooks: Sequence[Hook], *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        hooks: Sequence[Hook],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        most: int = MOST,
+        parting_s: float = PARTING_S,
+    ) -> None:
         self._hooks = tuple(hooks)
+        self._most = most
+        self._parting_s = parting_s
         self._errands = Errands("hooks", clock=clock)
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._waiting = self._left_out = 0
 
     def __bool__(self) -> bool:
         return bool(self._hooks)
@@ -66,20 +77,30 @@ class Hooks:
         if not self._hooks:
             return
         with self._lock:
-            self._waiting += 1
-        self._errands.do(lambda: self._call(context, each))
+            full = self._waiting >= self._most
+            self._waiting += not full
+            self._left_out += full
+        if not full:
+            self._errands.do(lambda: self._call(context, each))
+        elif self._left_out == 1:
+            _log.error("hooks hang: %d calls wait, others are left out", self._most)
 
     def close(self) -> None:
         """Let what waits be heard, for a few seconds at most."""
         heard = threading.Event()
         if self._waiting:
             self._errands.do(heard.set)
-            heard.wait(PARTING_S)
-        self._errands.close()
+            if not heard.wait(self._parting_s):
+                self._parting_s = 0.0
+        self._errands.close(parting_s=self._parting_s)
 
     def _call(self, context: Context, each: Callable[[Hook], None]) -> None:
         with self._lock:
             self._waiting -= 1
+            left_out = self._left_out if self._waiting <= self._most // 2 else 0
+            self._left_out -= left_out
+        if left_out:
+            _log.error("%d calls of hooks were left out", left_out)
         for hook in self._hooks:
             try:
                 context.run(each, hook)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,7 @@ from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.workflow import Workflow
 
 WORKFLOW = Workflow.from_graph(GRAPH)
+FACTS = JobFacts("j", "test", None, None, datetime(2026, 11, 28, tzinfo=UTC))
 CALLER = contextvars.ContextVar("caller", default="nobody")
 
 
@@ -214,6 +217,60 @@ class TestHooks:
         assert BACKLOG > 0
         assert "Progress" not in book.lines
         assert {"Queued", "node", "execute", "Finished", "ended"} <= {*book.lines}
+
+    def test_a_hook_that_hangs_fills_no_memory(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Calls above a bound are left out, and counted; closing waits for none."""
+        here, gate, heard = contextvars.copy_context(), threading.Event(), list[int]()
+        hooks = Hooks([Hook()], most=4, parting_s=10)
+
+        def hang(_: Hook) -> None:
+            begun.set()
+            gate.wait(10)
+
+        begun = threading.Event()
+        hooks.call(here, hang)
+        begun.wait(10)
+        for number in range(10):
+            hooks.call(here, lambda _, number=number: heard.append(number))
+        assert caplog.messages == ["hooks hang: 4 calls wait, others are left out"]
+        gate.set()
+        hooks.close()
+
+        assert heard == [0, 1, 2, 3]
+        assert caplog.messages[1:] == ["6 calls of hooks were left out"]
+
+    def test_closing_leaves_a_hook_that_hangs(self) -> None:
+        """It waits a few seconds at most, all in all, and hears no more."""
+        here, gate, book = contextvars.copy_context(), threading.Event(), Book()
+        hooks = Hooks([book], parting_s=0.05)
+        hooks.call(here, lambda _: gate.wait(10))
+        hooks.call(here, lambda hook: hook.began(FACTS))
+        hooks.close()
+        gate.set()
+
+        assert book.lines == []
+
+    def test_a_hook_that_hangs_holds_up_no_job(
+        self, server: ScriptedServer, tmp_path: Path
+    ) -> None:
+        """The result is there before the first call has returned."""
+        gate, book = threading.Event(), Book()
+
+        class Hangs(Hook):
+            """Hangs at the first call."""
+
+            def began(self, job: JobFacts) -> None:
+                """Hang."""
+                gate.wait(60)
+
+        with client_with(server.url, tmp_path, Hangs(), book) as client:
+            assert client.run(WORKFLOW).outputs
+            assert book.lines == []
+            gate.set()
+
+        assert book.lines[-1] == "ended"
 
     def test_each_attempt_has_its_own_steps(self) -> None:
         """A job that is sent again waits and is executed again."""
