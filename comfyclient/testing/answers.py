@@ -14,9 +14,12 @@ from .play import Cue, item
 from .stage import Stage
 
 PROMPT_ID_SINCE = Version("0.3.45")
+FEATURES_SINCE = Version("0.3.45")
 INTERRUPT_ID_SINCE = Version("0.3.57")
 JOBS_SINCE = Version("0.6.0")
 CANCEL_SINCE = Version("0.26.0")
+MAX_BODY = 100 << 20
+"""Bytes of a body that ComfyUI takes, unless it is told otherwise."""
 EMPTY = Reply(200)
 NOT_FOUND = Reply(404)
 TROUBLE = Reply(
@@ -45,6 +48,13 @@ class Answers:
         }
         device = {"name": "cpu", "type": "cpu", "index": None}
         return Reply.of_json({"system": system, "devices": [device]})
+
+    def _features(self, _request: Request) -> Reply:
+        if self._stage.version < FEATURES_SINCE:
+            return NOT_FOUND
+        return Reply.of_json(
+            {"supports_preview_metadata": True, "max_upload_size": MAX_BODY}
+        )
 
     def _remaining(self, _request: Request) -> Reply:
         with self._stage.condition:
@@ -216,6 +226,7 @@ def _table(
 
 ROUTES = _table(
     ("GET /system_stats", Answers._stats),
+    ("GET /features", Answers._features),
     ("GET /prompt", Answers._remaining),
     ("POST /prompt", Answers._submit),
     ("GET /queue", Answers._queue),

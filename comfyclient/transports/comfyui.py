@@ -35,12 +35,12 @@ from .dialect import Dialect
 from .eas_codes import not_found_hint
 from .endpoint import Endpoint
 from .entries import MARK
-from .files import Files
+from .files import Files, require_room
 from .following import Following
 from .http import ComfyHttp
 from .listener import Listener
 from .lookup import Lookup
-from .messages import ServerStatus, Signal
+from .messages import ServerFlags, ServerStatus, Signal
 from .observing import shown_by
 from .probing import Prober, nothing_sent
 from .profile import TAKES_IDS
@@ -90,7 +90,7 @@ class ComfyUITransport:
         self._lookup = Lookup(self._http, self._dialect)
         self._prober = Prober(self._http, self._dialect, clock=clock)
         self._canceller = Canceller(self._http, self._prober, self._lookup)
-        self._files = Files(self._http)
+        self._files = Files(self._http, self._dialect)
         self._catalogue = Catalogue(self._http, self._prober)
         self._counter = Counter()
         self._backlog: int | None = None
@@ -239,6 +239,8 @@ class ComfyUITransport:
         shown = shown_by(signal)
         if shown is not None:
             self._dialect.saw(shown[0], able=shown[1])
+        if isinstance(signal, ServerFlags):
+            self._dialect.limit(signal.flags)
         self._following.signal(signal)
 
     def _link(self, lost: str | None) -> None:
@@ -272,6 +274,7 @@ class ComfyUITransport:
 
     def _post(self, attempt: Attempt, deadline: Deadline) -> Accepted:
         body = json.dumps(self._body(attempt), separators=(",", ":")).encode()
+        require_room(len(body), self._dialect, what="the job", instance=self.name)
         try:
             answer = self._http.post(
                 "/prompt", json=body, returned=(400,), deadline=deadline

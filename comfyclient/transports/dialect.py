@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from pydantic import JsonValue
 
 from .profile import (
     ABILITIES,
@@ -25,13 +28,15 @@ class Dialect:
     version: str | None = None
     """As it says; None where it says none."""
     observed: dict[Ability, bool] = field(default_factory=dict)
+    max_body: int | None = None
+    """Bytes of a request's body that it takes, where it tells."""
     doubted: bool = False
     """It may have restarted as another version since it was asked."""
 
     def learn(self, version: str | None) -> None:
         """Take in the version that the server says; None is taken for an old one."""
         if version != self.version:
-            self.observed = {}
+            self.observed, self.max_body = {}, None
         self.version = version
         self.doubted = False
 
@@ -39,9 +44,15 @@ class Dialect:
         """Take in what the server did; that counts more than its version."""
         self.observed[ability] = able
 
+    def limit(self, flags: Mapping[str, JsonValue]) -> None:
+        """Take in the limit among its feature flags; some releases say a fraction."""
+        told = flags.get("max_upload_size")
+        fits = isinstance(told, int | float) and math.isfinite(told) and told > 0
+        self.max_body = int(told) if fits else None  # type: ignore[arg-type]
+
     def doubt(self) -> None:
         """Ask again before anything is done that depends on the version."""
-        self.observed = {}
+        self.observed, self.max_body = {}, None
         self.doubted = True
 
     def held(self, ability: Ability) -> Held:

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
-from ..errors import BadAnswerError, OutputMissingError, RefusedError
+from ..errors import (
+    BadAnswerError,
+    OutputMissingError,
+    RefusedError,
+    TooLargeError,
+)
 from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile
 from .bodies import Stream
+from .dialect import Dialect
 from .http import ComfyHttp
 from .probing import nothing_sent, object_of
 from .wire import printable
@@ -19,8 +25,9 @@ from .wire import printable
 class Files:
     """The files of one instance, through its own HTTP."""
 
-    def __init__(self, http: ComfyHttp) -> None:
+    def __init__(self, http: ComfyHttp, dialect: Dialect) -> None:
         self._http = http
+        self._dialect = dialect
         self._instance = http.endpoint.name
 
     def upload(self, file: InputFile, *, deadline: Deadline) -> str:
@@ -68,6 +75,9 @@ class Files:
         return file.name if answer.status == 200 and same else None
 
     def _send(self, file: InputFile, deadline: Deadline) -> str:
+        require_room(
+            file.size, self._dialect, what=f"file {file.name}", instance=self._instance
+        )
         with file.open() as stream:
             answer = self._http.post(
                 "/upload/image",
@@ -92,6 +102,21 @@ class Files:
             hint = "ComfyUI empties temp/ whenever it starts: save temp outputs at once"
         return OutputMissingError(
             f"the server has no {what}", instance=self._instance, hint=hint
+        )
+
+
+def require_room(size: int, dialect: Dialect, *, what: str, instance: str) -> None:
+    """Refuse what the server would not take, before a byte of it is sent.
+
+    Raises:
+        TooLargeError: it is over the limit that the server tells.
+    """
+    limit = dialect.max_body
+    if limit is not None and size > limit:
+        raise TooLargeError(
+            f"{what} has {size:,} bytes, and the server takes {limit:,}",
+            instance=instance,
+            hint="start the server with a larger --max-upload-size, or send less",
         )
 
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pydantic import JsonValue
 
-from ..errors import BadAnswerError, UnclearAnswerError, UnreachableError
+from ..errors import (
+    BadAnswerError,
+    TransportError,
+    UnclearAnswerError,
+    UnreachableError,
+)
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .base import Probe
 from .bodies import Answer
 from .dialect import Dialect
 from .eas_codes import not_found_hint
 from .http import ComfyHttp
+from .messages import ServerFlags
+from .observing import shown_by
+from .profile import TELLS_FEATURES
 
 
 class Prober:
@@ -38,6 +46,7 @@ class Prober:
             BadAnswerError: this is no ComfyUI.
         """
         stats = self._stats(deadline)
+        self._learn_features(deadline)
         queue = object_of(self._http.get("/prompt", deadline=deadline))
         info = queue.get("exec_info")
         waiting = info.get("queue_remaining") if isinstance(info, dict) else None
@@ -61,6 +70,8 @@ class Prober:
         """
         if self.dialect.doubted or self._age >= within:
             self._stats(deadline)
+            if not self._http.endpoint.websocket:  # one would tell them by itself
+                self._learn_features(deadline)
 
     def learn_version(self, *, deadline: Deadline) -> None:
         """Learn it anew, before something that only this very version may be sent."""
@@ -83,6 +94,22 @@ class Prober:
         self.dialect.learn(version if isinstance(version, str) else None)
         self._greeted_at = asked_at
         return stats
+
+    def _learn_features(self, deadline: Deadline) -> None:
+        """Ask for its feature flags, once for each server; old ones have none.
+
+        A gateway may not let the question pass: then the version has to say it all.
+        """
+        if TELLS_FEATURES in self.dialect.observed:
+            return
+        with suppress(TransportError):
+            answer = self._http.get("/features", deadline=deadline)
+            self.dialect.saw(TELLS_FEATURES, able=answer.status < 300)
+            flags = ServerFlags(object_of(answer))
+            shown = shown_by(flags)
+            if shown is not None:
+                self.dialect.saw(shown[0], able=shown[1])
+            self.dialect.limit(flags.flags)
 
     def _nobody_here(self, answer: Answer) -> BadAnswerError:
         endpoint = self._http.endpoint
@@ -113,7 +140,7 @@ def object_of(answer: Answer) -> dict[str, JsonValue]:
     """
     try:
         parsed = json.loads(answer.body) if answer.status < 300 else None
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
         raise BadAnswerError(

@@ -53,11 +53,17 @@ TELLS_FINISHED = Ability(
     "it is told which nodes are done while a job runs",
     shows="the message progress_state",
 )
+TELLS_FEATURES = Ability(
+    "tells_features",
+    Version("0.3.45"),
+    "its limits and features are told without a websocket, too",
+    shows="the answer to GET /features",
+)
 NAMES_PREVIEWS = Ability(
     "names_previews",
     Version("0.3.45"),
     "a preview names its job and its node",
-    shows="supports_preview_metadata in the message feature_flags",
+    shows="supports_preview_metadata in feature_flags, or at GET /features",
 )
 INTERRUPTS_BY_ID = Ability(
     "interrupts_by_id",
@@ -92,6 +98,7 @@ ABILITIES: tuple[Ability, ...] = (
     TELLS_TEXT,
     TAKES_IDS,
     TELLS_FINISHED,
+    TELLS_FEATURES,
     NAMES_PREVIEWS,
     INTERRUPTS_BY_ID,
     LISTS_OWN_OUTPUTS,

@@ -27,6 +27,7 @@ from comfyclient.transports.profile import (
     NAMES_PREVIEWS,
     PREVIEWS_PER_PROMPT,
     TAKES_IDS,
+    TELLS_FEATURES,
     TELLS_FINISHED,
     TELLS_SUCCESS,
     TELLS_TEXT,
@@ -82,6 +83,21 @@ def takes_ids(version: str) -> bool:
     return same
 
 
+def flags_told(version: str) -> Any:
+    """What the websocket was told; None where it was told nothing."""
+    for event in events(version, "feature_flags"):
+        match event:
+            case {"kind": "ws_text", "data": {"type": "feature_flags", "data": told}}:
+                return told
+    return None
+
+
+def tells_features(version: str) -> bool:
+    """Whether that address answers, with what a websocket is told."""
+    _, answer = next(exchanges(version, "misc_routes", "GET /features"))
+    return bool(answer["status"] == 200 and answer["body"] == flags_told(version))
+
+
 def interrupts_by_id(version: str) -> bool:
     """Whether the job that ran went on when one that waits was to be interrupted."""
     asked = 0
@@ -133,6 +149,7 @@ RECORDED = {
     TELLS_TEXT: lambda v: shown(v, "progress_text").get(TELLS_TEXT, False),
     TELLS_FINISHED: lambda v: shown(v, "success_saveimage").get(TELLS_FINISHED, False),
     NAMES_PREVIEWS: lambda v: shown(v, "feature_flags").get(NAMES_PREVIEWS, False),
+    TELLS_FEATURES: tells_features,
     TAKES_IDS: takes_ids,
     INTERRUPTS_BY_ID: interrupts_by_id,
     LISTS_OWN_OUTPUTS: lists_own_outputs,
@@ -188,6 +205,7 @@ def test_the_stand_ins_change_where_real_servers_do() -> None:
         TELLS_TEXT: {engine["progress_text"]},
         TAKES_IDS: {engine["client_prompt_id"], answers.PROMPT_ID_SINCE},
         TELLS_FINISHED: {engine["feature_flags"], play._SINCE_PROGRESS_STATE},
+        TELLS_FEATURES: {engine["feature_flags"], answers.FEATURES_SINCE},
         NAMES_PREVIEWS: {engine["feature_flags"]},
         INTERRUPTS_BY_ID: {engine["interrupt_by_id"], answers.INTERRUPT_ID_SINCE},
         LISTS_OWN_OUTPUTS: {engine["outputs_of_this_run"]},
