@@ -23,7 +23,8 @@ PASSED_AT_MOST = 500
 """Jobs that may pass another one; then it takes whatever room there is."""
 STAYS_FOR = 3.0
 """How many times the loading of its models an instance works on with a batch, before
-another batch that is planned for it gets its turn."""
+another batch that is planned for it gets its turn; what is done sooner is finished:
+to come back to it, it would have to be loaded again."""
 SMALL_LOAD = 0.5
 """Times its work; what a larger one evicts is decided only when nothing is left to do:
 by then the others may have had the batch done."""
@@ -126,6 +127,10 @@ class _Batch:
         """Seconds that an instance would need for so many of them."""
         return self.load[at] + jobs * self.work[at]
 
+    def fits(self, at: int, seconds: float) -> int:
+        """How many of them an instance could do in so many seconds; none if below 1."""
+        return int((seconds - self.load[at]) / self.work[at] + 1e-9)
+
 
 def _batches(
     wishes: Sequence[Wish],
@@ -224,16 +229,38 @@ class _Plan:
 
     def _due(self, at: int) -> _Batch | None:
         """The batch that an instance is to go on with, of those planned for it."""
-        here = [b for n, b in enumerate(self._batches) if self._shares.get((n, at))]
-        if not here:
-            return None
-        first = min(here, key=lambda batch: batch.turns[0])
-        warm = [batch for batch in here if not batch.load[at]]
-        if not warm or first in warm:
-            return first
-        loading = first.load[at] * self._standings[at].weight
-        tired = self._standings[at].stayed_s >= STAYS_FOR * loading
-        return first if tired else min(warm, key=lambda batch: batch.turns[0])
+        here = [n for n in range(len(self._batches)) if self._shares.get((n, at))]
+        warm = [number for number in here if not self._batches[number].load[at]]
+        unserved = [number for number in here if not self._served(number)]
+        going_on = self._oldest(warm)
+        next_one = self._oldest(unserved if unserved or warm else here)
+        if going_on is None or next_one is None:
+            return going_on or next_one
+        enough = STAYS_FOR * next_one.load[at]
+        stayed = self._standings[at].stayed_s / self._standings[at].weight
+        tired = stayed >= enough and self._warm_s(at) >= enough
+        earlier = next_one.turns[0] < going_on.turns[0]
+        return next_one if tired and earlier else going_on
+
+    def _served(self, number: int) -> bool:
+        """Whether an instance that has a batch's models loaded is to go on with it."""
+        load = self._batches[number].load
+        return any(
+            jobs and mine == number and not load[at]
+            for (mine, at), jobs in self._shares.items()
+        )
+
+    def _oldest(self, numbers: Sequence[int]) -> _Batch | None:
+        batches = [self._batches[number] for number in numbers]
+        return min(batches, key=lambda batch: batch.turns[0], default=None)
+
+    def _warm_s(self, at: int) -> float:
+        """Seconds of work that is planned for an instance and needs no loading."""
+        return sum(
+            jobs * self._batches[number].work[at]
+            for (number, there), jobs in self._shares.items()
+            if there == at and not self._batches[number].load[at]
+        )
 
     def _worth(self, at: int) -> _Batch | None:
         """A batch that an instance without a share would have done earlier."""
@@ -346,13 +373,8 @@ class _Plan:
     ) -> None:
         batch = self._batches[number]
         for at in among:
-            if not left[number]:
-                return
-            loaded = shares.get((number, at), 0) > 0
-            load = 0.0 if loaded else batch.load[at]
-            fits = int((spare[at] - load) / batch.work[at] + 1e-9)
-            jobs = min(left[number], fits)
+            jobs = min(left[number], batch.fits(at, spare[at]))
             if jobs > 0:
                 shares[number, at] = shares.get((number, at), 0) + jobs
-                spare[at] -= load + jobs * batch.work[at]
+                spare[at] -= batch.takes(at, jobs)
                 left[number] -= jobs

@@ -135,6 +135,15 @@ def test_batches_take_turns_where_one_instance_serves_both() -> None:
     assert choose(wishes, [tired], Estimates()) == (0, "a")
 
 
+def test_what_is_done_soon_is_finished_first() -> None:
+    """To come back to a few jobs later, their models would be loaded once more."""
+    tired = standing("a", models=FLUX.models, stayed_s=1000)
+    few = [Wish(KOLORS)] + [Wish(FLUX)] * 29
+    assert choose(few, [tired], KNOWN) == (1, "a")
+    many = [Wish(KOLORS)] + [Wish(FLUX)] * 30
+    assert choose(many, [tired], KNOWN) == (0, "a")
+
+
 def test_what_an_instance_lacks_goes_elsewhere() -> None:
     """A node class or model that it was found to lack is not sent there again."""
     without = standing("a", lacks=frozenset({"Kolors"}))
