@@ -208,7 +208,10 @@ def _thinned(segment: Segment, count: int) -> Segment:
 
 
 def profile_of(segments: Sequence[Segment], *, samples: int) -> tuple[float, ...]:
-    """Altitudes along the segments laid end to end, without the gaps between."""
+    """Altitudes along the segments laid end to end, without the gaps between.
+
+    The summit is among them: between two samples it would be told lower than it is.
+    """
     distances: list[float] = []
     altitudes: list[float] = []
     along = 0.0
@@ -219,5 +222,10 @@ def profile_of(segments: Sequence[Segment], *, samples: int) -> tuple[float, ...
             if point[2] is not None:
                 distances.append(along)
                 altitudes.append(point[2])
-    values = resampled(distances, altitudes, samples=samples)
+    values = list(resampled(distances, altitudes, samples=samples))
+    if values:
+        top = altitudes.index(max(altitudes))
+        whole = distances[-1] - distances[0]
+        share = (distances[top] - distances[0]) / whole if whole > 0 else 0.0
+        values[round(share * (len(values) - 1))] = altitudes[top]
     return tuple(round(value, 1) for value in values)

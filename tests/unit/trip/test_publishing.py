@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,9 @@ from comfyclient.trip.published import (
     photo_source,
     simplified_segments,
 )
-from comfyclient.trip.trips import Trip, parse_trip
+from comfyclient.trip.trips import Trip, load_trip, parse_trip
+
+SAMPLES = Path(__file__).parents[3] / "examples" / "trips"
 
 Fields = dict[str, JsonValue]
 HOME = (36.6412, 101.7615)
@@ -269,6 +272,15 @@ def test_totals_do_not_tell_how_the_hidden_ends_were_driven(
     assert [leg.distance_km for leg in told.legs] == [
         leg.distance_km for leg in expected.legs
     ]
+
+
+@pytest.mark.parametrize("samples", [2, 9, 64, 200])
+@pytest.mark.parametrize("name", ["qinghai-lake-loop", "black-forest-weekend"])
+def test_the_profile_has_the_summit(name: str, samples: int) -> None:
+    """However few samples there are, none tells the highest point lower than it is."""
+    published = load_trip(SAMPLES / f"{name}.json").for_publishing()
+
+    assert max(published.profile(samples)) == published.highest.altitude_m
 
 
 def test_what_tells_a_place_is_of_the_cut_track() -> None:
