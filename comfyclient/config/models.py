@@ -26,6 +26,7 @@ from .types import (
     VariableName,
     VersionNumber,
     VersionRange,
+    defaulted,
     wrong,
 )
 
@@ -66,7 +67,7 @@ class InstanceSettings(SettingsModel):
     """Its share of the jobs, beside the other instances'."""
     poll_only: bool = False
     """Never open a websocket, where none passes."""
-    tls: TlsSettings = TlsSettings()
+    tls: TlsSettings = defaulted()
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:
@@ -227,9 +228,9 @@ class EnvironmentSettings(SettingsModel):
     transport: Literal["comfyui", "eas-queue", "embedded"] = "comfyui"
     """How its instances are reached."""
     instances: tuple[InstanceSettings, ...] = ()
-    engine: EngineSettings = EngineSettings()
-    queue: QueueSettings = QueueSettings()
-    storage: StorageSettings = StorageSettings()
+    engine: EngineSettings = defaulted()
+    queue: QueueSettings = defaulted()
+    storage: StorageSettings = defaulted()
     comfyui_version: VersionRange | None = None
     """The ComfyUI versions that its servers may have."""
     ledger: LedgerUrl | None = Field(default=None, repr=False)  # it may hold a password
@@ -246,8 +247,8 @@ class EnvironmentSettings(SettingsModel):
     """What becomes of a graph that its servers would not run."""
     snapshot: FilePath | None = None
     """What its servers offer, saved: graphs are checked by it, and none is asked."""
-    deadlines: DeadlineSettings = DeadlineSettings()
-    policies: PolicySettings = PolicySettings()
+    deadlines: DeadlineSettings = defaulted()
+    policies: PolicySettings = defaulted()
     dashscope: DashScopeSettings | None = None
     """What differs here from the whole's `dashscope`."""
 

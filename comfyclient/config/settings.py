@@ -54,7 +54,7 @@ from .sources import VARIABLE as VARIABLE
 from .sources import Sources, anchor_paths, read_file
 from .sources import find_file as find_file
 from .toml_lines import Location
-from .types import FilePath, Folders, SettingsModel
+from .types import FilePath, Folders, SettingsModel, defaulted
 
 _LOCAL = "local"
 LOCK_NAME = "comfyclient.lock"
@@ -66,8 +66,8 @@ class ConfigWarning(UserWarning):
     """Something in the configuration works, but should not stay as it is."""
 
 
-def _local_only() -> dict[str, EnvironmentSettings]:
-    return {_LOCAL: EnvironmentSettings(transport="embedded")}
+def _local_only() -> dict[str, Any]:
+    return {_LOCAL: {"transport": "embedded"}}
 
 
 class Settings(SettingsModel):
@@ -85,9 +85,11 @@ class Settings(SettingsModel):
     """Folders of templates of one's own, searched before those of the package."""
     cache: FilePath | None = None
     """For what servers offer, photos and temp outputs; one of the user's where None."""
-    environments: dict[str, EnvironmentSettings] = Field(default_factory=_local_only)
-    privacy: PrivacySettings = PrivacySettings()
-    photos: PhotoSettings = PhotoSettings()
+    environments: dict[str, EnvironmentSettings] = Field(
+        default_factory=_local_only, validate_default=True
+    )
+    privacy: PrivacySettings = defaulted()
+    photos: PhotoSettings = defaulted()
     dashscope: DashScopeSettings | None = None
     """The hosted models of every environment; one may differ in its own table."""
 
@@ -124,7 +126,7 @@ class Settings(SettingsModel):
         wanted = self.default_environment if name is None else name
         found = self.environments.get(wanted)
         if found is None and wanted == _LOCAL:
-            found = _local_only()[_LOCAL]
+            found = EnvironmentSettings(**_local_only()[_LOCAL])
         if found is None:
             known = ", ".join(self.names)
             raise ConfigError(

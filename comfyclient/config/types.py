@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -176,3 +176,11 @@ class SettingsModel(BaseModel):
     model_config = ConfigDict(
         defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
+
+
+def defaulted() -> Any:
+    """The default of a table that may be missing: those of its own keys.
+
+    The validator of the whole makes it; an instance would build one for itself.
+    """
+    return Field(default_factory=dict, validate_default=True)

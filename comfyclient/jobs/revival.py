@@ -80,7 +80,7 @@ class Terms(_Kept):
 
 
 class _Extra(_Kept):
-    terms: Terms = Terms()
+    terms: Terms = Field(default_factory=Terms)
     outputs: tuple[_KeptOutput, ...] = ()
     files: tuple[_KeptFile, ...] = ()
     own_prefix: bool = True

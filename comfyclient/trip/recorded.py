@@ -48,12 +48,12 @@ class RecordedTrip(Record):
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     title: Name | None = None
-    vehicle: Vehicle = Vehicle()
+    vehicle: Vehicle = Field(default_factory=Vehicle)
     start: Moment
     end: Moment
     stops: Annotated[tuple[Stop, ...], Field(max_length=1000)] = ()
     track: Track | None = None
-    figures: Figures = Figures()
+    figures: Figures = Field(default_factory=Figures)
     weather: Weather | None = None
     companions: Count | None = None
     """People in the car besides its driver."""
