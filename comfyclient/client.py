@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -201,6 +200,8 @@ class Client:
         Raises:
             ComfyClientError: as `submit` does.
         """
+        import asyncio  # whoever awaits has it; others do without
+
         wired = await asyncio.to_thread(self._connect)
         prepare = self._preparing(
             confirm,
@@ -309,6 +310,8 @@ class Client:
 
         The trips are read in a thread. Left early, it drains: what was sent goes on.
         """
+        import asyncio
+
         batch = await asyncio.to_thread(self.map, what, trips, **options)
         with batch:
             while (outcome := await asyncio.to_thread(next, batch, None)) is not None:

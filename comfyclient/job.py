@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -181,6 +180,8 @@ class Job:
         Raises:
             JobTimeoutError: the job's total time is over.
         """
+        import asyncio  # whoever awaits has it; others do without
+
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Hashable
 from contextlib import suppress
@@ -237,6 +236,8 @@ async def launched(
     Raises:
         ComfyClientError: it was not sent.
     """
+    import asyncio  # whoever awaits has it; others do without
+
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Job] = loop.create_future()
 
