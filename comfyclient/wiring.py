@@ -48,7 +48,6 @@ from .storage.view import ViewStorage
 from .templating.registry import registry_of
 from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Transport
-from .transports.comfyui import ComfyUITransport
 from .transports.endpoint import Endpoint, Tls
 from .transports.watchdog import Watchdog
 
@@ -293,7 +292,7 @@ def _opened(
     endpoint, grace_s = endpoint_of(instance), settings.deadlines.grace_s
     transport: Transport
     if settings.transport == "eas-queue":
-        from .transports.eas_options import queue_options  # few environments have one
+        from .transports.eas_options import queue_options
         from .transports.eas_queue import EasQueueTransport
 
         options = queue_options(name, settings, endpoint)
@@ -301,6 +300,8 @@ def _opened(
             endpoint, options, awaited=awaited, clock=clock, grace_s=grace_s
         )
     else:
+        from .transports.comfyui import ComfyUITransport
+
         transport = ComfyUITransport(
             endpoint,
             clock=clock,

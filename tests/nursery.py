@@ -24,7 +24,12 @@ from subprocess import PIPE
 from types import TracebackType
 from typing import IO, Self
 
-MODULES = ("comfyclient.cli", "comfyclient.ledger.ledger", "comfyclient.local.engine")
+MODULES = (
+    "comfyclient.cli",
+    "comfyclient.ledger.ledger",
+    "comfyclient.local.engine",
+    "comfyclient.transports.comfyui",
+)
 """What nearly every process of the tests needs."""
 _CRADLE = Path(__file__).with_name("cradle.py")
 _PATIENCE_S = 55.0

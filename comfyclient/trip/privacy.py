@@ -30,8 +30,8 @@ REDACTED = "…"
 _FEWEST_LETTERS = 2
 _FILLERS = "\u115f\u1160"
 """Letters by name that show nothing; the other Hangul fillers fold to these."""
-_WITHOUT_PROVINCE = re.compile(r"[\u4e00-\u9fff]([a-z][a-z0-9]{5,6})")
-"""A folded Chinese plate: people leave its first character out."""
+_WITHOUT_PROVINCE = re.compile("[a-z][a-z0-9]{5,6}")
+"""A folded Chinese plate without its first character: people leave that out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,9 @@ class Redactor:
                 literal.append(re.escape(secret))
             else:
                 self._cores.add(core)
-                tail = _WITHOUT_PROVINCE.fullmatch(core)
-                self._cores |= set() if tail is None else {tail[1]}
+                if "\u4e00" <= core[0] <= "\u9fff":
+                    tail = _WITHOUT_PROVINCE.fullmatch(core, 1)
+                    self._cores |= set() if tail is None else {tail[0]}
         literal.sort(key=len, reverse=True)
         self._literal = re.compile("|".join(literal)) if literal else None
 

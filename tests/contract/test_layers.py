@@ -192,6 +192,10 @@ ISLANDS = {"local": {"errors.__init__", "timing"}, "comfy_nodes": set[str]()}
 GARDEN = "testing"
 """The test kit looks at everything, and nothing looks at it."""
 
+MOST_MODULES = 165
+"""Of ours that `import comfyclient` loads: a module is a third of a millisecond, and
+each frozen dataclass in it as much again."""
+
 
 def module_of(file: Path) -> str:
     """A file's module, without the package's name."""
@@ -286,16 +290,58 @@ def test_no_two_modules_import_each_other() -> None:
         visit(name, ())
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    """Optional packages, the database and the command line wait until they are used."""
-    heavy = {"aiohttp", "PIL", "numpy", "dashscope", "oss2", "sqlalchemy", "rich"}
-    program = "import sys, comfyclient; print(*sys.modules)"
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    """What a fresh interpreter has loaded once the package is imported."""
+    return set(_said("import sys, comfyclient; print(*sys.modules)"))
 
+
+def _said(program: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
+    return done.stdout.split()
 
-    assert not set(done.stdout.split()) & heavy
+
+def test_importing_the_package_loads_nothing_heavy(loaded: set[str]) -> None:
+    """Optional packages, the database, asyncio and the command line wait for use."""
+    heavy = {"aiohttp", "PIL", "numpy", "dashscope", "oss2", "sqlalchemy", "rich"}
+
+    assert not loaded & {*heavy, "asyncio", "typer"}
+
+
+def test_importing_the_package_loads_none_of_what_few_programs_use(
+    loaded: set[str],
+) -> None:
+    """Each transport, hosted models and whole rooms wait until they are asked for."""
+    late = {"checks", "commands", "eas", "local", "comfy_nodes", "packs", "report"}
+    late |= {"ledger.ledger", "steps.calls", "steps.opening", "storage.oss"}
+    late |= {"transports.comfyui", "transports.eas_queue", "transports.http"}
+
+    assert not loaded & {f"comfyclient.{name}" for name in late}
+
+
+def test_importing_the_package_loads_so_many_modules_of_its_own(
+    loaded: set[str],
+) -> None:
+    """Whoever raises the number says what all programs need the new ones for."""
+    own = {name for name in loaded if name.split(".")[0] == "comfyclient"}
+
+    assert len(own) <= MOST_MODULES, sorted(own)
+
+
+def test_importing_the_package_builds_no_validator() -> None:
+    """Records from outside have theirs built when the first one is read."""
+    built = _said(
+        "import sys, comfyclient\n"
+        "for name, module in list(sys.modules.items()):\n"
+        "    if name.startswith('comfyclient'):\n"
+        "        for one in vars(module).values():\n"
+        "            if getattr(one, '__pydantic_complete__', False):\n"
+        "                print(f'{one.__module__}.{one.__qualname__}')\n"
+    )
+
+    assert built == []
 
 
 def test_everything_promised_is_there_and_sorted() -> None:
