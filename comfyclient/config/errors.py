@@ -56,7 +56,17 @@ def error_of(mistakes: Sequence[Mistake], place: Place) -> ConfigError:
 
 def mistakes_of(error: ValidationError, root: Shape) -> list[Mistake]:
     """What pydantic found, in our words."""
-    return [_mistake(one, root) for one in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    return [_mistake(one, root) for one in found if not _follows(one, found)]
+
+
+def _follows(one: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether an array is called too short only because its items were refused."""
+    place = one["loc"]
+    return one["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place
+        for other in found
+    )
 
 
 def _mistake(found: Mapping[str, Any], root: Shape) -> Mistake:
