@@ -149,6 +149,10 @@ class EasGateway:
             one.cut(resets=resets)
         return len(ending)
 
+    def cut_connections(self, *, resets: bool = False) -> None:
+        """End every connection at once, as gateways do with those that are idle."""
+        self._line.cut_all(resets=resets)
+
     def await_that(self, ready: Callable[[], object], *, timeout: float = 10) -> None:
         """Return once something of the queues is so.
 

@@ -18,6 +18,7 @@ from ..config.addresses import service_at
 from ..timing import Clock
 from .eas_disposal import Disposal
 from .eas_following import EasFollowing
+from .eas_frames import Frame
 from .eas_http import QueueHttp
 from .eas_options import QueueOptions
 from .eas_parking import Parking
@@ -67,7 +68,7 @@ class EasReader:
                 endpoint,
                 self.http.identity,
                 window=options.window,
-                on_frame=self.sorting.take_watched,
+                on_frame=self._take_watched,
                 on_link=self.register.hasten_all,
                 clock=clock,
             )
@@ -84,6 +85,11 @@ class EasReader:
         self.following.close()
         self._disposal.close()
         self.http.close()
+
+    def _take_watched(self, frame: Frame) -> None:
+        self.sorting.take_watched(frame)
+        if not self._watched():  # this one filled the window: the rest is asked for
+            self.register.hasten_all()
 
     def _watched(self) -> bool:
         """Whether a watch brings results: not while others' fill its window."""

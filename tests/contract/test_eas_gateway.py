@@ -123,6 +123,17 @@ def test_where_a_request_stands(gateway: EasGateway) -> None:
     assert tasks == ["t-3", "t-2"]
 
 
+def test_what_came_before_is_cut_off(gateway: EasGateway) -> None:
+    """A truncation drops all frames before an index, for everybody."""
+    gateway.workers.hold()
+    indexes = [put(gateway, f"t-{number}")[0] for number in range(3)]
+    params = {"_trunc_": "true", "_index_": str(indexes[2])}
+    requests.delete(gateway.url, params=params, headers=KEY, timeout=5)
+    gateway.workers.go_on()
+    gateway.await_that(lambda: gateway.sink.put_count == 1)
+    assert gateway.sink.read()[0].tags["task_id"] == "t-2"
+
+
 def test_who_dies_at_a_request_leaves_it_to_another(gateway: EasGateway) -> None:
     """A request whose instance died is pushed again."""
     gateway.workers.crashes = 2

@@ -11,18 +11,20 @@ from comfyclient.errors import (
     AccessDeniedError,
     BadAnswerError,
     BusyError,
+    ConfigError,
     NotOfferedError,
     TooLargeError,
     UnclearAnswerError,
     UnreachableError,
 )
 from comfyclient.events import Finished, NodeOutput, Queued, Started
+from comfyclient.files.refs import OutputRef
 from comfyclient.jobs.course import JobStatus
 from comfyclient.testing import Reply
 from comfyclient.testing.bench import events_of
 from comfyclient.timing import Deadline
 from comfyclient.transports.base import Attempt
-from comfyclient.workflow import Workflow
+from comfyclient.workflow import InputFile, Workflow
 
 from .queueing import PATIENCE, Queueing
 
@@ -263,6 +265,19 @@ def test_what_an_api_edition_cannot_do(queueing: Queueing) -> None:
         with pytest.raises(NotOfferedError) as caught:
             call(deadline=deadline)
         assert caught.value.hint
+    assert not queueing.gateway.requests
+
+
+def test_no_file_goes_through_a_queue(queueing: Queueing) -> None:
+    """Pictures go by the storage; that is said before anything is sent."""
+    transport = queueing.transport()
+    file = InputFile("comfyclient/a.png", "a", 4, b"\x89PNG")
+    ref = OutputRef("2", "images", "a.png")
+    with pytest.raises(ConfigError, match="no file goes") as caught:
+        transport.upload(file, deadline=Deadline(PATIENCE))
+    assert "'oss' or 'mount'" in caught.value.hint
+    with pytest.raises(ConfigError, match="no file goes"):
+        transport.open(ref, Deadline(PATIENCE))
     assert not queueing.gateway.requests
 
 

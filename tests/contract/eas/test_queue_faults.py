@@ -16,6 +16,7 @@ from comfyclient.errors import (
     JobInterruptedError,
     JobTimeoutError,
     OutOfMemoryError,
+    UnreachableError,
     ValidationError,
 )
 from comfyclient.jobs.course import JobStatus
@@ -381,6 +382,24 @@ def test_a_gateway_in_trouble(queueing: Queueing, reply: Reply) -> None:
     gateway.answer("WATCH sink", reply)
     assert course.await_end(Deadline(PATIENCE)).error is None
     queueing.await_empty()
+
+
+@pytest.mark.parametrize("resets", [True, False])
+def test_kept_connections_that_end(queueing: Queueing, resets: bool) -> None:
+    """A gateway drops what was idle without a word: a job sent then runs once, or not.
+
+    Where it does not, that is certain, and it may be sent again.
+    """
+    transport = queueing.transport()
+    for jobs in range(1, 4):
+        try:
+            verdict = end_of(queueing, transport)
+        except UnreachableError:
+            verdict = end_of(queueing, transport)
+        assert verdict.error is None
+        queueing.await_empty()
+        assert queueing.gateway.input.put_count == jobs
+        queueing.gateway.cut_connections(resets=resets)
 
 
 # -- others

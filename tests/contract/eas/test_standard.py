@@ -139,6 +139,23 @@ def test_a_connection_that_was_idle(
         assert proxy.accepted == connections
 
 
+@pytest.mark.parametrize("resets", [True, False])
+def test_kept_connections_that_end(
+    gateway: EasGateway, bench: Bench, resets: bool
+) -> None:
+    """A gateway drops them without a word: a job sent then runs once, or surely not."""
+    transport = bench.transport(gateway.url, token=SECRET, websocket=False)
+    transport._arrivals._grace_s = 0.2
+    for _ in range(3):
+        try:
+            course = bench.submit(transport)
+        except UnreachableError:
+            course = bench.submit(transport)
+        assert course.await_end(Deadline(PATIENCE)).error is None
+        gateway.cut_connections(resets=resets)
+    assert len([r for r in gateway.requests if r.method == "POST"]) == 3
+
+
 def test_several_instances_behind_one_url(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
