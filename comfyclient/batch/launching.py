@@ -170,6 +170,7 @@ class Launcher:
             partial(self._placed, launch, prepared),
             lane=launch.lane,
             priority=launch.order.priority,
+            first_of_many=self._patient,
         )
         try:
             launch.require_wanted()

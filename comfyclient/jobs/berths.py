@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import (
@@ -139,9 +139,13 @@ class Seat:
         self.lacks = {what: end for what, end in self.lacks.items() if end > now}
         return frozenset(self.lacks)
 
+    def cold(self, demand: Demand) -> bool:
+        """Whether a job that is sent now would have to load its models."""
+        return not demand.models <= (self.models or frozenset())
+
     def seat(self, demand: Demand, *, work_s: float = 0.0) -> Guest:
         """Give a job a place; it is expected to need so much work."""
-        cold = not demand.models <= (self.models or frozenset())
+        cold = self.cold(demand)
         guest = Guest(demand, cold, before=self.models)
         self.stayed_s = work_s if cold else self.stayed_s + work_s
         self.guests.append(guest)
@@ -213,6 +217,18 @@ class Seat:
             return whole
         spent = now - guest.started_at
         return max(whole - spent, spent * OVERDUE)
+
+
+def no_room(states: Iterable[InstanceState], *, seconds: float) -> BusyError:
+    """What is said of instances that had no room for so long."""
+    full = [
+        f"{state.name} " + ("is drained" if state.drained else f"has {state.jobs}")
+        for state in states
+    ]
+    return BusyError(
+        f"no instance had room for the job within {seconds:g} s: {', '.join(full)}",
+        hint="raise the instance's window or deadlines.queue_s, or add an instance",
+    )
 
 
 def _lacking(error: ComfyClientError, demand: Demand) -> Collection[str]:

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import replace
 
-from ..errors import BusyError, ComfyClientError, ConfigError, UsageError
+from ..errors import ComfyClientError, ConfigError, UsageError
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from ..transports.base import Transport
-from .berths import Berth, Guest, InstanceState, Seat
+from .berths import Berth, Guest, InstanceState, Seat, no_room
 from .demands import Demand
 from .estimates import Estimates, Learned
 from .routing import Wish, choose
@@ -17,6 +17,9 @@ from .waiting import Line, Waiter
 
 TICK_S = 0.5
 """Seconds between two looks of whoever waits: what others do is not told to us."""
+GATHER_S = 0.01
+"""Seconds that the first of many lets others join before models are loaded: it alone
+says nothing of what else there is to load."""
 
 Later = Callable[[Callable[[], None], float], object]
 """Calls something back after so many seconds."""
@@ -70,7 +73,7 @@ class Router:
         self._lock = threading.RLock()
         self._line: Line[Place] = Line()
         self._estimates = Estimates(known)
-        self._ticking = False
+        self._ticking = self._gathering = False
         self._seats: list[Seat] = []
         for berth in berths:
             self.add(berth)
@@ -212,16 +215,20 @@ class Router:
         *,
         lane: Hashable = None,
         priority: int = 0,
+        first_of_many: bool = False,
     ) -> Waiter[Place]:
         """Wait for a place without a thread: `granted` is called with it, once.
 
         It is called from any thread, with the router's lock held: it may only put the
         work into other hands. Instances that are down are not asked but for a trial.
+        Where it may be the first of many, they have a say in what is loaded.
         """
         waiter = Waiter[Place](
             Wish(demand, priority=priority), lane, priority, granted=granted
         )
         with self._lock:
+            if first_of_many and demand.models and not len(self._line):
+                self._gather()
             self._line.join(waiter)
         self._serve()
         return waiter
@@ -316,9 +323,23 @@ class Router:
         if chosen is None:
             return None
         index, name = chosen
-        for waiter in waiters[:index]:
-            waiter.passed += 1
-        return waiters[index], next(seat for seat in seats if seat.name == name)
+        seat = next(seat for seat in seats if seat.name == name)
+        waiter = waiters[index]
+        if self._gathering and waiter.woken is None and seat.cold(waiter.wish.demand):
+            return None
+        for earlier in waiters[:index]:
+            earlier.passed += 1
+        return waiter, seat
+
+    def _gather(self) -> None:
+        """Load nothing for those who wait without a thread until others have joined."""
+        if self._later is not None and not self._gathering:
+            self._gathering = True
+            self._later(self._gathered, GATHER_S)
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._serve()
 
     def _seated(self, seat: Seat, demand: Demand) -> Place:
         seat.breaker.trying(self._clock.monotonic())
@@ -341,7 +362,7 @@ class Router:
                 if down.room(0) > 0:  # else its jobs will tell whether it is back
                     return self._seated(down, waiter.wish.demand)
             if deadline.passed():
-                raise self._no_room(deadline)
+                raise no_room(self.states(), seconds=deadline.seconds)
             self._clock.wait(waiter.woken, min(TICK_S, deadline.remaining()))
             self._serve()
         return waiter.place
@@ -364,17 +385,6 @@ class Router:
                 "this environment may only read at its instances: they are another's",
                 hint="give it an instance of its own, or submit in the other one",
             )
-
-    def _no_room(self, deadline: Deadline) -> BusyError:
-        full = [
-            f"{state.name} " + ("is drained" if state.drained else f"has {state.jobs}")
-            for state in self.states()
-        ]
-        return BusyError(
-            f"no instance had room for the job within {deadline.seconds:g} s: "
-            f"{', '.join(full)}",
-            hint="raise the instance's window or deadlines.queue_s, or add an instance",
-        )
 
     def _seat(self, name: str) -> Seat:
         with self._lock:

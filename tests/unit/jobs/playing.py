@@ -83,6 +83,7 @@ class Fleet:
         self._router = Router(
             [Berth(server, window=window) for server in self.servers],
             clock=self._clock,
+            later=lambda step, seconds: self._later(seconds, step),
         )
         self._moments: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
@@ -116,7 +117,7 @@ class Fleet:
         heapq.heappush(self._moments, (self.now + seconds, next(self._count), step))
 
     def _join(self, demand: Demand) -> None:
-        self._router.line_up(demand, partial(self._granted, demand))
+        self._router.line_up(demand, partial(self._granted, demand), first_of_many=True)
 
     def _granted(self, demand: Demand, place: Place) -> None:
         server = next(one for one in self.servers if one is place.transport)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,7 @@ from comfyclient.errors import (
 from comfyclient.jobs.berths import Berth
 from comfyclient.jobs.breaker import FIRST_PAUSE_S
 from comfyclient.jobs.demands import Demand
-from comfyclient.jobs.router import Place, Router
+from comfyclient.jobs.router import GATHER_S, Place, Router
 from comfyclient.testing.clock import FakeClock
 from comfyclient.timing import Deadline
 
@@ -253,6 +254,37 @@ def test_a_line_without_threads_is_looked_at_from_time_to_time() -> None:
     scene.clock.advance(FIRST_PAUSE_S)
     assert (len(later), handed) == (1, [])
     later.pop()()
+    assert len(handed) == 1
+
+
+def test_the_first_of_many_lets_others_join_before_models_are_loaded() -> None:
+    """For a moment, and only where there is something to load: then it is sent."""
+    later: list = []
+    scene = Scene("a", window=9, later=lambda step, seconds: later.append(step))
+    handed: list[Place] = []
+
+    def join(demand: Demand, **options: bool) -> int:
+        scene.router.line_up(demand, handed.append, **options)
+        return len(handed)
+
+    assert join(JOB, first_of_many=True) == 1
+    handed.pop().free()
+    assert join(FLUX, first_of_many=True) == 0
+    scene.clock.advance(GATHER_S)
+    for step in later:
+        step()
+    assert len(handed) == 1
+    assert join(FLUX, first_of_many=True) == 2
+    assert join(replace(FLUX, kind="other")) == 3
+
+
+def test_one_alone_waits_for_nobody() -> None:
+    """A job that a caller waits for is sent at once, whatever has to be loaded."""
+    scene = Scene("a", later=lambda step, seconds: None)
+    assert scene.find(demand=FLUX).transport.name == "a"
+    scene = Scene("a", later=lambda step, seconds: None)
+    handed: list[Place] = []
+    scene.router.line_up(FLUX, handed.append)
     assert len(handed) == 1
 
 
