@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from comfyclient.testing.bench import Bench
-from comfyclient.testing.scripted import ScriptedServer
+
+from ..scenes import comfy, gate, hosted, server
+
+__all__ = ["bench", "comfy", "gate", "hosted", "server"]
 
 _OURS = ("comfyclient-listener", "comfyclient-following", "comfyclient-watchdog")
 
@@ -20,10 +23,3 @@ def bench() -> Iterator[Bench]:
         yield bench
     names = [thread.name for thread in threading.enumerate()]
     assert not [n for n in names if n.startswith(_OURS)]
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """A scripted server that behaves as the newest ComfyUI does."""
-    with ScriptedServer() as server:
-        yield server

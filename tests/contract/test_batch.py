@@ -35,14 +35,9 @@ from comfyclient.job import JobStatus
 from comfyclient.ledger.ledger import Ledger
 from comfyclient.ledger.records import JobState
 from comfyclient.testing import Hold, Script, ScriptedServer, usual
-from comfyclient.testing.bench import GRAPH
 from comfyclient.workflow import Workflow
 
-
-def graph(number: int) -> Workflow:
-    """A graph of its own."""
-    inputs = {**GRAPH["1"]["inputs"], "color": number}
-    return Workflow.from_graph({**GRAPH, "1": {**GRAPH["1"], "inputs": inputs}})
+from ..scenes import graph
 
 
 @pytest.fixture

@@ -35,10 +35,12 @@ from comfyclient.ledger.records import JobState
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply
-from comfyclient.testing.play import Hold, Play, failing, usual
+from comfyclient.testing.play import failing
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import SYSTEM_CLOCK, Clock
 from comfyclient.workflow import NamedOutput, Workflow
+
+from ..scenes import held
 
 WORKFLOW = Workflow.from_graph(GRAPH)
 TOKEN = "s3cr3t-token-value"
@@ -69,14 +71,6 @@ def client(server: ScriptedServer, ledger: str) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Opened at the end, so that a held server can go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
 def client_of(urls: list[str], ledger: str, *, clock: Clock = SYSTEM_CLOCK) -> Client:
     """A client of these addresses."""
     instances = [{"name": f"n{i}", "url": url} for i, url in enumerate(urls)]
@@ -97,11 +91,6 @@ def sent_in_time(client: Client, clock: FakeClock) -> Job:
             clock.advance(0.25)
             threading.Event().wait(0.005)
         return sending.result()
-
-
-def held(gate: threading.Event) -> Play:
-    """The usual course, held in the middle."""
-    return lambda job: [*usual(job)[:5], Hold(gate), *usual(job)[5:]]
 
 
 def state_of(ledger: str, job_id: str) -> JobState:

@@ -39,6 +39,8 @@ from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import SYSTEM_CLOCK, Clock
 from comfyclient.workflow import NamedOutput, Workflow
 
+from ..scenes import held
+
 WORKFLOW = Workflow.from_graph(GRAPH, outputs=[NamedOutput("card", "2")])
 
 
@@ -104,19 +106,6 @@ def proxy(server: ScriptedServer) -> Iterator[FaultProxy]:
     """Another way to the same server."""
     with FaultProxy(server.url) as proxy:
         yield proxy
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Opened at the end, so that a held server can go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-def held(gate: threading.Event) -> Play:
-    """The usual course, held in the middle."""
-    return lambda job: [*usual(job)[:5], Hold(gate), *usual(job)[5:]]
 
 
 def once(first: Play) -> Play:

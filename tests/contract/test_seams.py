@@ -25,8 +25,8 @@ from comfyclient.config.settings import (
 )
 from comfyclient.errors import ClosedError, LedgerConflictError
 from comfyclient.testing import DashScopeServer, ScriptedServer
-from comfyclient.testing.bench import GRAPH
-from comfyclient.workflow import Workflow
+
+from ..scenes import graph
 
 TRIP = Path(__file__).parents[2] / "examples" / "trips" / "black-forest-weekend.json"
 MANIFEST = """
@@ -53,30 +53,10 @@ Opener = Callable[..., Client]
 INTERRUPTS: list[KeyboardInterrupt] = []
 
 
-def graph(number: int) -> Workflow:
-    """A graph of its own."""
-    inputs = {**GRAPH["1"]["inputs"], "color": number}
-    return Workflow.from_graph({**GRAPH, "1": {**GRAPH["1"], "inputs": inputs}})
-
-
 @pytest.fixture(scope="module")
 def trip() -> Trip:
     """A trip without photos, whose title is left to others."""
     return load_trip(TRIP)
-
-
-@pytest.fixture
-def hosted() -> Iterator[DashScopeServer]:
-    """The stand-in for the models."""
-    with DashScopeServer() as server:
-        yield server
-
-
-@pytest.fixture
-def comfy() -> Iterator[ScriptedServer]:
-    """The stand-in for ComfyUI."""
-    with ScriptedServer() as server:
-        yield server
 
 
 @pytest.fixture

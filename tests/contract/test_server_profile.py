@@ -26,13 +26,15 @@ from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.testing.bench import GRAPH, Bench
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply
-from comfyclient.testing.play import DropSockets, Hold, Play, usual
+from comfyclient.testing.play import DropSockets, usual
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import SYSTEM_CLOCK, Clock, Deadline
 from comfyclient.transports.comfyui import RESTARTS_IN, ComfyUITransport
 from comfyclient.transports.endpoint import Endpoint
 from comfyclient.transports.profile import Held
 from comfyclient.workflow import InputFile, Workflow
+
+from ..scenes import held
 
 WORKFLOW = Workflow.from_graph(GRAPH)
 RANGE = ">=0.3.45"
@@ -87,19 +89,6 @@ def old() -> Iterator[ScriptedServer]:
     """A server older than the range."""
     with ScriptedServer(version="0.3.12") as server:
         yield server
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Opened at the end, so that a held server can go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-def held(gate: threading.Event) -> Play:
-    """The usual course, held in the middle."""
-    return lambda job: [*usual(job)[:5], Hold(gate), *usual(job)[5:]]
 
 
 def posted(server: ScriptedServer) -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from uuid import uuid4
@@ -25,14 +24,6 @@ from comfyclient.testing import (
     usual,
 )
 from comfyclient.testing.bench import GRAPH
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Opened at the end, so that a held server can go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
 
 
 class Caller:

@@ -6,7 +6,6 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -46,6 +45,8 @@ from comfyclient.testing.play import (
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import Deadline
 from comfyclient.transports.base import Attempt
+
+from ..scenes import advance_until
 
 VERSIONS = ("0.3.12", "0.3.40", "0.3.64", "0.9.0", "0.33.0")
 FRAMES = 14
@@ -594,14 +595,3 @@ def preview(told: dict[str, object], image: bytes = b"\x89PNG") -> bytes:
     """A preview frame that names its prompt."""
     head = json.dumps(told).encode()
     return struct.pack(">II", 4, len(head)) + head + image
-
-
-def advance_until(clock: FakeClock, ready: Callable[[], bool]) -> None:
-    """Let time pass, second by second, until something is so."""
-    for _ in range(400):
-        if ready():
-            return
-        clock.await_sleepers(1)
-        clock.advance(1.0)
-        threading.Event().wait(0.005)  # let the others act on it
-    raise AssertionError("what the test waits for did not happen")

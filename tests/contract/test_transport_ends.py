@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-
 import pytest
 
 from comfyclient.errors import JobCancelledError, JobTimeoutError, TransportError
@@ -17,20 +14,9 @@ from comfyclient.testing.play import Hold, Play, usual
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import Deadline
 
+from ..scenes import advance_until, held
+
 VERSIONS = ("0.3.40", "0.3.64", "0.9.0", "0.33.0")
-
-
-@pytest.fixture
-def gate():
-    """Opened at the end, so that a held server can go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-def held(gate: threading.Event, *, after: int = 5) -> Play:
-    """The usual course, held in the middle."""
-    return lambda job: [*usual(job)[:after], Hold(gate), *usual(job)[after:]]
 
 
 class TestCancelling:
@@ -223,14 +209,3 @@ def over(
     assert isinstance(error, JobTimeoutError)
     assert error.job_id == course.job_id
     return error, course
-
-
-def advance_until(clock: FakeClock, ready: Callable[[], bool]) -> None:
-    """Let time pass, second by second, until something is so."""
-    for _ in range(800):
-        if ready():
-            return
-        clock.await_sleepers(1)
-        clock.advance(1.0)
-        threading.Event().wait(0.005)  # let the others act on it
-    raise AssertionError("what the test waits for did not happen")

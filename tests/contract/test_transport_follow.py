@@ -41,34 +41,10 @@ from comfyclient.transports.endpoint import Endpoint
 from comfyclient.transports.listener import Listener
 from comfyclient.workflow import Workflow
 
+from ..scenes import advance_until, held
+
 LONG = {"total_s": 900, "queue_s": 900, "silence_s": 900}
 BOTH = pytest.mark.parametrize("websocket", [True, False], ids=["websocket", "polling"])
-
-
-@pytest.fixture
-def gate():
-    """Opened at the end, so that a held server can go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-def held(gate: threading.Event, *, after: int = 5) -> Play:
-    """The usual course, held in the middle."""
-    return lambda job: [*usual(job)[:after], Hold(gate), *usual(job)[after:]]
-
-
-def advance_until(
-    clock: FakeClock, ready: Callable[[], object], *, step: float = 1.0
-) -> None:
-    """Let time pass, step by step, until something is so."""
-    for _ in range(2000):
-        if ready():
-            return
-        clock.await_sleepers(1)
-        clock.advance(step)
-        threading.Event().wait(0.005)  # let the others act on it
-    raise AssertionError("what the test waits for did not happen")
 
 
 def forgotten(steps: Callable[[ScriptedJob], list[Step]]) -> Play:

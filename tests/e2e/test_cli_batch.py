@@ -7,7 +7,6 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,13 +99,6 @@ url = "{url}"
     def pictures(self, folder: str = "out") -> list[str]:
         """The names of the pictures there."""
         return sorted(path.name for path in Path(folder).glob("*.png"))
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """A scripted server."""
-    with ScriptedServer() as server:
-        yield server
 
 
 @pytest.fixture

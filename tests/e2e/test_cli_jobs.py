@@ -27,10 +27,11 @@ from comfyclient.ledger.ledger import Ledger
 from comfyclient.ledger.records import JobIntent, JobState
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.http_wire import Reply
-from comfyclient.testing.play import Hold, Play, failing, usual
+from comfyclient.testing.play import Hold, failing, usual
 from comfyclient.testing.scripted import ScriptedServer
 
 from ..nursery import Child, Nursery
+from ..scenes import held
 
 PNG = b"\x89PNG\r\n\x1a\n"
 COMMAND = ("-m", "comfyclient")
@@ -168,13 +169,6 @@ def _read(screen: Any) -> bytes:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """A scripted server."""
-    with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
 def shell(
     tmp_path: Path,
     server: ScriptedServer,
@@ -183,19 +177,6 @@ def shell(
 ) -> Shell:
     """A folder whose default environment is the server."""
     return Shell(tmp_path, server.url, monkeypatch, nursery)
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Opened at the end, so that a held server can go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-def held(gate: threading.Event) -> Play:
-    """The usual course, held in the middle."""
-    return lambda job: [*usual(job)[:5], Hold(gate), *usual(job)[5:]]
 
 
 def killed(shell: Shell, server: ScriptedServer, *options: str) -> None:

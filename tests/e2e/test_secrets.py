@@ -126,13 +126,6 @@ def gateway(oss: OssServer) -> Iterator[EasGateway]:
 
 
 @pytest.fixture
-def comfy() -> Iterator[ScriptedServer]:
-    """A ComfyUI of one's own."""
-    with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
 def config(
     tmp_path: Path,
     hosted: DashScopeServer,

@@ -93,13 +93,6 @@ def hosted() -> Iterator[DashScopeServer]:
         yield server
 
 
-@pytest.fixture
-def comfy() -> Iterator[ScriptedServer]:
-    """The stand-in for ComfyUI."""
-    with ScriptedServer() as server:
-        yield server
-
-
 @pytest.fixture(scope="module")
 def trip() -> Trip:
     """A trip without photos."""

@@ -1,0 +1,68 @@
+"""What many scenes need: stand-ins, a gate that holds a server, time that passes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from comfyclient.testing.bench import GRAPH
+from comfyclient.testing.clock import FakeClock
+from comfyclient.testing.dashscope import DashScopeServer
+from comfyclient.testing.play import Hold, Play, usual
+from comfyclient.testing.scripted import ScriptedServer
+from comfyclient.workflow import Workflow
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A scripted server that behaves as the newest ComfyUI does."""
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def comfy() -> Iterator[ScriptedServer]:
+    """The same, by the name that it has beside stand-ins for others."""
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def hosted() -> Iterator[DashScopeServer]:
+    """The stand-in for hosted models."""
+    with DashScopeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """Opened at the end, so that a held server can go on."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def held(gate: threading.Event, *, after: int = 5) -> Play:
+    """The usual course, held in the middle."""
+    return lambda job: [*usual(job)[:after], Hold(gate), *usual(job)[after:]]
+
+
+def graph(number: int) -> Workflow:
+    """A graph of its own."""
+    inputs = {**GRAPH["1"]["inputs"], "color": number}
+    return Workflow.from_graph({**GRAPH, "1": {**GRAPH["1"], "inputs": inputs}})
+
+
+def advance_until(
+    clock: FakeClock, ready: Callable[[], object], *, step: float = 1.0
+) -> None:
+    """Let time pass, step by step, until something is so."""
+    for _ in range(2000):
+        if ready():
+            return
+        clock.await_sleepers(1)
+        clock.advance(step)
+        threading.Event().wait(0.005)  # let the others act on it
+    raise AssertionError("what the test waits for did not happen")
