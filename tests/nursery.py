@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from subprocess import PIPE
-from types import TracebackType
 from typing import IO, Self
 
 MODULES = (
@@ -52,12 +51,7 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 with suppress(OSError):
@@ -136,12 +130,7 @@ class Nursery:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for child in list(self._children.values()):
             child.kill()
         self._closing.close()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
 
 import pytest
@@ -25,6 +24,8 @@ from comfyclient.storage.oss_opening import open_bucket
 from comfyclient.storage.sts import assume_role
 from comfyclient.testing import HastyClock
 from comfyclient.timing import Deadline
+
+from ...small_server import SmallServer
 
 SAID = {
     "Code": "Success",
@@ -45,7 +46,7 @@ def nothing() -> str:
     return "id:secret"
 
 
-class Metadata:
+class Metadata(SmallServer):
     """The metadata of an ECS instance, hardened or not."""
 
     def __init__(self, *, hardened: bool, said: object) -> None:
@@ -74,18 +75,7 @@ class Metadata:
                 self.end_headers()
                 self.wfile.write(body)
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
-        self._thread.start()
-
-    def close(self) -> None:
-        """Shut it."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture
@@ -158,7 +148,7 @@ def test_a_source_that_fails_for_a_while() -> None:
         keyring.current()
 
 
-class Sts:
+class Sts(SmallServer):
     """STS, which signs again by another's code what it was sent."""
 
     def __init__(self, secret: str) -> None:
@@ -189,18 +179,7 @@ class Sts:
                 self.end_headers()
                 self.wfile.write(answer)
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
-        self._thread.start()
-
-    def close(self) -> None:
-        """Shut it."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
 
 ROLE = "acs:ram::123:role/comfy ~*+湖"

@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from comfyclient.timing import Deadline
@@ -44,12 +43,7 @@ class Lives:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
         self._bury()
 

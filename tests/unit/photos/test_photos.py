@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import ipaddress
 import struct
-import threading
 import zlib
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from comfyclient.photos.cleaning import cleaned
 from comfyclient.photos.fetching import MAX_BYTES, PhotoFetcher, is_outside
 from comfyclient.photos.photos import Photos
 from comfyclient.workflow import InputFile, Workflow
+
+from ...small_server import SmallServer
 
 GPS, OWNER, ORIENTATION = 0x8825, 0x013B, 0x0112
 
@@ -166,7 +167,7 @@ class TestWorkflow:
         assert "private" not in str(caught.value)
 
 
-class Site:
+class Site(SmallServer):
     """A web site with a picture, a redirect, and a body without end."""
 
     def __init__(self, content: bytes) -> None:
@@ -194,18 +195,7 @@ class Site:
 
         self.hosts: list[str] = []
         hosts = self.hosts
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_port
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
-        self._thread.start()
-
-    def close(self) -> None:
-        """Shut it."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,0 @@
-"""One suite for every storage, and what is each one's own."""
