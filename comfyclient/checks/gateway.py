@@ -312,7 +312,11 @@ class Visit:
 
 def _lengths(waiting: QueueAttributes, sink: QueueAttributes) -> Diagnosis:
     jobs, unread = waiting.length, sink.length
-    text = f"{_shown(jobs)} jobs wait, {_shown(unread)} results are unread"
+    taken = "an unknown number" if waiting.pending is None else waiting.pending
+    text = (
+        f"{_shown(jobs)} jobs are there, {taken} of them at work; "
+        f"{_shown(unread)} results are unread"
+    )
     if jobs is None or unread is None:
         return warn(text, "the queue does not tell its length: nothing is known of it")
     if sink.nearly_full:

@@ -98,7 +98,8 @@ def test_an_api_edition_in_order(queue: EasGateway) -> None:
     found = examined(one, templates=Registry())
 
     assert said(found, "edition")[0] == "ok"
-    assert said(found, "queue")[1] == "0 jobs wait, 1 results are unread"
+    told = "0 jobs are there, 0 of them at work; 1 results are unread"
+    assert said(found, "queue")[1] == told
     assert said(found, "payload")[:2] == (
         "ok", "it takes 8192 bytes, and every graph has fewer",
     )  # fmt: skip
