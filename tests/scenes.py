@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from comfyclient.testing.bench import GRAPH
+from comfyclient.testing.bench import GRAPH, events_of
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.dashscope import DashScopeServer
 from comfyclient.testing.play import Hold, Play, usual
@@ -53,6 +53,11 @@ def graph(number: int) -> Workflow:
     """A graph of its own."""
     inputs = {**GRAPH["1"]["inputs"], "color": number}
     return Workflow.from_graph({**GRAPH, "1": {**GRAPH["1"], "inputs": inputs}})
+
+
+def kinds(course: object) -> list[str]:
+    """The names of a job's events."""
+    return [type(event).__name__ for event in events_of(course)]
 
 
 def advance_until(

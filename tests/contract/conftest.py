@@ -10,8 +10,9 @@ import pytest
 from comfyclient.testing.bench import Bench
 
 from ..scenes import comfy, gate, hosted, server
+from .raw_server import made, pool
 
-__all__ = ["bench", "comfy", "gate", "hosted", "server"]
+__all__ = ["bench", "comfy", "gate", "hosted", "made", "pool", "server"]
 
 _OURS = ("comfyclient-listener", "comfyclient-following", "comfyclient-watchdog")
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
-import traceback
 from dataclasses import replace
-from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
 
 from comfyclient.errors import (
     AccessDeniedError,
     BadAnswerError,
     BusyError,
-    ComfyClientError,
     ExecutionError,
     JobInterruptedError,
     JobTimeoutError,
@@ -28,18 +23,15 @@ from comfyclient.errors import (
     Retry,
     ServerFaultError,
     TooLargeError,
-    UnclearAnswerError,
     UnreachableError,
     ValidationError,
 )
 from comfyclient.events import NodeBlocked
 from comfyclient.jobs.course import JobStatus
-from comfyclient.testing.bench import GRAPH, Bench, events_of
+from comfyclient.testing.bench import Bench, events_of
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.play import (
-    Hold,
-    Play,
     ScriptedJob,
     Step,
     failing,
@@ -48,10 +40,14 @@ from comfyclient.testing.play import (
 )
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.timing import Deadline
-from comfyclient.transports.base import Attempt
-from comfyclient.workflow import NamedOutput, Workflow
+from comfyclient.workflow import Workflow
+
+from ..scenes import advance_until
+from .submitting import attempt_of, held_by, refused
 
 PAGE = b"<html><title>502</title>" + b"x" * (5 << 20) + b"</html>"
+
+
 GARBAGE = {
     "page": Reply(200, b"<html>log in</html>", {"Content-Type": "text/html"}),
     "empty": Reply(200),
@@ -66,6 +62,8 @@ GARBAGE = {
     "raw": Reply(raw=b"\x00\xff" * 500),
     "length": Reply(200, b"{}", {"Content-Length": "²"}, sends=2),
 }
+
+
 GARBAGE_IDS = list(GARBAGE)
 
 
@@ -205,7 +203,7 @@ class TestGarbage:
         server.always("GET /system_stats", Reply(gate=gate))
         transport = bench.transport(server.url, websocket=False)
         with pytest.raises(UnreachableError):
-            transport.submit(_attempt(bench), bench.course(), deadline=Deadline(0.2))
+            transport.submit(attempt_of(bench), bench.course(), deadline=Deadline(0.2))
         gate.set()
 
     def test_a_drip_ends_with_the_deadline(self, bench: Bench, server) -> None:
@@ -214,7 +212,7 @@ class TestGarbage:
         server.always("GET /system_stats", Reply(200, b" " * 10_000, drips=stop))
         transport = bench.transport(server.url, websocket=False)
         with pytest.raises(UnreachableError, match="not complete"):
-            transport.submit(_attempt(bench), bench.course(), deadline=Deadline(0.2))
+            transport.submit(attempt_of(bench), bench.course(), deadline=Deadline(0.2))
         stop.set()
 
 
@@ -430,231 +428,6 @@ class TestFailures:
         assert (type(error), error.node_id) == (ExecutionError, "2")
 
 
-class TestALostAnswer:
-    """POST /prompt is not idempotent: a lost answer is looked into, never repeated."""
-
-    @pytest.mark.parametrize("version", ["0.3.12", "0.3.40", "0.3.64", "0.33.0"])
-    @pytest.mark.parametrize("resets", [True, False])
-    def test_accepted(self, bench: Bench, version: str, resets: bool) -> None:
-        """The job was taken: it is found by id, or by its mark, and runs once."""
-        with ScriptedServer(version=version) as server:
-            server.answer("POST /prompt", Reply.lost(acts=True, resets=resets))
-            course = bench.run(server.url)
-            assert course.status is JobStatus.SUCCEEDED
-            assert server.executions == {bench.ticket.prompt_id: 1}
-            assert server.asked["POST /prompt"] == 1
-
-    @pytest.mark.parametrize("version", ["0.3.40", "0.33.0"])
-    def test_accepted_and_still_waiting(self, bench: Bench, version: str) -> None:
-        """The job is found in the queue too, behind another one's."""
-        gate = threading.Event()
-        with ScriptedServer(version=version) as server:
-            server.play(held_by(gate))
-            transport = bench.transport(server.url)
-            bench.submit(transport)
-            server.answer("POST /prompt", Reply.lost(acts=True))
-            course = bench.submit(transport)
-            gate.set()
-            assert bench.end(course).error is None
-            assert set(server.executions.values()) == {1}
-
-    @pytest.mark.parametrize("version", ["0.3.40", "0.33.0"])
-    @pytest.mark.parametrize("allowed", [True, False])
-    def test_a_part_was_accepted(
-        self, bench: Bench, version: str, allowed: bool
-    ) -> None:
-        """A named output that the server dropped is missing in its queue."""
-        gate = threading.Event()
-        dropped = {"class_type": "SaveNothing", "inputs": {}, "_meta": {"title": "N"}}
-        bench.workflow = Workflow.from_graph(
-            {**GRAPH, "3": dropped},
-            outputs=[NamedOutput("card", "2"), NamedOutput("other", "3")],
-        )
-        with ScriptedServer(version=version) as server:
-            server.play(held_by(gate))
-            server.answer("POST /prompt", Reply.lost(acts=True))
-            transport = bench.transport(server.url)
-            if allowed:
-                bench.submit(transport, allow_partial=True)
-            else:
-                with pytest.raises(ValidationError, match="only a part") as caught:
-                    bench.submit(transport)
-                (issue,) = caught.value.issues
-                assert (issue.node_id, issue.title) == ("3", "N")
-                assert "an answer that was lost" in issue.message
-            gate.set()
-            server.await_that(lambda: server.stage.running is None)
-            stopped = set(server.stage.states.values()) <= {"cancelled"}
-            assert stopped is not allowed
-
-    @pytest.mark.parametrize("status", [502, 504, 408])
-    def test_a_gateway_that_gave_up(self, bench: Bench, server, status: int) -> None:
-        """A gateway's timeout says nothing of the job: it is looked for."""
-        server.answer("POST /prompt", Reply(status, b"gateway", acts=True))
-        assert bench.run(server.url).status is JobStatus.SUCCEEDED
-        assert server.executions.total() == 1
-
-    @pytest.mark.parametrize("version", ["0.3.40", "0.33.0"])
-    def test_not_accepted(self, bench: Bench, version: str) -> None:
-        """The job was not taken: the error says so, and that another may take it."""
-        clock = FakeClock()
-        with ScriptedServer(version=version) as server:
-            server.answer("POST /prompt", Reply.lost(acts=False))
-            transport = bench.transport(server.url, websocket=False, clock=clock)
-            error = refused(bench, transport, clock)
-            assert type(error) is UnreachableError
-            assert "did not arrive" in error.message
-            assert server.executions.total() == 0
-
-    def test_accepted_late(self, bench: Bench, server) -> None:
-        """A job that reaches the server seconds later is still found."""
-        clock = FakeClock()
-        server.answer("POST /prompt", Reply.lost(acts=False))
-        transport = bench.transport(server.url, websocket=False, clock=clock)
-        course = bench.course(clock=clock)
-        sending = threading.Thread(target=bench.submit, args=(transport, course))
-        sending.start()
-        server.await_that(lambda: server.asked["GET /api/jobs/{id}"] >= 1)
-        asked = next(r for r in server.requests if r.path == "/prompt" and r.body)
-        body = asked.json()
-        server.stage.take(
-            body["prompt_id"],
-            body["prompt"],
-            number=server.stage.number(),
-            extra=body["extra_data"],
-            client_id=body["client_id"],
-        )
-        advance_until(clock, lambda: course.status.final)
-        sending.join()
-        assert course.status is JobStatus.SUCCEEDED
-
-    def test_nobody_can_be_asked(self, bench: Bench, server) -> None:
-        """Where the server cannot be asked either, the error says how to find out."""
-        clock = FakeClock()
-        server.answer("POST /prompt", Reply.lost(acts=True))
-        server.always("GET /api/jobs/{id}", Reply.lost(acts=False))
-        server.always("GET /queue", Reply.lost(acts=False))
-        transport = bench.transport(server.url, websocket=False, clock=clock)
-        error = refused(bench, transport, clock)
-        assert type(error) is UnclearAnswerError
-        assert "before sending" in error.hint
-        assert server.asked["POST /prompt"] == 1
-
-    def test_a_lost_greeting_is_not_unclear(self, bench: Bench, server) -> None:
-        """A connection that breaks before anything was sent leaves nothing open."""
-        server.answer("GET /system_stats", Reply.lost(acts=False, resets=True))
-        with pytest.raises(UnreachableError):
-            bench.submit(bench.transport(server.url))
-        assert server.asked["POST /prompt"] == 0
-
-    def test_no_time_is_left(self, bench: Bench, server) -> None:
-        """With the deadline passed, nothing is sent at all."""
-        with pytest.raises(UnreachableError, match="no time"):
-            bench.transport(server.url).submit(
-                _attempt(bench), bench.course(), deadline=Deadline(0)
-            )
-        assert server.requests == []
-
-
-TOKEN = "s3cr3t-token-value"
-
-
-class TestSecrets:
-    """The token goes to the instance, and nowhere else."""
-
-    def test_on_http_and_websocket(self, bench: Bench, server) -> None:
-        """Every request and the handshake carry the token and the headers."""
-        bench.run(server.url, token=SecretStr(TOKEN), headers={"X-Tenant": "a"})
-        assert {r.headers.get("authorization") for r in server.requests} == {TOKEN}
-        assert {r.headers.get("x-tenant") for r in server.requests} == {"a"}
-        assert "/ws" in {r.path for r in server.requests}
-
-    def test_a_scheme_word(self, bench: Bench, server) -> None:
-        """A scheme such as Bearer stands before it."""
-        bench.run(server.url, token=SecretStr(TOKEN), token_scheme="Bearer")
-        sent = {r.headers.get("authorization") for r in server.requests}
-        assert sent == {f"Bearer {TOKEN}"}
-
-    def test_a_path_prefix_and_a_query(self, bench: Bench) -> None:
-        """Prefix and query of the base URL go with every request."""
-        with ScriptedServer(prefix="/api/predict/comfy") as server:
-            course = bench.run(f"{server.url}/?tenant=a%20b&x=")
-            assert course.status is JobStatus.SUCCEEDED
-            assert all(r.query.get("tenant") == "a b" for r in server.requests)
-            assert all(r.path.startswith(server.prefix) for r in server.requests)
-
-    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_no_redirect_carries_it(self, bench: Bench, server, status: int) -> None:
-        """A redirect to another server is not followed: no request reaches it."""
-        with ScriptedServer() as elsewhere:
-            away = {"Location": f"{elsewhere.url}/prompt"}
-            server.always("POST /prompt", Reply(status, headers=away))
-            server.always("GET /ws", Reply(status, headers=away))
-            transport = bench.transport(server.url, token=SecretStr(TOKEN))
-            with pytest.raises(RedirectError, match=str(elsewhere.port)):
-                bench.submit(transport)
-            assert elsewhere.requests == []
-            assert server.asked["GET /ws"] >= 1
-
-    def test_a_redirected_socket_is_no_socket(self, bench: Bench, server) -> None:
-        """A handshake that is redirected counts as no websocket, and jobs still end."""
-        server.always("GET /ws", Reply(302, b"\x81\x05hello", {"Location": "/login"}))
-        course = bench.run(server.url)
-        assert course.status is JobStatus.SUCCEEDED
-        assert server.asked["GET /ws"] <= 2  # a busy machine may lose the first one
-
-    @pytest.mark.parametrize("target", ["http://[", "\\\\", "http://a..b/", "//", "¿"])
-    def test_a_redirect_to_nowhere(self, bench: Bench, server, target: str) -> None:
-        """An address that is none is reported, not looked at."""
-        server.always("POST /prompt", Reply(302, headers={"Location": target}))
-        with pytest.raises(RedirectError):
-            bench.submit(bench.transport(server.url, websocket=False))
-
-    @pytest.mark.parametrize(
-        "fault",
-        [
-            Reply(401, TOKEN.encode()[:4]),
-            Reply(500),
-            Reply(302, headers={"Location": f"http://127.0.0.1:1/?t={TOKEN}"}),
-            Reply.lost(acts=False),
-            Reply(200, b"{"),
-        ],
-        ids=["401", "500", "302", "lost", "half"],
-    )
-    def test_in_no_log_nor_error(self, bench, server, caplog, fault) -> None:
-        """No log line, message, repr or traceback tells the token."""
-        caplog.set_level(logging.DEBUG)
-        server.always("GET /queue", fault)
-        server.always("POST /prompt", fault)
-        clock = FakeClock()
-        transport = bench.transport(
-            server.url, clock=clock, token=SecretStr(TOKEN), websocket=False
-        )
-        error = refused(bench, transport, clock)
-        told = "".join(traceback.format_exception(error))
-        chain = [error, error.__cause__, error.__context__]
-        for text in (told, str(error), *map(repr, chain), caplog.text):
-            assert TOKEN not in text
-        assert TOKEN not in repr(transport.endpoint)
-
-    def test_in_no_log_of_a_whole_job(self, bench, server, caplog) -> None:
-        """A job that succeeds, socket and all, leaves no token in the log."""
-        caplog.set_level(logging.DEBUG)
-        bench.run(server.url, token=SecretStr(TOKEN), headers={"X-Key": TOKEN})
-        assert TOKEN not in caplog.text
-        assert "comfyclient" in caplog.text
-
-
-def _attempt(bench: Bench) -> Attempt:
-    """An attempt at the bench's graph."""
-    return Attempt(str(uuid4()), bench.workflow)
-
-
-def held_by(gate: threading.Event) -> Play:
-    """The usual course, once the gate is open."""
-    return lambda job: [Hold(gate), *usual(job)]
-
-
 def partly(server: ScriptedServer) -> threading.Event:
     """Let the next graph be taken with errors; the gate lets it run."""
     gate = threading.Event()
@@ -677,32 +450,3 @@ def partly(server: ScriptedServer) -> threading.Event:
 
     server._answers = _Partly(server.stage)
     return gate
-
-
-def refused(bench: Bench, transport, clock: FakeClock) -> ComfyClientError:
-    """The error of a submit, whose pauses are let pass."""
-    found: list[ComfyClientError] = []
-
-    def send() -> None:
-        try:
-            bench.submit(transport, bench.course(clock=clock))
-        except ComfyClientError as error:
-            found.append(error)
-
-    sending = threading.Thread(target=send)
-    sending.start()
-    while sending.is_alive():
-        clock.advance(0.5)
-        sending.join(0.01)
-    assert found, "the job was submitted"
-    return found[0]
-
-
-def advance_until(clock: FakeClock, ready) -> None:
-    """Let time pass, second by second, until something is so."""
-    for _ in range(800):
-        if ready():
-            return
-        clock.advance(1.0)
-        threading.Event().wait(0.005)  # let the others act on it
-    raise AssertionError("what the test waits for did not happen")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,95 +14,29 @@ import trustme
 
 from comfyclient.errors import (
     ClosedError,
-    ComfyClientError,
     OutputDamagedError,
     UnclearAnswerError,
     UnreachableError,
 )
 from comfyclient.testing.clock import FakeClock
-from comfyclient.testing.http_wire import Reply, cut, read_request
-from comfyclient.testing.scripted import ScriptedServer
-from comfyclient.timing import SYSTEM_CLOCK, Clock, Deadline
+from comfyclient.timing import Deadline
 from comfyclient.transports.bodies import Answer, Stream
-from comfyclient.transports.endpoint import Endpoint, Tls
+from comfyclient.transports.endpoint import Tls
 from comfyclient.transports.http import ComfyHttp
-from comfyclient.transports.watchdog import GLANCE, Watchdog
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n"
+from .raw_server import (
+    HEAD,
+    RawServer,
+    Script,
+    asked,
+    error_of,
+    glances,
+    half_a_body,
+    watchdogs,
+)
+
 LARGE = 16 << 20
 """Bytes that do not fit into the buffers of a connection."""
-
-Script = Callable[["RawServer", socket.socket], None]
-
-
-class RawServer:
-    """A server that does with each connection what a script says, byte by byte."""
-
-    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
-        self._script = script
-        self._tls = tls
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._connections: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self.port = self._listening.getsockname()[1]
-        self.stalled = threading.Event()
-        """Set by scripts when the client can only wait."""
-        self.going = threading.Event()
-        """Set by tests to let a stalled script go on; set when the server ends."""
-
-    @property
-    def accepted(self) -> int:
-        """How many connections came."""
-        return len(self._connections)
-
-    def stall(self) -> None:
-        """Do nothing, until the test says so."""
-        self.stalled.set()
-        self.going.wait(20)
-
-    def drip(self, connection: socket.socket, data: bytes) -> None:
-        """Send byte after byte, a hundred a second."""
-        for byte in data:
-            connection.sendall(bytes([byte]))
-            if self.going.wait(0.01):
-                return
-            self.stalled.set()
-
-    def __enter__(self) -> RawServer:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.going.set()
-        cut(self._listening)
-        self._listening.close()
-        for connection in self._connections:
-            cut(connection)
-        for thread in self._threads:
-            thread.join(10)
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listening.accept()
-                self._connections.append(connection)
-                thread = threading.Thread(target=self._serve, args=(connection,))
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            if self._tls is None:
-                self._script(self, connection)
-            else:
-                with self._tls.wrap_socket(connection, server_side=True) as wrapped:
-                    self._script(self, wrapped)
-
-
-def asked(connection: socket.socket) -> None:
-    """Read a request."""
-    with connection.makefile("rb") as stream:
-        read_request(stream)
 
 
 def silent(server: RawServer, _: socket.socket) -> None:
@@ -138,13 +69,6 @@ def half_a_head(server: RawServer, connection: socket.socket) -> None:
     server.stall()
 
 
-def half_a_body(server: RawServer, connection: socket.socket) -> None:
-    """Stop in the middle of the body."""
-    asked(connection)
-    connection.sendall(HEAD + b"1234")
-    server.stall()
-
-
 def dripping_body(server: RawServer, connection: socket.socket) -> None:
     """Take very long for the body."""
     asked(connection)
@@ -169,31 +93,9 @@ SCRIPTS = [
     dripping_body,
     endless_body,
 ]
+
+
 LATE = r"no answer within the time allowed|not complete after"
-
-
-@pytest.fixture
-def made() -> Iterator[Callable[..., ComfyHttp]]:
-    """Makes what is under test; no thread of it outlives the test."""
-    found: list[ComfyHttp] = []
-
-    def make(port: int, *, clock: Clock = SYSTEM_CLOCK, **options: Any) -> ComfyHttp:
-        scheme = "https" if "tls" in options else "http"
-        endpoint = Endpoint("n", f"{scheme}://127.0.0.1:{port}", **options)
-        found.append(ComfyHttp(endpoint, clock=clock))
-        return found[-1]
-
-    yield make
-    for http in found:
-        http.close()
-    assert watchdogs() == 0
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads for calls that block."""
-    with ThreadPoolExecutor(300) as pool:
-        yield pool
 
 
 @pytest.fixture(scope="module")
@@ -210,24 +112,6 @@ def contexts(authority: trustme.CA, tmp_path: Any) -> tuple[ssl.SSLContext, Tls]
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
     return context, Tls(ca_file=str(bundle))
-
-
-def watchdogs() -> int:
-    """How many watchdogs' threads there are."""
-    names = [thread.name for thread in threading.enumerate()]
-    return sum(name.startswith("comfyclient-watchdog") for name in names)
-
-
-def glances(count: int = 3) -> None:
-    """Give a watchdog that would bite the time to do so."""
-    threading.Event().wait(count * GLANCE)
-
-
-def error_of(future: Future[Any]) -> ComfyClientError:
-    """How a call failed, well before any real timeout of ours."""
-    error = future.exception(timeout=8)
-    assert isinstance(error, ComfyClientError)
-    return error
 
 
 def download(http: ComfyHttp, deadline: Deadline) -> bytes:
@@ -438,136 +322,6 @@ class TestRealTime:
             with pytest.raises(UnreachableError, match="no connection within"):
                 http.post("/prompt", json=b"{}", deadline=Deadline(0.3))
             assert time.monotonic() - begun < 2
-
-
-class TestPooledConnections:
-    """A connection serves many exchanges; the end of one is not that of another."""
-
-    def test_what_was_cut_is_not_used_again(self, made, pool, server) -> None:
-        """After an exchange that was cut, the next one has its own connection."""
-        clock = FakeClock()
-        gate = threading.Event()
-        server.answer("GET /queue", Reply(gate=gate))
-        http = made(server.port, clock=clock, read_timeout=500)
-        future = pool.submit(http.get, "/queue", deadline=Deadline(100, clock=clock))
-        server.await_that(lambda: server.asked["GET /queue"])
-        clock.advance(100.1)
-        assert type(error_of(future)) is UnclearAnswerError
-        gate.set()
-        for _ in range(3):
-            assert http.get("/queue", deadline=Deadline(5)).status == 200
-
-    def test_a_used_connection_is_watched_again(self, made, pool) -> None:
-        """The second exchange on a connection ends with its own deadline."""
-        clock = FakeClock()
-
-        def script(server: RawServer, connection: socket.socket) -> None:
-            asked(connection)
-            connection.sendall(HEAD + b"123456789")
-            half_a_body(server, connection)
-
-        with RawServer(script) as server:
-            http = made(server.port, clock=clock, read_timeout=500)
-            assert http.get("/queue", deadline=Deadline(5)).status == 200
-            deadline = Deadline(100, clock=clock)
-            future = pool.submit(http.get, "/queue", deadline=deadline)
-            assert server.stalled.wait(5)
-            clock.advance(100.1)
-            assert type(error_of(future)) is UnclearAnswerError
-            assert server.accepted == 1
-
-    def test_a_returned_connection_is_left_alone(self, made, pool) -> None:
-        """An exchange whose body was read ends nothing when its deadline passes,
-        though its block goes on and another uses its connection."""
-        clock = FakeClock()
-
-        def script(server: RawServer, connection: socket.socket) -> None:
-            asked(connection)
-            connection.sendall(HEAD + b"123456789")
-            asked(connection)
-            server.stall()
-            connection.sendall(HEAD + b"987654321")
-
-        with RawServer(script) as server:
-            http = made(server.port, clock=clock, read_timeout=500)
-            deadline = Deadline(100, clock=clock)
-            with http.stream("/view", deadline=deadline, params={}, what="a") as body:
-                assert isinstance(body, Stream)
-                assert b"".join(body.chunks()) == b"123456789"
-                later = Deadline(1000, clock=clock)
-                future = pool.submit(http.get, "/queue", deadline=later)
-                assert server.stalled.wait(5)
-                clock.advance(100.1)
-                glances()
-                server.going.set()
-                assert future.result(5).body == b"987654321"
-            assert server.accepted == 1
-
-    def test_over_is_over(self) -> None:
-        """What is let go of cannot be cut, and is not called so."""
-        near, far = socket.socketpair()
-        dog = Watchdog("n")
-        with near, far, dog.watch(Deadline(100), silence=100) as watch:
-            watch.hold(near)
-            watch.release()
-            watch.cut_off()
-            near.sendall(b"x")
-            assert (far.recv(1), watch.cut) == (b"x", False)
-        dog.close()
-
-    def test_what_is_held_too_late_is_cut_at_once(self) -> None:
-        """A connection that comes about after the deadline serves nobody."""
-        near, far = socket.socketpair()
-        dog = Watchdog("n")
-        with near, far, dog.watch(Deadline(100), silence=100) as watch:
-            watch.cut_off()
-            watch.hold(near)
-            assert (far.recv(1), watch.cut) == (b"", True)
-        dog.close()
-
-    def test_deadlines_that_fall_on_the_end(self, made, pool) -> None:
-        """Requests that end about their deadline harm nobody who comes after them."""
-
-        def script(server: RawServer, connection: socket.socket) -> None:
-            delay = random.Random(7)
-            while not server.going.wait(delay.uniform(0.0, 0.01)):
-                asked(connection)
-                connection.sendall(HEAD + b"123456789")
-
-        def hasty(http: ComfyHttp) -> None:
-            for _ in range(60):
-                with suppress(UnclearAnswerError, UnreachableError):
-                    http.get("/queue", deadline=Deadline(0.006))
-
-        def patient(http: ComfyHttp) -> list[Answer]:
-            return [http.get("/queue", deadline=Deadline(20)) for _ in range(60)]
-
-        with RawServer(script) as server:
-            http = made(server.port)
-            pending = [pool.submit(hasty, http) for _ in range(4)]
-            answers = [pool.submit(patient, http) for _ in range(4)]
-            found = [answer for future in answers for answer in future.result(20)]
-            for future in pending:
-                future.result(20)
-        assert {answer.body for answer in found} == {b"123456789"}
-        assert len(found) == 240
-
-
-def test_hundreds_at_once(made, pool, server: ScriptedServer) -> None:
-    """Of many exchanges none is cut that has time left, and all that have not."""
-    clock = FakeClock()
-    gate = threading.Event()
-    server.always("GET /queue", Reply(gate=gate))
-    http = made(server.port, clock=clock, read_timeout=500)
-    short, long = Deadline(100, clock=clock), Deadline(400, clock=clock)
-    hasty = [pool.submit(http.get, "/queue", deadline=short) for _ in range(100)]
-    patient = [pool.submit(http.get, "/queue", deadline=long) for _ in range(200)]
-    server.await_that(lambda: server.asked["GET /queue"] == 300, timeout=30)
-    assert watchdogs() == 1
-    clock.advance(200)
-    assert {type(future.exception(20)) for future in hasty} == {UnclearAnswerError}
-    gate.set()
-    assert {future.result(20).status for future in patient} == {200}
 
 
 class TestClosing:
