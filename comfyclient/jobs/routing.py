@@ -23,8 +23,8 @@ PASSED_AT_MOST = 500
 """Jobs that may pass another one; then it takes whatever room there is."""
 STAYS_FOR = 3.0
 """How many times the loading of its models an instance works on with a batch, before
-another batch that is planned for it gets its turn; what is done sooner is finished:
-to come back to it, it would have to be loaded again."""
+another one that is planned for it, and that nobody serves, gets its turn. Twice as long
+where less than that is left: to come back to it, it would have to be loaded again."""
 SMALL_LOAD = 0.5
 """Times its work; what a larger one evicts is decided only when nothing is left to do:
 by then the others may have had the batch done."""
@@ -238,7 +238,7 @@ class _Plan:
             return going_on or next_one
         enough = STAYS_FOR * next_one.load[at]
         stayed = self._standings[at].stayed_s / self._standings[at].weight
-        tired = stayed >= enough and self._warm_s(at) >= enough
+        tired = stayed >= 2 * enough or min(stayed, self._warm_s(at)) >= enough
         earlier = next_one.turns[0] < going_on.turns[0]
         return next_one if tired and earlier else going_on
 

@@ -27,6 +27,7 @@ class Run:
 
     demand: Demand
     place: Place | None = None
+    lane: str = ""
 
 
 @dataclass(eq=False)
@@ -87,6 +88,7 @@ class Fleet:
         )
         self._moments: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
+        self._joined = 0
 
     @property
     def loads(self) -> int:
@@ -96,34 +98,42 @@ class Fleet:
     def play(self, jobs: Sequence[Demand], *, apart_s: float = 0.0) -> float:
         """Seconds until all are done that join the line one after the other."""
         for number, demand in enumerate(jobs):
-            self._later(number * apart_s, partial(self._join, demand))
-        return self._run(len(jobs))
+            self.join_at(number * apart_s, demand)
+        return self.run()
+
+    def join_at(self, moment: float, demand: Demand, *, lane: str = "") -> None:
+        """Have a job join the line at a moment to come."""
+        self._joined += 1
+        self._later(moment - self.now, partial(self._join, demand, lane))
 
     def deal(self, jobs: Sequence[Demand]) -> float:
         """Seconds until all are done where each server in turn is sent the next one."""
         for demand, server in zip(jobs, itertools.cycle(self.servers), strict=False):
+            self._joined += 1
             self._later(0.0, partial(self._reach, server, Run(demand)))
-        return self._run(len(jobs))
+        return self.run()
 
-    def _run(self, count: int) -> float:
+    def run(self) -> float:
+        """Seconds until all are done."""
         while self._moments:
             self.now, _, step = heapq.heappop(self._moments)
             self._clock.advance(self.now - self._clock.monotonic())
             step()
-        assert len(self.done) == count, "jobs were left waiting for nothing"
+        assert len(self.done) == self._joined, "jobs were left waiting for nothing"
         return self.now
 
     def _later(self, seconds: float, step: Callable[[], None]) -> None:
         heapq.heappush(self._moments, (self.now + seconds, next(self._count), step))
 
-    def _join(self, demand: Demand) -> None:
-        self._router.line_up(demand, partial(self._granted, demand), first_of_many=True)
+    def _join(self, demand: Demand, lane: str) -> None:
+        granted = partial(self._granted, demand, lane)
+        self._router.line_up(demand, granted, lane=lane, first_of_many=True)
 
-    def _granted(self, demand: Demand, place: Place) -> None:
+    def _granted(self, demand: Demand, lane: str, place: Place) -> None:
         server = next(one for one in self.servers if one is place.transport)
         most = server.work_s * SENT_WITHIN
         way = 0.0 if self._chance is None else self._chance.uniform(0, most)
-        self._later(way, partial(self._reach, server, Run(demand, place)))
+        self._later(way, partial(self._reach, server, Run(demand, place, lane)))
 
     def _reach(self, server: Server, run: Run) -> None:
         if run.place is not None:
@@ -160,7 +170,7 @@ class Fleet:
         for run in left:
             assert run.place is not None, "only the router's servers are lost"
             run.place.free()
-            self._join(run.demand)
+            self._join(run.demand, run.lane)
 
 
 def shortest(counts: Sequence[int], *, servers: int, load_s: float) -> float:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
 
 from comfyclient.jobs.demands import Demand
 from comfyclient.jobs.estimates import Estimates, Learned
-from comfyclient.jobs.routing import PASSED_AT_MOST, Standing, Wish, choose
+from comfyclient.jobs.routing import (
+    PASSED_AT_MOST,
+    STAYS_FOR,
+    Standing,
+    Wish,
+    choose,
+)
 
 from .playing import Fleet, shortest
 
@@ -44,12 +51,50 @@ def test_mixed_templates_come_near_the_best_plan(
     assert ours / (0.1 * shortest(counts, servers=4, load_s=10)) <= most
 
 
+@pytest.mark.parametrize("load_s", [0, 1, 3])
+@pytest.mark.parametrize("servers", [1, 2, 3])
+@pytest.mark.parametrize("counts", [(4,), (1, 4), (3, 2, 2), (5, 1, 1)])
+def test_the_best_plan_is_the_best(
+    counts: tuple[int, ...], servers: int, load_s: int
+) -> None:
+    """No way to divide the jobs among the servers is shorter: each one was tried."""
+    ways = [
+        [
+            way
+            for way in itertools.product(range(count + 1), repeat=servers)
+            if sum(way) == count
+        ]
+        for count in counts
+    ]
+    found = min(
+        max(
+            sum(jobs + load_s for jobs in mine if jobs)
+            for mine in zip(*division, strict=True)
+        )
+        for division in itertools.product(*ways)
+    )
+    assert shortest(counts, servers=servers, load_s=load_s) == found
+
+
 def test_servers_of_unequal_speed_load_no_more() -> None:
     """What the slow ones take longer for is no reason to load models again."""
     jobs, _ = mixed(240, seed=1)
     fleet = Fleet([0.1, 0.1, 0.2, 0.3], load_s=1.0, chance=random.Random(1))
     fleet.play(jobs, apart_s=0.001)
     assert fleet.loads <= 9
+
+
+def test_a_stream_of_jobs_leaves_room_for_another_callers_batch() -> None:
+    """Those go on with what they have loaded; one of them changes over before long."""
+    fleet = Fleet([1.0] * 4, load_s=10, chance=random.Random(1))
+    for number in range(500):
+        fleet.join_at(number / 5, FLUX, lane="stream")
+    for _ in range(20):
+        fleet.join_at(20, KOLORS, lane="other")
+    fleet.run()
+    last = max(at for at, _, demand in fleet.done if demand is KOLORS)
+    assert last <= 20 + 2 * STAYS_FOR * 10 + 10 + 20
+    assert fleet.loads <= 6
 
 
 def test_equal_servers_share_alike() -> None:
@@ -152,11 +197,13 @@ def test_batches_take_turns_where_one_instance_serves_both() -> None:
 
 def test_what_is_done_soon_is_finished_first() -> None:
     """To come back to a few jobs later, their models would be loaded once more."""
-    tired = standing("a", models=FLUX.models, stayed_s=1000)
+    tired = standing("a", models=FLUX.models, stayed_s=59)
     few = [Wish(KOLORS)] + [Wish(FLUX)] * 29
     assert choose(few, [tired], KNOWN) == (1, "a")
     many = [Wish(KOLORS)] + [Wish(FLUX)] * 30
     assert choose(many, [tired], KNOWN) == (0, "a")
+    tired.stayed_s = 60  # those few never end: others come after them
+    assert choose(few, [tired], KNOWN) == (0, "a")
 
 
 def test_what_an_instance_lacks_goes_elsewhere() -> None:
