@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,12 @@ def gate() -> Iterator[threading.Event]:
     gate = threading.Event()
     yield gate
     gate.set()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> str:
+    """The address of a ledger."""
+    return f"sqlite:///{tmp_path / 'jobs.db'}"
 
 
 def held(gate: threading.Event, *, after: int = 5) -> Play:

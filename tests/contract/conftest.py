@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from comfyclient.client import Client
 from comfyclient.testing.bench import Bench
+from comfyclient.testing.scripted import ScriptedServer
 
-from ..scenes import comfy, gate, hosted, server
+from ..scenes import comfy, gate, hosted, ledger, server
+from .clients import client_of
 from .raw_server import made, pool
 
-__all__ = ["bench", "comfy", "gate", "hosted", "made", "pool", "server"]
+__all__ = ["bench", "comfy", "gate", "hosted", "ledger", "made", "pool", "server"]
 
 _OURS = ("comfyclient-listener", "comfyclient-following", "comfyclient-watchdog")
 
@@ -24,3 +27,10 @@ def bench() -> Iterator[Bench]:
         yield bench
     names = [thread.name for thread in threading.enumerate()]
     assert not [n for n in names if n.startswith(_OURS)]
+
+
+@pytest.fixture
+def client(server: ScriptedServer, ledger: str) -> Iterator[Client]:
+    """A client of the scripted server."""
+    with client_of([server.url], ledger) as client:
+        yield client

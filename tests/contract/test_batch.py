@@ -7,7 +7,6 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -38,12 +37,6 @@ from comfyclient.testing import Hold, Script, ScriptedServer, usual
 from comfyclient.workflow import Workflow
 
 from ..scenes import graph
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> str:
-    """The address of a ledger."""
-    return f"sqlite:///{tmp_path / 'jobs.db'}"
 
 
 def scripted(script: Script) -> ScriptedServer:

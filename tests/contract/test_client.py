@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from comfyclient.client import Client
-from comfyclient.config.settings import DeadlineSettings, EnvironmentSettings, Settings
+from comfyclient.config.settings import EnvironmentSettings, Settings
 from comfyclient.errors import (
     BusyError,
     ClosedError,
@@ -37,13 +35,14 @@ from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.play import failing
 from comfyclient.testing.scripted import ScriptedServer
-from comfyclient.timing import SYSTEM_CLOCK, Clock
 from comfyclient.workflow import NamedOutput, Workflow
 
 from ..scenes import held
+from .clients import WORKFLOW, client_of
 
-WORKFLOW = Workflow.from_graph(GRAPH)
 TOKEN = "s3cr3t-token-value"
+
+
 NOT_THERE = Reply.of_json(
     {
         "error": {
@@ -56,31 +55,6 @@ NOT_THERE = Reply.of_json(
     },
     status=400,
 )
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> str:
-    """The address of a ledger."""
-    return f"sqlite:///{tmp_path / 'jobs.db'}"
-
-
-@pytest.fixture
-def client(server: ScriptedServer, ledger: str) -> Iterator[Client]:
-    """A client of the scripted server."""
-    with client_of([server.url], ledger) as client:
-        yield client
-
-
-def client_of(urls: list[str], ledger: str, *, clock: Clock = SYSTEM_CLOCK) -> Client:
-    """A client of these addresses."""
-    instances = [{"name": f"n{i}", "url": url} for i, url in enumerate(urls)]
-    environment = EnvironmentSettings(
-        instances=instances,
-        ledger=ledger,
-        deadlines=DeadlineSettings(total_s=30, queue_s=30, silence_s=30),
-    )
-    settings = Settings(default_environment="test", environments={"test": environment})
-    return Client(settings, clock=clock)
 
 
 def sent_in_time(client: Client, clock: FakeClock) -> Job:
@@ -361,94 +335,6 @@ class TestWaiting:
         job.result()
         assert job.cancel() is JobStatus.SUCCEEDED
         assert server.asked["POST /api/jobs/{id}/cancel"] == 0
-
-
-class TestAsyncio:
-    """The same handle in asyncio code."""
-
-    def test_await(self, client) -> None:
-        """Awaiting a job gives its result."""
-
-        async def run() -> int:
-            job = client.submit(WORKFLOW)
-            return len((await job).outputs)
-
-        assert asyncio.run(run()) == 1
-
-    def test_async_for(self, client) -> None:
-        """async for gives the same events as the synchronous way."""
-
-        async def run() -> tuple[list[object], list[object]]:
-            job = client.submit(WORKFLOW)
-            return [event async for event in job], list(job.events())
-
-        ours, theirs = asyncio.run(run())
-        assert ours == theirs
-
-    def test_the_loop_stays_free(self, client, server, gate) -> None:
-        """While a job is awaited, other tasks run, and open its way even."""
-        server.play(held(gate))
-
-        async def run() -> int:
-            job = client.submit(WORKFLOW)
-            waiting = asyncio.ensure_future(_result(job))
-            await asyncio.sleep(0)
-            assert not waiting.done()
-            gate.set()
-            return len((await waiting).outputs)
-
-        assert asyncio.run(run()) == 1
-
-    def test_many_in_one_loop(self, client, server) -> None:
-        """Many jobs are awaited together."""
-
-        async def run() -> list[object]:
-            jobs = [client.submit(WORKFLOW) for _ in range(5)]
-            return await asyncio.gather(*map(_result, jobs))
-
-        assert len(asyncio.run(run())) == 5
-
-    def test_a_failure_is_raised(self, client, server) -> None:
-        """Awaiting a job that failed raises its error."""
-        server.play(lambda job: failing(job, "2"))
-
-        async def run() -> None:
-            await client.submit(WORKFLOW)
-
-        with pytest.raises(ComfyClientError, match="boom"):
-            asyncio.run(run())
-
-    def test_given_up(self, client, server, gate) -> None:
-        """A task that is cancelled stops waiting; the job goes on."""
-        server.play(held(gate))
-
-        async def run() -> object:
-            job = client.submit(WORKFLOW)
-            with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(_result(job), 0.05)
-            assert job._course._wakers == []
-            gate.set()
-            return await job
-
-        assert asyncio.run(run()).outputs
-
-    def test_a_loop_that_is_gone(self, client, server, gate) -> None:
-        """An event for a loop that was closed meanwhile disturbs nobody."""
-        server.play(held(gate))
-        job = client.submit(WORKFLOW)
-
-        async def first() -> object:
-            async for event in job:
-                return event
-            return None
-
-        assert isinstance(asyncio.run(first()), Queued)
-        gate.set()
-        assert job.result().outputs
-
-
-async def _result(job: object) -> object:
-    return await job
 
 
 class TestClosing:

@@ -60,12 +60,6 @@ def trip() -> Trip:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> str:
-    """The address of a ledger."""
-    return f"sqlite:///{tmp_path / 'jobs.db'}"
-
-
-@pytest.fixture
 def opened(
     hosted: DashScopeServer, comfy: ScriptedServer, ledger: str, tmp_path: Path
 ) -> Iterator[Opener]:

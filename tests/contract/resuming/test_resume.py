@@ -2,103 +2,33 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from comfyclient.client import Client
-from comfyclient.config.settings import EnvironmentSettings, Settings
 from comfyclient.errors import (
-    BusyError,
     ConfigError,
     ExecutionError,
-    JobCancelledError,
-    JobLostError,
-    JobTimeoutError,
     LeaseError,
-    LedgerConflictError,
-    OutOfMemoryError,
     OutputMissingError,
     UnclearAnswerError,
     UnknownJobError,
 )
-from comfyclient.events import Finished, Queued, Resubmitted
+from comfyclient.events import Finished, Resubmitted
 from comfyclient.jobs.course import JobStatus
 from comfyclient.ledger.ledger import Ledger
-from comfyclient.ledger.records import JobIntent, JobRow, JobState
+from comfyclient.ledger.records import JobIntent, JobState
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.fault_proxy import FaultProxy
 from comfyclient.testing.http_wire import Reply
-from comfyclient.testing.play import Hold, Play, Restart, failing, usual
+from comfyclient.testing.play import Hold, failing, usual
 from comfyclient.testing.scripted import ScriptedServer
-from comfyclient.timing import SYSTEM_CLOCK, Clock
 from comfyclient.workflow import NamedOutput, Workflow
 
-from ..scenes import held
-
-WORKFLOW = Workflow.from_graph(GRAPH, outputs=[NamedOutput("card", "2")])
-
-
-class House:
-    """Clients of one environment, one after the other or at once, on one ledger."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ledger = f"sqlite:///{folder / 'jobs.db'}"
-        self._clients: list[Client] = []
-
-    def client(
-        self,
-        *urls: str,
-        clock: Clock = SYSTEM_CLOCK,
-        name: str = "test",
-        **settings: Any,
-    ) -> Client:
-        """A client of these addresses, closed with the house."""
-        environment = EnvironmentSettings.model_validate(
-            {
-                "instances": [
-                    {"name": f"n{i}", "url": url} for i, url in enumerate(urls)
-                ],
-                "ledger": self.ledger,
-                "deadlines": {
-                    "total_s": 30,
-                    "queue_s": 30,
-                    "silence_s": 30,
-                    "grace_s": 0.2,
-                    **settings.pop("deadlines", {}),
-                },
-                **settings,
-            }
-        )
-        made = Client(
-            Settings(default_environment=name, environments={name: environment}),
-            clock=clock,
-        )
-        self._clients.append(made)
-        return made
-
-    def row(self, job_id: str) -> JobRow:
-        """What the ledger says of a job."""
-        with Ledger(self.ledger).open() as ledger:
-            return ledger.job(job_id)
-
-    def close(self) -> None:
-        """Close every client."""
-        for client in self._clients:
-            client.close()
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """An environment without a client yet."""
-    house = House(tmp_path)
-    yield house
-    house.close()
+from ...scenes import held
+from .houses import WORKFLOW, House, once, sent_in_time
 
 
 @pytest.fixture
@@ -106,12 +36,6 @@ def proxy(server: ScriptedServer) -> Iterator[FaultProxy]:
     """Another way to the same server."""
     with FaultProxy(server.url) as proxy:
         yield proxy
-
-
-def once(first: Play) -> Play:
-    """One play for the first job, the usual one for the others."""
-    plays = [first]
-    return lambda job: (plays.pop() if plays else usual)(job)
 
 
 class TestAfterAClientIsGone:
@@ -407,263 +331,17 @@ class TestTwoClients:
         assert second.resume() == []
 
 
-class TestTheSameKey:
-    """One key, one job: whoever asks, and whenever."""
-
-    def test_in_another_client(self, house: House, server) -> None:
-        """A later process gets the finished job, and sends nothing."""
-        first = house.client(server.url)
-        job = first.submit(WORKFLOW, idempotency_key="trip-7")
-        job.result()
-        first.close()
-        again = house.client(server.url).submit(WORKFLOW, idempotency_key="trip-7")
-        assert again == job
-        assert again.result().outputs
-        assert server.executions.total() == 1
-
-    @pytest.mark.parametrize("by", ["key", "id"])
-    def test_of_a_finished_job(
-        self, house: House, server, tmp_path: Path, by: str
-    ) -> None:
-        """Whoever brings its outputs home writes that down: they are home for all."""
-        first = house.client(server.url)
-        job = first.submit(WORKFLOW, idempotency_key="trip-7")
-        job.result()
-        first.close()
-        second = house.client(server.url)
-        if by == "key":
-            again = second.submit(WORKFLOW, idempotency_key="trip-7")
-        else:
-            again = second.job(job.id)
-        (path,) = again.result().save_all(tmp_path / "out")
-        row = house.row(job.id)
-        assert row.state is JobState.COLLECTED
-        assert [file.path for file in row.files] == [path]
-
-    def test_of_a_client_that_is_gone(self, house: House, server, gate) -> None:
-        """A later process takes the unfinished job up."""
-        server.play(held(gate))
-        first = house.client(server.url)
-        job = first.submit(WORKFLOW, idempotency_key="trip-7")
-        first.close()
-        again = house.client(server.url).submit(WORKFLOW, idempotency_key="trip-7")
-        assert again == job
-        gate.set()
-        assert again.result().outputs
-        assert server.executions.total() == 1
-
-    def test_other_content(self, house: House, server) -> None:
-        """Another graph under the key is an error that names both jobs."""
-        client = house.client(server.url)
-        first = client.submit(WORKFLOW, idempotency_key="trip-7")
-        other = {**GRAPH, "1": {**GRAPH["1"], "inputs": {**GRAPH["1"]["inputs"]}}}
-        other["1"]["inputs"]["width"] = 128
-        with pytest.raises(LedgerConflictError) as caught:
-            client.submit(Workflow.from_graph(other), idempotency_key="trip-7")
-        assert first.id in str(caught.value)
-        assert caught.value.job_id in str(caught.value)
-        assert server.asked["POST /prompt"] == 1
-
-    @pytest.mark.parametrize("again", ["the key", "resuming"])
-    def test_that_nobody_took(self, house: House, server, again: str) -> None:
-        """A key is not spent on a job that no server took."""
-        server.always("POST /prompt", Reply(503, headers={"Retry-After": "60"}))
-        client = house.client(server.url)
-        for _ in range(2):
-            with pytest.raises(BusyError) as caught:
-                client.submit(WORKFLOW, idempotency_key="trip-7", timeout=5)
-        server.always("POST /prompt", None)
-        if again == "the key":
-            job = client.submit(WORKFLOW, idempotency_key="trip-7")
-        else:
-            (job,) = client.resume()
-        assert job.id == caught.value.job_id
-        assert job.result().outputs
-        assert server.executions.total() == 1
-
-    def test_without_one(self, house: House, server) -> None:
-        """A job without a key that nobody took has failed: its caller was told."""
-        server.always("POST /prompt", Reply(503, headers={"Retry-After": "60"}))
-        client = house.client(server.url)
-        with pytest.raises(BusyError):
-            client.submit(WORKFLOW, timeout=5)
-        server.always("POST /prompt", None)
-        assert client.resume() == []
-
-    def test_at_once(self, house: House, server) -> None:
-        """Many threads with one key send one job."""
-        clients = [house.client(server.url) for _ in range(2)]
-        with ThreadPoolExecutor(8) as pool:
-            futures = [
-                pool.submit(
-                    clients[i % 2].submit, WORKFLOW, idempotency_key=f"k{i // 8}"
-                )
-                for i in range(40)
-            ]
-            jobs = {future.result().id for future in futures}
-        assert len(jobs) == 5
-        for client in clients:
-            for job_id in jobs:
-                assert client.job(job_id).result().outputs
-        assert server.executions.total() == 5
-
-
-class TestSentAgain:
-    """What became of an attempt decides whether there is another."""
-
-    def test_after_a_restart(self, house: House, server, gate) -> None:
-        """A job that the server lost runs again, as another attempt of the same job."""
-        server.play(once(lambda job: [*usual(job)[:5], Restart()]))
-        job = house.client(server.url).submit(WORKFLOW)
-        assert job.result().outputs
-        first, second = house.row(job.id).attempts
-        assert first.error.kind == "JobLostError"
-        assert second.accepted_at is not None
-        assert job.result().provenance.prompt_id == second.prompt_id
-        kinds = [type(event) for event in job.events()]
-        assert kinds.count(Resubmitted) == 1
-        assert kinds.count(Queued) >= 2
-
-    def test_lost_twice(self, house: House, server) -> None:
-        """The budget is spent: the job is lost, and the ledger says so."""
-        server.play(lambda job: [*usual(job)[:5], Restart()])
-        job = house.client(server.url).submit(WORKFLOW)
-        with pytest.raises(JobLostError):
-            job.result()
-        assert house.row(job.id).state is JobState.LOST
-        assert server.asked["POST /prompt"] == 2
-
-    def test_not_allowed(self, house: House, server) -> None:
-        """With a budget of none it is lost at once."""
-        server.play(once(lambda job: [*usual(job)[:5], Restart()]))
-        client = house.client(server.url, policies={"resubmit_lost": 0})
-        with pytest.raises(JobLostError):
-            client.run(WORKFLOW)
-        assert server.asked["POST /prompt"] == 1
-
-    def test_out_of_memory(self, house: House, server) -> None:
-        """A server without memory is asked to free it; another one runs the job."""
-        told = {"exception_type": "torch.cuda.OutOfMemoryError"}
-        server.play(lambda job: failing(job, "2", **told))
-        with ScriptedServer() as other:
-            job = house.client(server.url, other.url).submit(WORKFLOW)
-            assert job.result().outputs
-            assert job.instance == "n1"
-            assert server.asked["POST /free"] == 1
-            assert (server.executions.total(), other.executions.total()) == (1, 1)
-
-    def test_out_of_memory_everywhere(self, house: House, server) -> None:
-        """Once more, and then that is how it ended."""
-        told = {"exception_type": "torch.cuda.OutOfMemoryError"}
-        server.play(lambda job: failing(job, "2", **told))
-        job = house.client(server.url).submit(WORKFLOW)
-        with pytest.raises(OutOfMemoryError):
-            job.result()
-        assert server.executions.total() == 2
-
-    def test_cancelled_before_it_is(self, house: House, server, gate) -> None:
-        """A lost job that is cancelled while it waits to be sent is not sent."""
-        server.play(once(lambda job: [*usual(job)[:5], Hold(gate), Restart()]))
-        clock = FakeClock()
-        client = house.client(server.url, clock=clock)
-        with ThreadPoolExecutor(1) as pool:
-            job = _sent(pool.submit(client.submit, WORKFLOW), clock)
-            server.always("POST /prompt", Reply(503, headers={"Retry-After": "20"}))
-            gate.set()
-            while server.asked["POST /prompt"] < 2:
-                clock.advance(0.2)
-                threading.Event().wait(0.005)
-            assert _sent(pool.submit(job.cancel), clock) is JobStatus.CANCELLED
-        with pytest.raises(JobCancelledError):
-            job.result()
-        assert house.row(job.id).state is JobState.CANCELLED
-        assert server.asked["POST /prompt"] == 2
-
-    def test_closed_before_it_is(self, house: House, server, gate) -> None:
-        """A client that is closed meanwhile leaves the job to the next one."""
-        server.play(once(lambda job: [*usual(job)[:5], Hold(gate), Restart()]))
-        clock = FakeClock()
-        client = house.client(server.url, clock=clock)
-        with ThreadPoolExecutor(1) as pool:
-            job = _sent(pool.submit(client.submit, WORKFLOW), clock)
-        server.always("POST /prompt", Reply(503, headers={"Retry-After": "20"}))
-        gate.set()
-        while server.asked["POST /prompt"] < 2:
-            clock.advance(0.2)
-            threading.Event().wait(0.005)
-        client.close()
-        row = house.row(job.id)
-        assert (row.state, row.owner) == (JobState.INTENDED, None)
-        server.always("POST /prompt", None)
-        (again,) = house.client(server.url).resume()
-        assert again.result().outputs
-
-
-class TestTimes:
-    """A job whose time is over is stopped, or left to be resumed: by policy."""
-
-    def test_left(self, house: House, server, gate) -> None:
-        """It goes on there, and the next call takes it up again."""
-        server.play(held(gate))
-        client = house.client(server.url, policies={"on_timeout": "leave"})
-        job = client.submit(WORKFLOW, timeout=1, idempotency_key="k")
-        with pytest.raises(JobTimeoutError, match="running node"):
-            job.result()
-        row = house.row(job.id)
-        assert (row.state.terminal, row.owner) == (False, None)
-        gate.set()
-        again = client.submit(WORKFLOW, idempotency_key="k", timeout=20)
-        assert again.result().outputs
-        assert server.executions.total() == 1
-
-    def test_stopped(self, house: House, server, gate) -> None:
-        """By default it is stopped there, and has failed."""
-        server.play(held(gate))
-        client = house.client(server.url)
-        job = client.submit(WORKFLOW, timeout=0.3)
-        with pytest.raises(JobTimeoutError):
-            job.result()
-        server.await_that(lambda: "cancelled" in server.stage.states.values())
-        assert house.row(job.id).state is JobState.FAILED
-
-    @pytest.mark.parametrize("limit", ["queue_timeout", "silence_timeout"])
-    def test_of_one_job(self, house: House, server, gate, limit: str) -> None:
-        """The queue's and the silence's time may be given for one job."""
-        server.play(held(gate))
-        client = house.client(server.url)
-        running = client.submit(WORKFLOW)
-        if limit == "silence_timeout":
-            server.always("GET /queue", Reply(500))
-            server.always("GET /api/jobs/{id}", Reply(500))
-        waiting = client.submit(WORKFLOW, **{limit: 0.3})
-        said = {"queue_timeout": "queue", "silence_timeout": "sign of life"}
-        with pytest.raises(JobTimeoutError, match=said[limit]):
-            waiting.result()
-        server.always("GET /queue", None)
-        server.always("GET /api/jobs/{id}", None)
-        gate.set()
-        assert running.result().outputs
-
-
-def _sent(future: Any, clock: FakeClock) -> Any:
-    """The future's result, with time passing quickly."""
-    while not future.done():
-        clock.advance(0.25)
-        threading.Event().wait(0.005)
-    return future.result()
-
-
 def test_a_job_that_runs_on_is_written_down_as_running(house, server, gate) -> None:
     """The ledger knows what runs, once it has run for a while."""
     server.play(held(gate))
     clock = FakeClock()
     client = house.client(server.url, clock=clock)
     with ThreadPoolExecutor(1) as pool:
-        job = _sent(pool.submit(client.submit, WORKFLOW), clock)
+        job = sent_in_time(pool.submit(client.submit, WORKFLOW), clock)
         while house.row(job.id).state is not JobState.RUNNING:
             clock.advance(0.2)
         gate.set()
-        assert _sent(pool.submit(job.result), clock).outputs
+        assert sent_in_time(pool.submit(job.result), clock).outputs
 
 
 def test_a_row_that_was_tampered_with_hides_no_other_job(house, server, caplog) -> None:

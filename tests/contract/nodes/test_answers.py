@@ -3,58 +3,29 @@
 from __future__ import annotations
 
 import json
-import struct
-import sys
-import threading
-import zlib
-from collections.abc import Iterator
 from contextlib import suppress
-from io import BytesIO
 from itertools import count
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from comfyclient import Client, Settings, Workflow
-from comfyclient.comfy_nodes.account import GONE, Account, account, wrong_setting
-from comfyclient.comfy_nodes.qwen import QwenText, QwenVision, words_of
+from comfyclient.comfy_nodes.qwen import QwenVision, words_of
 from comfyclient.comfy_nodes.refusals import DashScopeError
-from comfyclient.comfy_nodes.relay import HOSTS_VARIABLE, checked_address
+from comfyclient.comfy_nodes.relay import checked_address
 from comfyclient.comfy_nodes.service import task_of
 from comfyclient.comfy_nodes.wan import WanImage, _results
-from comfyclient.comfy_nodes.wan_sizes import check_size, longest_prompt
 from comfyclient.errors import ComfyClientError
 from comfyclient.testing import DashScopeServer
 from comfyclient.testing.dashscope_play import STATUS, Paints, Refuses, Says
 from comfyclient.testing.http_wire import Reply
 
-ACCOUNT = Account("https://dashscope.aliyuncs.com/api/v1", "sk-secret")
+from .asking import ACCOUNT, paint, say
+
 SEEN = np.linspace(0, 1, 40 * 30 * 3, dtype=np.float32).reshape(1, 30, 40, 3)
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[DashScopeServer]:
-    """A stand-in that the nodes' environment leads to."""
-    with DashScopeServer() as server:
-        monkeypatch.setenv("DASHSCOPE_API_KEY", server.key)
-        monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", server.url)
-        monkeypatch.setenv("COMFYCLIENT_DASHSCOPE_POLL_S", "0")
-        yield server
-
-
-def say(**changes: Any) -> str:
-    """Ask for a text."""
-    values: dict[str, Any] = {
-        "model": "qwen3.6-plus", "system": "Be brief.", "prompt": "A line, please.",
-        "temperature": 0.7, "max_tokens": 64, "seed": 5,
-    }  # fmt: skip
-    return QwenText().ask(**values | changes)[0]
 
 
 def look(images: Any = SEEN, **changes: Any) -> str:
@@ -64,18 +35,6 @@ def look(images: Any = SEEN, **changes: Any) -> str:
         "temperature": 0.2, "max_tokens": 64, "seed": 5,
     }  # fmt: skip
     return QwenVision().ask(images=images, **values | changes)[0]
-
-
-def paint(**changes: Any) -> tuple[Any, str]:
-    """Order pictures; of a small size, so that it is quick."""
-    values: dict[str, Any] = {
-        "model": "wan2.2-t2i-flash", "prompt": "a road", "negative_prompt": "",
-        "width": 512, "height": 512, "n": 1, "seed": 7,
-    }  # fmt: skip
-    return WanImage().paint(**values | changes)
-
-
-# -- what is asked, and what comes of it
 
 
 def test_a_text_is_asked_as_the_service_wants_it(service: DashScopeServer) -> None:
@@ -158,17 +117,6 @@ def test_the_same_seed_gives_the_same_picture(service: DashScopeServer) -> None:
 
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
-
-
-def test_a_picture_of_another_size_is_brought_to_the_one_ordered(
-    service: DashScopeServer,
-) -> None:
-    """A batch has one size, whatever a model makes of the order."""
-    stream = BytesIO()
-    Image.new("RGBA", (30, 20), (255, 0, 0, 255)).save(stream, "PNG")
-    service.picture(Paints(content=stream.getvalue()))
-
-    assert paint()[0].shape == (1, 512, 512, 3)
 
 
 def test_failed_pictures_are_an_error_unless_the_others_are_to_be_kept(
@@ -301,6 +249,8 @@ KEYS = st.sampled_from(
     ["output", "choices", "message", "content", "text", "results", "url", "image",
      "task_id", "task_status", "code", "finish_reason", "actual_prompt"]
 )  # fmt: skip
+
+
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -343,18 +293,6 @@ def test_a_state_that_nobody_knows_is_an_error(
         paint()
 
 
-def test_a_picture_that_unpacks_to_no_end_is_refused(service: DashScopeServer) -> None:
-    """By the size in its header, before its pixels are read."""
-    head = struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n"
-    for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 99))):
-        crc = struct.pack(">I", zlib.crc32(kind + data))
-        bomb += struct.pack(">I", len(data)) + kind + data + crc
-    service.picture(Paints(content=bomb))
-    with pytest.raises(DashScopeError, match="9000×9000 pixels, too many"):
-        paint()
-
-
 def test_an_answer_that_was_cut_off_is_an_error(service: DashScopeServer) -> None:
     """Half a sentence must not reach a picture."""
     service.text(Says("Half a", finish_reason="length"))
@@ -362,7 +300,7 @@ def test_an_answer_that_was_cut_off_is_an_error(service: DashScopeServer) -> Non
         say()
 
 
-# -- time and interrupts
+# -- time
 
 
 def test_a_slow_service_ends_at_the_time_limit(
@@ -374,262 +312,6 @@ def test_a_slow_service_ends_at_the_time_limit(
     service.picture(Paints(running=10**6))
     with pytest.raises(DashScopeError, match=r"timeout_s: .* not done after 5 s"):
         paint(timeout_s=5)
-
-
-class Interrupted(Exception):  # noqa: N818  as ComfyUI's own
-    """What ComfyUI raises when the user stops a job."""
-
-
-@pytest.fixture
-def interrupt(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """A host that interrupts the job once it is set."""
-    wanted = threading.Event()
-
-    def check() -> None:
-        if wanted.is_set():
-            raise Interrupted
-
-    management = ModuleType("comfy.model_management")
-    management.throw_exception_if_processing_interrupted = check  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "comfy.model_management", management)
-    return wanted
-
-
-def test_an_interrupt_ends_the_wait_and_gives_the_task_up(
-    service: DashScopeServer, interrupt: threading.Event
-) -> None:
-    """A task that still waits is cancelled, and costs nothing."""
-    service.picture(Paints(pending=10**6))
-    stopper = threading.Thread(
-        target=lambda: (service.await_that("task", 2), interrupt.set())
-    )
-    stopper.start()
-    with pytest.raises(Interrupted):
-        paint()
-    stopper.join()
-    service.await_that("cancel")
-
-
-def test_an_order_whose_answer_comes_after_an_interrupt_is_given_up(
-    service: DashScopeServer, interrupt: threading.Event
-) -> None:
-    """Else it would be painted, and paid, for nobody."""
-    late = threading.Event()
-    service.answer("text2image", Reply(late=late))
-    stopper = threading.Thread(
-        target=lambda: (service.await_that("text2image"), interrupt.set())
-    )
-    stopper.start()
-    with pytest.raises(Interrupted):
-        paint()
-    stopper.join()
-    late.set()
-    service.await_that("cancel")
-
-
-def test_an_interrupt_does_not_wait_for_a_silent_service(
-    service: DashScopeServer, interrupt: threading.Event
-) -> None:
-    """The node ends although the service never answers."""
-    silent = threading.Event()
-    service.answer("text", Reply(gate=silent))
-    stopper = threading.Thread(
-        target=lambda: (service.await_that("text"), interrupt.set())
-    )
-    stopper.start()
-    with pytest.raises(Interrupted):
-        say()
-    stopper.join()
-    silent.set()
-
-
-# -- the key, the address, the results
-
-
-def test_without_a_key_the_job_is_refused_before_it_runs(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    """The check says which variable is missing; a file does as well."""
-    for node in (QwenText, QwenVision, WanImage):
-        assert "DASHSCOPE_API_KEY is not set" in str(node.VALIDATE_INPUTS(model="m"))
-    (tmp_path / "key").write_text("sk-of-a-file\n")
-    monkeypatch.setenv("DASHSCOPE_API_KEY_FILE_PATH", str(tmp_path / "key"))
-    assert QwenText.VALIDATE_INPUTS(model="qwen3.6-plus") is True
-    assert account().key == "sk-of-a-file"
-    assert "sk-of" not in repr(account())
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://dashscope.aliyuncs.com/api/v1",
-        "ftp://127.0.0.1/",
-        "https://a:b@host/",
-        "x",
-    ],
-)
-def test_a_key_goes_to_no_address_that_would_show_it(
-    monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
-    """Plain http is for a stand-in on the same machine alone."""
-    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-secret")
-    monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", address)
-    said = wrong_setting(None)
-    assert said is not None
-    assert said.startswith("DASHSCOPE_HTTP_BASE_URL: ")
-    assert "sk-secret" not in said
-
-
-@pytest.mark.parametrize("name", sorted(GONE))
-def test_a_retired_model_is_refused_with_its_successor(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """Before anything is asked."""
-    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-secret")
-    said = str(WanImage.VALIDATE_INPUTS(model=name))
-    assert said == f"model: {name} is no longer there; use {GONE[name]}"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://evil.example/x.png?Signature=s3cret",
-        "https://dashscope-result-bj.oss-cn-beijing.aliyuncs.com.evil.example/x?s3cret",
-        "https://user@dashscope-result-bj.oss-cn-beijing.aliyuncs.com/x.png",
-        "http://127.0.0.1:9/x.png",
-        "file:///etc/passwd",
-        "http://169.254.169.254/latest/meta-data",
-        "", None, 7, "https://[", "x" * 5000,
-    ],
-)  # fmt: skip
-def test_results_come_from_the_services_hosts_alone(url: Any) -> None:
-    """An answer cannot make the server fetch what it likes."""
-    with pytest.raises((DashScopeError, ValueError)) as caught:
-        checked_address(url, ACCOUNT)
-    assert "s3cret" not in str(caught.value)
-
-
-def test_a_signed_address_is_kept_as_it_was_signed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """But for the scheme, which no signature covers; other hosts can be allowed."""
-    plain = "dashscope-result-wlcb.oss-cn-wulanchabu.aliyuncs.com/a%2Fb.png?S=a%2Bb%3D"
-    assert checked_address(f"http://{plain}", ACCOUNT) == f"https://{plain}"
-    monkeypatch.setenv(HOSTS_VARIABLE, "cdn.example.com, b.example.com")
-    assert (
-        checked_address("https://b.example.com/x", ACCOUNT) == "https://b.example.com/x"
-    )
-
-
-@pytest.mark.parametrize(
-    ("course", "said"),
-    [
-        (Paints(content=b"<html>no picture</html>"), "is no whole PNG, JPEG or WebP"),
-        (Paints(content=b""), "is no whole PNG"),
-        (
-            Paints(url="https://evil.example/x.png?Signature=s3cret"),
-            "none of DashScope's",
-        ),
-    ],
-)
-def test_a_bad_result_is_an_error_without_its_signature(
-    service: DashScopeServer, course: Paints, said: str
-) -> None:
-    """Not a picture, not theirs, not whole."""
-    service.picture(course)
-    with pytest.raises(DashScopeError, match=said) as caught:
-        paint()
-    assert "Signature" not in str(caught.value)
-
-
-def test_a_result_that_breaks_off_is_an_error(service: DashScopeServer) -> None:
-    """No half picture goes on."""
-    service.answer("result", Reply(sends=100))
-    with pytest.raises(DashScopeError, match="cannot be fetched"):
-        paint()
-
-
-def test_an_expired_result_says_so(service: DashScopeServer) -> None:
-    """They are kept for a day."""
-    service.answer("result", Reply(403, b"<Error/>"))
-    with pytest.raises(DashScopeError, match="kept for 24 hours: make it again"):
-        paint()
-
-
-def test_no_redirect_is_followed(service: DashScopeServer) -> None:
-    """Neither by a request, which has the key, nor by a fetch."""
-    away = Reply(302, b"", {"Location": "http://169.254.169.254/"})
-    service.answer("text", away)
-    with pytest.raises(DashScopeError, match="HTTP 302"):
-        say()
-    service.answer("result", away)
-    with pytest.raises(DashScopeError, match="answered 302"):
-        paint()
-
-
-def test_netrc_does_not_take_the_keys_place(
-    service: DashScopeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    """requests would send a password of the file's instead."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login a password b\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    assert requests.utils.get_netrc_auth(service.url) == ("a", "b")
-    assert say()
-    assert paint()[0].shape[0] == 1
-    results = [r for r in service.requests if r.path.startswith("/results/")]
-    assert [r for r in results if "authorization" in r.headers] == []
-
-
-# -- limits of models, and the cache
-
-
-@pytest.mark.parametrize(
-    ("model", "width", "height", "fits"),
-    [
-        ("wan2.6-t2i", 1280, 1280, True),
-        ("wan2.6-t2i", 1024, 1024, False),
-        ("wan2.5-t2i-preview", 2800, 640, False),
-        ("wan2.2-t2i-plus", 1440, 512, True),
-        ("wan2.2-t2i-plus", 1448, 512, False),
-        ("qwen-image-plus", 1664, 928, True),
-        ("qwen-image-plus", 1280, 1280, False),
-        ("a-model-of-2027", 600, 2800, True),
-    ],
-)
-def test_sizes_are_checked_before_anything_is_paid(
-    model: str, width: int, height: int, fits: bool
-) -> None:
-    """By the model; one that is not known is let through."""
-    if fits:
-        check_size(model, width, height)
-        return
-    with pytest.raises(ValueError, match=f"width, height: {model} makes no"):
-        check_size(model, width, height)
-
-
-def test_impossible_inputs_are_named_before_anything_is_asked(
-    service: DashScopeServer,
-) -> None:
-    """Name, value, remedy; and no request."""
-    for changes, said in (
-        ({"prompt": " "}, "prompt: is empty"),
-        (
-            {"prompt": "x" * 501},
-            "prompt: has 501 characters, wan2.2-t2i-flash takes 500",
-        ),
-        ({"negative_prompt": "x" * 501}, "negative_prompt: has 501"),
-        ({"n": 5}, "n: out of range"),
-        ({"seed": 2**31}, "seed: out of range"),
-        ({"width": 100}, "width: out of range"),
-        ({"partial": "maybe"}, "partial: not known"),
-        ({"model": ""}, "model: "),
-    ):
-        with pytest.raises(ValueError, match=f"^{said}"):
-            paint(**changes)
-    assert service.requests == []
-    assert longest_prompt("wan2.6-t2i") == 2100
 
 
 def test_nothing_is_asked_twice_unless_the_service_changes(
