@@ -129,6 +129,13 @@ def wanted(verdict: Verdict, workflow: Workflow) -> list[OutputRef]:
     return named or [ref for node in outputs.values() for ref in node.refs]
 
 
+def brings_nothing(verdict: Verdict, workflow: Workflow) -> bool:
+    """Whether a job that succeeded has no file to bring home, and need not have one."""
+    if verdict.error is not None or any(named.required for named in workflow.outputs):
+        return False
+    return not any(node.refs for node in verdict.outputs.values())
+
+
 def _named(
     outputs: Mapping[str, NodeOutput], workflow: Workflow, provenance: Provenance
 ) -> Iterator[tuple[str, OutputRef]]:

@@ -40,9 +40,11 @@ class Collection:
         *,
         environment: str,
         origin: Callable[[], Origin],
+        collected: Callable[[], bool] = lambda: False,
         on_home: Callable[[Homecoming], None] | None = None,
         on_recorded: Callable[[], None] | None = None,
     ) -> None:
+        self._is_collected = collected
         self._on_home = on_home
         self._on_recorded = on_recorded
         self._course = course
@@ -76,7 +78,7 @@ class Collection:
         named = [output for output in result.outputs if output.name is not None]
         wanted = named if named else result.outputs
         self._missing = {id(output) for output in wanted}
-        if not wanted:
+        if not wanted and not self._is_collected():
             self._record([])
         return result
 

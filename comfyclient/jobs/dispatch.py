@@ -25,7 +25,6 @@ from ..errors import (
     ClosedError,
     ComfyClientError,
     JobCancelledError,
-    LedgerError,
     Retry,
     ServerFaultError,
     TransportError,
@@ -313,9 +312,7 @@ class Dispatcher:
         follower: Follower,
     ) -> Ticket:
         with self._noted(transport, course, attempt.attempt_id):
-            ticket = transport.submit(attempt, follower, deadline=course.deadline)
-        self.accepted(course.job_id, ticket)
-        return ticket
+            return transport.submit(attempt, follower, deadline=course.deadline)
 
     @contextmanager
     def _noted(
@@ -336,28 +333,6 @@ class Dispatcher:
                     course.job_id, attempt_id=attempt_id, error=error
                 )
             raise
-
-    def accepted(self, job_id: str, ticket: Ticket) -> None:
-        """Write down that a server has the job.
-
-        Where that fails the job goes on: its attempt stays open in the ledger, and
-        whoever resumes it asks the server for it before anything is sent again.
-        """
-        try:
-            self._journal.accepted(
-                job_id,
-                attempt_id=ticket.attempt_id,
-                prompt_id=ticket.prompt_id,
-                number=ticket.number,
-                receipt=ticket.receipt,
-            )
-        except LedgerError as error:
-            _log.error(
-                "job %s: not recorded as accepted: %s",
-                job_id,
-                error.message,
-                extra=about(job_id=job_id, instance=ticket.instance),
-            )
 
     def _folder(self, course: Course) -> str:
         """Where a job's files go in the server's output folder, and no other's."""

@@ -90,6 +90,7 @@ class Hold:
             desk.journal,
             environment=desk.environment,
             origin=self._origin,
+            collected=lambda: self._pursuit.collected,
             on_home=self._witness.collected,
             on_recorded=self._shelter.collected,
         )
@@ -165,6 +166,10 @@ class Hold:
         away = placed.transport.away_s >= self._desk.policies.gone_after_s
         if away and self._desk.router.has_other(placed.transport):
             self._pursuit.lose_contact()
+
+    def parting(self) -> None:
+        """Write down what is still to be: the ledger will be closed."""
+        self._pursuit.parting()
 
     def let_go(self) -> None:
         """Another process has taken it: watch what becomes of it there."""

@@ -28,8 +28,10 @@ from ..errors import (
 from ..events import Event, Resubmitted
 from ..ledger.records import AttemptRow, JobRow, JobState
 from ..logs import JobLog
+from ..result import brings_nothing
 from ..timing import Deadline
 from ..transports.base import Ticket, Transport, Verdict
+from .acceptances import Acceptances
 from .attempt import Attempt
 from .budget import Budget
 from .course import Course, JobStatus
@@ -79,8 +81,11 @@ class Pursuit:
         self._promised = False
         self._waits: Attempt | None = None
         self._running_noted = False
+        self._acceptances = Acceptances(desk, course.job_id)
         self._attempts = 0
         self._present: Attempt | None = None
+        self.collected = False
+        """Whether the ledger knows that no file of it has to come home."""
         self._log = JobLog(
             _logger,
             course.job_id,
@@ -147,10 +152,15 @@ class Pursuit:
         self._course.restarted(Resubmitted(self._attempts + 1, reason))
         self._go_on()
 
+    def parting(self) -> None:
+        """Write down what is still to be: the ledger will be closed."""
+        self._acceptances.pay()
+
     def let_go(self) -> None:
         """Another process has the job: follow it no longer, and settle nothing."""
         with self._condition:
             present, self._present, self._waits = self._present, None, None
+        self._acceptances.take()
         if present is not None and present.placed is not None:
             present.placed.transport.forget(present.placed.ticket)
         self._release()
@@ -235,6 +245,7 @@ class Pursuit:
         placed = self._desk.dispatcher.send(
             self._course, self._demand, options, follower=attempt, place=place
         )
+        self._acceptances.note(placed.ticket)
         self._put(attempt, placed)
 
     def _put(self, attempt: Attempt, placed: Placed) -> None:
@@ -260,6 +271,7 @@ class Pursuit:
         placed = attempt.placed
         assert placed is not None, "an attempt ends after a server took it"
         reason.attach(job_id=self._id, instance=placed.transport.name)
+        self._acceptances.pay()
         self._desk.journal.attempt_ended(
             self._id, attempt_id=placed.ticket.attempt_id, error=reason
         )
@@ -308,7 +320,7 @@ class Pursuit:
                 self._id, attempt_id=row.attempt_id, error=found
             )
             return False
-        self._desk.dispatcher.accepted(self._id, found)
+        self._acceptances.note(found)
         self._take_up(transport, found)
         return True
 
@@ -361,10 +373,12 @@ class Pursuit:
             placed.transport.forget(placed.ticket)
         verdict = self._course.as_asked(verdict)
         try:
-            settle(
+            self.collected = settle(
                 self._desk.journal,
                 self._id,
                 verdict,
+                accepted=self._acceptances.take(),
+                all_home=brings_nothing(verdict, self._course.workflow),
                 policies=self._desk.policies,
                 untaken_key=self._keyed and placed is None,
                 promised=self._promised,

@@ -18,7 +18,7 @@ from ..errors import (
     TransportError,
     UnclearAnswerError,
 )
-from ..ledger.records import JobState, Journal
+from ..ledger.records import Acceptance, JobState, Journal
 from ..logs import about
 from ..transports.base import Verdict
 from .revival import told_of
@@ -32,39 +32,50 @@ def settle(
     verdict: Verdict,
     *,
     policies: PolicySettings,
+    accepted: Acceptance | None = None,
+    all_home: bool = False,
     untaken_key: bool = False,
     promised: bool = False,
     node_seconds: Mapping[str, float] | None = None,
-) -> None:
+) -> bool:
     """Write down how a job ended; where that fails, the end stands all the same.
 
     Once it is written down, and not before, the server hears that it may forget it.
+    True where the ledger has it as collected by now.
 
+    `accepted`: what is still to be written down of its last attempt.
+    `all_home`: where it succeeded, it has no file to bring home.
     `untaken_key`: it has an idempotency key, and no server ever took it.
     `promised`: its submit returned, or it was taken up: nobody else will send it.
     """
+    error = verdict.error
     refs = [ref for output in verdict.outputs.values() for ref in output.refs]
     try:
-        error = verdict.error
         if stays_open(error, policies, untaken_key=untaken_key, promised=promised):
+            if accepted is not None:
+                journal.accepted(job_id, accepted)
             journal.release(job_id)
-            return
+            return False
         journal.changed(
             job_id,
-            state_of(verdict.error),
-            error=verdict.error,
+            state_of(error),
+            error=error,
             outputs=refs,
             told=told_of(verdict, node_seconds=node_seconds),
+            accepted=accepted,
+            all_home=all_home,
         )
         verdict.acknowledge()
-    except (LedgerError, ClosedError) as error:
+    except (LedgerError, ClosedError) as trouble:
         # whoever resumes the job finds its end again, where its server still has it
         _log.error(
             "job %s: its end was not recorded: %s",
             job_id,
-            error.message,
+            trouble.message,
             extra=about(job_id=job_id),
         )
+        return False
+    return all_home and error is None
 
 
 def stays_open(

@@ -29,12 +29,14 @@ from .owner import Owner
 from .reader import LedgerReader
 from .records import (
     UNSETTLED,
+    Acceptance,
     JobIntent,
     JobRow,
     JobState,
     redacted,
 )
 from .rows import (
+    acceptance_columns,
     checked,
     damage_named,
     error_column,
@@ -173,29 +175,17 @@ class Ledger(LedgerReader):
             row = locked_job(connection, job_id, owner=self.owner)
             begin_attempt(connection, row, columns, now=self._clock.now())
 
-    def accepted(
-        self,
-        job_id: str,
-        *,
-        attempt_id: str,
-        prompt_id: str,
-        number: float | None,
-        receipt: Mapping[str, str] | None = None,
-    ) -> None:
+    def accepted(self, job_id: str, acceptance: Acceptance) -> None:
         """Record that a server took an attempt.
 
         Raises:
             LeaseError: another process owns the job.
         """
-        columns = {
-            "prompt_id": checked("prompt_id", prompt_id, most=SHORT),
-            "number": number,
-            "receipt": dict(receipt) if receipt else None,
-        }
         with self._owning() as connection:
             row = locked_job(connection, job_id, owner=self.owner)
             now = self._clock.now()
-            accept_attempt(connection, row, attempt_id, columns=columns, now=now)
+            columns = acceptance_columns(acceptance, now=now)
+            accept_attempt(connection, row, columns, now=now)
 
     def attempt_ended(
         self, job_id: str, *, attempt_id: str, error: ComfyClientError
@@ -221,6 +211,8 @@ class Ledger(LedgerReader):
         told: Mapping[str, JsonValue] | None = None,
         detail: str | None = None,
         at: datetime | None = None,
+        accepted: Acceptance | None = None,
+        all_home: bool = False,
     ) -> bool:
         """Record a state; False when it was no news, and nothing was recorded.
 
@@ -228,6 +220,9 @@ class Ledger(LedgerReader):
         reports are no news, unless they bring a detail on the state that is. `at` is
         when it happened; None is now. `told` is what else the server told of the end,
         kept without its `values` where they are no JSON or take more than 64 KiB.
+        `accepted` is what was not recorded yet of the attempt that led to it;
+        `all_home` says that a job which succeeded has no file to bring home: it is
+        collected at once.
 
         Raises:
             LeaseError: another process owns the job.
@@ -235,7 +230,10 @@ class Ledger(LedgerReader):
         with self._owning() as connection:
             row = locked_job(connection, job_id)
             now = self._clock.now()
-            return change_job(
+            if accepted is not None and row["owner"] == self.owner:
+                columns = acceptance_columns(accepted, now=now)
+                row = accept_attempt(connection, row, columns, now=now)
+            news = change_job(
                 connection,
                 row,
                 state,
@@ -247,6 +245,10 @@ class Ledger(LedgerReader):
                 at=now if at is None else at,
                 now=now,
             )
+            if news and all_home and state is JobState.SUCCEEDED:
+                row = {**row, "state": state.value}
+                collect_job(connection, row, files_column([]), now=now)
+            return news
 
     def collected(self, job_id: str, files: Sequence[SavedFile]) -> None:
         """Record the files that came home; told again, the last telling counts.

@@ -242,6 +242,18 @@ class JobRow:
         return last
 
 
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """That a server took an attempt, and what it told of it."""
+
+    attempt_id: str
+    prompt_id: str
+    number: float | None = None
+    receipt: Mapping[str, str] | None = None
+    at: datetime | None = None
+    """None: now."""
+
+
 class JobWrites(Protocol):
     """The steps of a job, each durable when its call returns."""
 
@@ -253,15 +265,7 @@ class JobWrites(Protocol):
     ) -> None:
         """Record an attempt before it is sent."""
 
-    def accepted(
-        self,
-        job_id: str,
-        *,
-        attempt_id: str,
-        prompt_id: str,
-        number: float | None,
-        receipt: Mapping[str, str] | None = None,
-    ) -> None:
+    def accepted(self, job_id: str, acceptance: Acceptance) -> None:
         """Record that a server took an attempt."""
 
     def attempt_ended(
@@ -279,6 +283,8 @@ class JobWrites(Protocol):
         told: Mapping[str, JsonValue] | None = None,
         detail: str | None = None,
         at: datetime | None = None,
+        accepted: Acceptance | None = None,
+        all_home: bool = False,
     ) -> bool:
         """Record a state; False when it was no news."""
 

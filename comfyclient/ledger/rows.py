@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 from ..errors import ComfyClientError, LedgerError, UsageError
 from ..files.outputs import OutputRef, SavedFile
 from .records import (
+    Acceptance,
     AttemptRow,
     ChangeRow,
     JobIntent,
@@ -239,6 +240,21 @@ def intent_columns(intent: JobIntent) -> dict[str, object]:
         "params": _plain("params", intent.params),
         "extra": _plain("extra", intent.extra),
         "state": JobState.INTENDED.value,
+    }
+
+
+def acceptance_columns(acceptance: Acceptance, *, now: datetime) -> dict[str, object]:
+    """What an attempt's row takes of its acceptance: `which` one, `at` what time.
+
+    Raises:
+        UsageError: the server's id for it cannot be recorded.
+    """
+    return {
+        "which": acceptance.attempt_id,
+        "at": now if acceptance.at is None else acceptance.at,
+        "prompt_id": checked("prompt_id", acceptance.prompt_id, most=SHORT),
+        "number": acceptance.number,
+        "receipt": dict(acceptance.receipt) if acceptance.receipt else None,
     }
 
 

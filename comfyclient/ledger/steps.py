@@ -54,7 +54,9 @@ _ATTEMPT = and_(attempt.c.job_id == _ID, attempt.c.attempt_id == bindparam("whic
 _ENDED_AT = select(attempt.c.ended_at).where(_ATTEMPT)
 _END_ATTEMPT = update(attempt).where(_ATTEMPT)
 _ACCEPT_ATTEMPT = _END_ATTEMPT.values(
-    accepted_at=func.coalesce(attempt.c.accepted_at, _NOW)
+    accepted_at=func.coalesce(
+        attempt.c.accepted_at, bindparam("at", type_=attempt.c.accepted_at.type)
+    )
 )
 _GIVE_UP_ATTEMPTS = (
     update(attempt)
@@ -192,27 +194,31 @@ def begin_attempt(
 
 
 def accept_attempt(
-    connection: Connection,
-    row: Row,
-    attempt_id: str,
-    *,
-    columns: Columns,
-    now: datetime,
-) -> None:
-    """A server has the attempt, even one that had been given up.
+    connection: Connection, row: Row, columns: Columns, *, now: datetime
+) -> Row:
+    """A server has the attempt, even one that had been given up; the row as it is then.
 
     Raises:
         LedgerError: the job has no such attempt.
     """
     job_id, state = row["job_id"], JobState(row["state"])
-    values = {**columns, "id": job_id, "which": attempt_id, "now": now}
+    attempt_id = columns["which"]
+    values = {**columns, "id": job_id}
     if not state.terminal:
         values |= {"ended_at": None, "error": None}
     if write(connection, _ACCEPT_ATTEMPT, values) == 0:
         raise _no_attempt(job_id, attempt_id)
-    if state.may_become(JobState.ACCEPTED):
-        state = JobState.ACCEPTED
-        set_state(connection, job_id, state=state, now=now, attempt_id=attempt_id)
+    if not state.may_become(JobState.ACCEPTED):
+        return row
+    set_state(
+        connection,
+        job_id,
+        state=JobState.ACCEPTED,
+        at=columns["at"],
+        now=now,
+        attempt_id=attempt_id,
+    )
+    return {**row, "state": JobState.ACCEPTED.value}
 
 
 def end_attempt(

@@ -63,6 +63,11 @@ class Ticket:
     receipt: Mapping[str, str] = field(default_factory=dict)
     """Whatever else finds the job again, in the transport's own words."""
 
+    @property
+    def told_again(self) -> bool:
+        """Whether whoever asks the server for the attempt learns all of it anew."""
+        return self.prompt_id == self.attempt_id and not self.receipt
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -30,7 +30,7 @@ from comfyclient.errors import (
     LedgerError,
 )
 from comfyclient.ledger.ledger import Ledger
-from comfyclient.ledger.records import UNSETTLED, JobIntent, JobState
+from comfyclient.ledger.records import UNSETTLED, Acceptance, JobIntent, JobState
 from comfyclient.testing.clock import FakeClock
 
 LEASE = 60.0
@@ -142,9 +142,7 @@ class LedgerMachine(RuleBasedStateMachine):
         expected = self.model[job]
         if self.refused(who, job) or not expected.attempts:
             return
-        self.ledgers[who].accepted(
-            job, attempt_id=expected.attempts[-1], prompt_id="p", number=1
-        )
+        self.ledgers[who].accepted(job, Acceptance(expected.attempts[-1], "p", 1))
         if expected.state is JobState.INTENDED:
             expected.state = JobState.ACCEPTED
         self.alive(who)

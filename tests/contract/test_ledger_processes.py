@@ -28,7 +28,7 @@ HEAD = """
 import sys
 from pathlib import Path
 from comfyclient.ledger.ledger import Ledger
-from comfyclient.ledger.records import JobIntent, JobState
+from comfyclient.ledger.records import Acceptance, JobIntent, JobState
 from comfyclient.files.outputs import OutputRef
 
 def say(*words):
@@ -95,7 +95,7 @@ while True:
     say("intended", job)
     ledger.attempt(job, attempt_id="a-" + job, instance="i", client_id="c")
     say("attempted", job)
-    ledger.accepted(job, attempt_id="a-" + job, prompt_id="p", number=number)
+    ledger.accepted(job, Acceptance("a-" + job, "p", number))
     say("accepted", job)
     ledger.changed(job, JobState.RUNNING)
     say("running", job)

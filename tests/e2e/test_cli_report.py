@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from comfyclient.cli import app
 from comfyclient.files.outputs import SavedFile
 from comfyclient.ledger.ledger import Ledger
-from comfyclient.ledger.records import JobIntent, JobState
+from comfyclient.ledger.records import Acceptance, JobIntent, JobState
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ token_env = "NOT_SET_FOR_READERS"
         for name in ("good", "broken"):
             ledger.intend(JobIntent(name, "test", digest=name, template="card@1.0.0"))
             ledger.attempt(name, attempt_id=name, instance="one", client_id="c")
-            ledger.accepted(name, attempt_id=name, prompt_id=name, number=1)
+            ledger.accepted(name, Acceptance(name, name, 1))
             ledger.changed(name, JobState.SUCCEEDED)
             ledger.collected(name, [SavedFile(tmp_path / f"{name}.png", 1, "0")])
     return tmp_path

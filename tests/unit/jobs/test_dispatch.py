@@ -39,19 +39,12 @@ class Journal:
     def __init__(self) -> None:
         self.steps: list[tuple[str, ...]] = []
         self.broken = False
-        self.full = False
 
     def attempt(self, job_id, *, attempt_id, instance, client_id) -> None:
         """Before it is sent."""
         if self.broken:
             raise LedgerError("disk full")
         self.steps.append(("attempt", instance, attempt_id))
-
-    def accepted(self, job_id, *, attempt_id, prompt_id, number, receipt) -> None:
-        """It was taken."""
-        if self.full:
-            raise LedgerError("disk full")
-        self.steps.append(("accepted", prompt_id))
 
     def attempt_ended(self, job_id, *, attempt_id, error) -> None:
         """It came to nothing."""
@@ -146,12 +139,7 @@ def test_every_attempt_is_written_down_before(journal: Journal) -> None:
     bad = Stub("a", journal, UnreachableError("x"))
     placed, _ = send(journal, bad, Stub("b", journal, OK))
     assert placed.transport.name == "b"
-    assert [step[0] for step in journal.steps] == [
-        "attempt",
-        "ended",
-        "attempt",
-        "accepted",
-    ]
+    assert [step[0] for step in journal.steps] == ["attempt", "ended", "attempt"]
     assert journal.steps[0][2] != journal.steps[2][2]
 
 
@@ -234,15 +222,6 @@ def test_where_it_came_to_nothing_is_tried_last(journal: Journal) -> None:
     assert placed.transport is second
     placed, _ = send(journal, first, options=Options(last=first))
     assert placed.transport is first
-
-
-def test_what_was_taken_is_taken(journal: Journal, caplog) -> None:
-    """A ledger that fails after the server took the job does not have it sent twice."""
-    journal.full = True
-    stub = Stub("a", journal, OK)
-    placed, _ = send(journal, stub)
-    assert placed.transport is stub
-    assert "disk full" in caplog.text
 
 
 class TestPausing:

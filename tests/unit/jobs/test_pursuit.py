@@ -225,7 +225,7 @@ def test_an_end_before_the_answer(bench: Bench) -> None:
     server.submit = ends_at_once
     bench.pursuit.submit()
     assert (bench.course.status, bench.ends, bench.free) == ("succeeded", 1, True)
-    assert bench.ledger.job("j").state is JobState.SUCCEEDED
+    assert bench.ledger.job("j").state is JobState.COLLECTED  # it made no file
     assert bench.ledger.job("j").attempts[0].accepted_at is not None
 
 
@@ -358,6 +358,7 @@ def test_a_bug_leaves_nobody_waiting(bench: Bench) -> None:
 def test_taken_by_another_process(bench: Bench, tmp_path) -> None:
     """What another process took is not sent by us, and not settled."""
     bench.pursuit.submit()
+    bench.keeper.run_all()
     bench.end(JobLostError("x"))
     bench.ledger.release("j")
     with Ledger(tmp_path / "jobs.db", clock=bench.clock) as other:
@@ -571,12 +572,12 @@ class Pursuing(RuleBasedStateMachine):
         error = self.bench.course.verdict.error
         state = self.bench.ledger.job("j").state
         if error is None:
-            assert state is JobState.SUCCEEDED
+            assert state is JobState.COLLECTED  # it made no file
         elif isinstance(error, UnclearAnswerError):
             assert not state.terminal
         else:
             assert state.terminal
-            assert state is not JobState.SUCCEEDED
+            assert state not in {JobState.SUCCEEDED, JobState.COLLECTED}
         index, last = 0, None
         while (one := self.bench.course.event_after(index, Deadline(0))) is not None:
             index, last = one

@@ -23,7 +23,7 @@ from comfyclient.events import NodeOutput
 from comfyclient.files.outputs import OutputRef
 from comfyclient.jobs.settling import settle
 from comfyclient.ledger.ledger import Ledger
-from comfyclient.ledger.records import JobIntent, JobState
+from comfyclient.ledger.records import Acceptance, JobIntent, JobState
 from comfyclient.transports.base import Verdict
 
 OUTPUTS = {"2": NodeOutput("2", (OutputRef("2", "images", "a.png"),), {"text": ["x"]})}
@@ -35,7 +35,7 @@ def ledger(tmp_path: Path):
     with Ledger(tmp_path / "jobs.db") as ledger:
         ledger.intend(JobIntent(job_id="j", environment="e", digest="d"))
         ledger.attempt("j", attempt_id="t", instance="a", client_id="me")
-        ledger.accepted("j", attempt_id="t", prompt_id="t", number=1)
+        ledger.accepted("j", Acceptance("t", "t", 1))
         yield ledger
 
 

@@ -31,7 +31,7 @@ from comfyclient.errors import (
 )
 from comfyclient.files.outputs import OutputRef, SavedFile
 from comfyclient.ledger.ledger import Ledger
-from comfyclient.ledger.records import JobIntent, JobRow, JobState, Journal
+from comfyclient.ledger.records import Acceptance, JobIntent, JobRow, JobState, Journal
 from comfyclient.ledger.schema import SCHEMA_VERSION, metadata, version_of
 from comfyclient.testing.clock import FakeClock
 
@@ -54,13 +54,7 @@ def sent(
     row = ledger.intend(intent(**fields))
     attempt_id = str(uuid.uuid4())
     ledger.attempt(row.job_id, attempt_id=attempt_id, instance="a", client_id="c")
-    ledger.accepted(
-        row.job_id,
-        attempt_id=attempt_id,
-        prompt_id=attempt_id,
-        number=3,
-        receipt=receipt,
-    )
+    ledger.accepted(row.job_id, Acceptance(attempt_id, attempt_id, 3, receipt))
     return ledger.job(row.job_id)
 
 
@@ -348,7 +342,7 @@ def test_given_up_attempt_turns_up(ledger: Ledger) -> None:
     job_id = ledger.intend(intent()).job_id
     ledger.attempt(job_id, attempt_id="a1", instance="a", client_id="c")
     ledger.attempt_ended(job_id, attempt_id="a1", error=UnclearAnswerError("?"))
-    ledger.accepted(job_id, attempt_id="a1", prompt_id="p", number=None)
+    ledger.accepted(job_id, Acceptance("a1", "p"))
     row = ledger.job(job_id)
 
     assert row.state is JobState.ACCEPTED
@@ -402,7 +396,7 @@ def test_late_reports_are_no_news(ledger: Ledger) -> None:
     assert not ledger.changed(row.job_id, JobState.FAILED, error=ExecutionError("x"))
     assert not ledger.changed(row.job_id, JobState.SUCCEEDED, outputs=[])
     ledger.attempt_ended(row.job_id, attempt_id=attempt_id, error=BusyError("x"))
-    ledger.accepted(row.job_id, attempt_id=attempt_id, prompt_id=attempt_id, number=3)
+    ledger.accepted(row.job_id, Acceptance(attempt_id, attempt_id, 3))
     assert (ledger.job(row.job_id), ledger.history(row.job_id)) == before
 
 
@@ -517,7 +511,7 @@ def test_unknown_attempt(ledger: Ledger) -> None:
     job_id = ledger.intend(intent()).job_id
 
     with pytest.raises(LedgerError, match="no attempt"):
-        ledger.accepted(job_id, attempt_id="a9", prompt_id="p", number=1)
+        ledger.accepted(job_id, Acceptance("a9", "p", 1))
     with pytest.raises(LedgerError, match="no attempt"):
         ledger.attempt_ended(job_id, attempt_id="a9", error=BusyError("x"))
 
@@ -615,9 +609,7 @@ def test_acceptance_told_twice(ledger: Ledger, clock: FakeClock) -> None:
     first = sent(ledger).attempt
     assert first is not None
     clock.advance(5)
-    ledger.accepted(
-        first.job_id, attempt_id=first.attempt_id, prompt_id="p", number=None
-    )
+    ledger.accepted(first.job_id, Acceptance(first.attempt_id, "p"))
     again = ledger.job(first.job_id).attempt
 
     assert again is not None
@@ -746,7 +738,7 @@ def test_only_what_was_passed_is_stored(tmp_path: Path) -> None:
             intent(trip_id="the-trip", idempotency_key="the-key", template="t@1.0.0")
         ).job_id
         ledger.attempt(job_id, attempt_id="att", instance="inst", client_id="cli")
-        ledger.accepted(job_id, attempt_id="att", prompt_id="prompt", number=1)
+        ledger.accepted(job_id, Acceptance("att", "prompt", 1))
         ledger.changed(job_id, JobState.FAILED, error=ExecutionError("msg"))
         owner = ledger.owner
         words = {str(value) for value in _every_value(file)}

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from comfyclient.errors import LeaseError, LedgerError, UnknownJobError
 from comfyclient.ledger.ledger import Ledger
-from comfyclient.ledger.records import JobIntent, JobRow, JobState
+from comfyclient.ledger.records import Acceptance, JobIntent, JobRow, JobState
 from comfyclient.ledger.steps import locked_job, set_job
 from comfyclient.testing.clock import FakeClock
 
@@ -24,7 +24,7 @@ def sent(ledger: Ledger, state: JobState | None = None, **fields: object) -> str
     whole = {"environment": "test", "digest": "d", **fields}
     ledger.intend(JobIntent(job_id, **whole))  # type: ignore[arg-type]
     ledger.attempt(job_id, attempt_id=job_id, instance="a", client_id="c")
-    ledger.accepted(job_id, attempt_id=job_id, prompt_id=job_id, number=1)
+    ledger.accepted(job_id, Acceptance(job_id, job_id, 1))
     if state is not None:
         ledger.changed(job_id, state)
     return job_id
