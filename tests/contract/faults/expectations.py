@@ -377,6 +377,10 @@ def _of_ledger(case: Case, full: FullLedger) -> Outcome:
             words = "what cannot be recorded is not sent again; it is resumed later"
             left = _failed(case, LedgerError, words, ran=2)
             return replace(left, state=JobState.RUNNING)
+        case "accepted":
+            good = _well(case, "a step that others can find out is made good")
+            # it is written down a moment later, or with an end that comes sooner
+            return replace(good, either=replace(good, state=JobState.INTENDED))
         case "ended":
             good = _well(case, "the job has its result; whoever resumes it, too")
             return replace(good, state=JobState.RUNNING)
