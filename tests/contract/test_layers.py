@@ -134,6 +134,7 @@ jobs.hooking
 job jobs.dispatch jobs.collecting jobs.settling
 jobs.sheltering
 jobs.attempt jobs.desk
+jobs.acceptances
 jobs.parting
 jobs.searching
 jobs.pursuit

@@ -164,7 +164,8 @@ class TestClients:
         """However often it is killed over 40 jobs, it has 40 results of 40 runs."""
         siege = Siege(nursery, tmp_path / "siege", seed=1, style=style, way=way)
         kill_clients(siege, kills=kills)
-        assert len(STEPS & siege.steps.keys()) >= 4, siege.steps
+        many = 4 if kills > 20 else 3
+        assert len(STEPS & siege.steps.keys()) >= many, siege.steps
 
     def test_two_at_once(self, nursery: Nursery, tmp_path: Path) -> None:
         """So have two that share a ledger, and take up what the other one left."""

@@ -88,7 +88,7 @@ class TestForAMoment:
             assert sent.result().result().output("card").read()
 
     def test_at_the_answer(self, server, client: Client, ledger: Path) -> None:
-        """The server has the job: that is written down late, and nobody waits for it."""
+        """That the server has the job is written down late; nobody waits for it."""
         answer = threading.Event()
         server.answer("POST /prompt", Reply(late=answer))
         with ThreadPoolExecutor(1) as pool:

@@ -80,8 +80,8 @@ def ended_well(rows: Iterable[JobRow]) -> list[JobRow]:
 def _never_taken(row: JobRow) -> bool:
     """Whether it came to nothing, and its caller knew, because its server was down.
 
-    A key is not spent on that: its job stays open for the same call, which the batch
-    makes under another key.
+    A key is not spent on that; but a job that was to be sent again has failed, and the
+    batch goes on under another key.
     """
     error = row.error if row.error is not None else row.attempts[-1].error
     down = error is not None and error.kind == "UnreachableError"

@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -117,12 +118,15 @@ class Batch:
         if known is not None:
             return known
         workflow = workflow_of(trip, tallied=self._tallied)
+        failed = 0
 
-        def sent(in_vain: int) -> Job:
-            # a job that nobody took has failed for good, and so has its key
-            key = f"{trip}/{in_vain}"
+        def sent() -> Job:
+            # a job that nobody took is open under its key; one that failed has spent it
+            nonlocal failed
+            key = f"{trip}/{failed}"
             job = self._client.submit(workflow, idempotency_key=key)
             if job.status is JobStatus.FAILED:
+                failed += 1
                 job.result()
             return job
 
@@ -134,17 +138,15 @@ class Batch:
 
     def _save(self, trip: str, job: Job) -> None:
         output = job.result().output("picture")
-        _patient(lambda _again: output.save(self.path(trip), overwrite=True))
+        _patient(lambda: output.save(self.path(trip), overwrite=True))
 
 
-def _patient(step: Callable[[int], T]) -> T:
-    """Try a step again while its server is down; told how often it was in vain."""
-    pause, in_vain = threading.Event(), 0
+def _patient(step: Callable[[], T]) -> T:
+    """Try a step again while its server is down."""
+    pause = threading.Event()
     while True:
-        try:
-            return step(in_vain)
-        except (UnclearAnswerError, OutputDamagedError):
-            pass  # the job is still open, or the file still there
-        except (UnreachableError, BusyError):
-            in_vain += 1
+        with suppress(
+            UnclearAnswerError, OutputDamagedError, UnreachableError, BusyError
+        ):
+            return step()
         pause.wait(0.05)

@@ -12,7 +12,7 @@ from .lives import Lives
 
 STEPS_TO_BEGIN = 8
 """What a life does before it gets to its jobs."""
-STEPS_OF_A_JOB = 16
+STEPS_OF_A_JOB = 13
 STEPS_OF_A_REQUEST = 5
 SECONDS_OF_A_STEP = 0.002
 
