@@ -97,16 +97,8 @@ def wire(
     environment = settings.environment(name)[1]
     _refuse_unsupported(name, environment)
     with ExitStack() as stack:
-        journal = open_ledger(name, environment, clock=clock)
-        stack.callback(journal.close)
-        told = Hooks(hooks, clock=clock)
-        stack.callback(told.close)
-        # taken down from the last one up: what waits in errands ends with the
-        # connections, and can still write that down
-        crew = Crew.hired(clock)
-        shelter = Shelter(name, crew.rescuers, cache=settings.cache, clock=clock)
-        stack.callback(shelter.close)
-        crew.leave_with(stack)
+        staff = _hired(name, settings, environment, stack, hooks=hooks, clock=clock)
+        journal, crew = staff.journal, staff.crew
         environment = with_engine(name, environment, stack)
         opening = partial(
             _opened, name, environment, journal.awaits, clock, _watchdog(stack)
@@ -121,29 +113,8 @@ def wire(
             known=journal.durations(name),
             later=lambda step, seconds: crew.keeper.do(step, after=seconds),
         )
-        dispatcher = Dispatcher(
-            router,
-            journal,
-            environment=name,
-            storage=storage,
-            checker=checker_of(name, settings, clock=clock),
-            clock=clock,
-        )
-        stack.callback(dispatcher.close)
-        desk = Desk(
-            environment=name,
-            router=router,
-            journal=journal,
-            storage=storage,
-            dispatcher=dispatcher,
-            policies=environment.policies,
-            errands=crew.errands,
-            senders=crew.senders,
-            keeper=crew.keeper,
-            shelter=shelter,
-            clock=clock,
-            hooks=told,
-        )
+        desk = _desk(name, settings, staff, router, storage, clock=clock)
+        stack.callback(desk.dispatcher.close)
         models = _hosted_models(name, settings, journal, stack, clock=clock)
         kept = stack.pop_all()
         return Wired(
@@ -161,6 +132,71 @@ def wire(
             models=models,
         )
     raise AssertionError("an ExitStack swallows nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class _Staff:
+    """Who works for an environment, before there is any instance."""
+
+    journal: Journal
+    hooks: Hooks
+    crew: Crew
+    shelter: Shelter
+
+
+def _hired(
+    name: str,
+    settings: Settings,
+    environment: EnvironmentSettings,
+    stack: ExitStack,
+    *,
+    hooks: Sequence[Hook],
+    clock: Clock,
+) -> _Staff:
+    journal = open_ledger(name, environment, clock=clock)
+    stack.callback(journal.close)
+    told = Hooks(hooks, clock=clock)
+    stack.callback(told.close)
+    # taken down from the last one up: what waits in errands ends with the
+    # connections, and can still write that down
+    crew = Crew.hired(clock)
+    shelter = Shelter(name, crew.rescuers, cache=settings.cache, clock=clock)
+    stack.callback(shelter.close)
+    crew.leave_with(stack)
+    return _Staff(journal, told, crew, shelter)
+
+
+def _desk(
+    name: str,
+    settings: Settings,
+    staff: _Staff,
+    router: Router,
+    storage: Storage,
+    *,
+    clock: Clock,
+) -> Desk:
+    dispatcher = Dispatcher(
+        router,
+        staff.journal,
+        environment=name,
+        storage=storage,
+        checker=checker_of(name, settings, clock=clock),
+        clock=clock,
+    )
+    return Desk(
+        environment=name,
+        router=router,
+        journal=staff.journal,
+        storage=storage,
+        dispatcher=dispatcher,
+        policies=settings.environment(name)[1].policies,
+        errands=staff.crew.errands,
+        senders=staff.crew.senders,
+        keeper=staff.crew.keeper,
+        shelter=staff.shelter,
+        clock=clock,
+        hooks=staff.hooks,
+    )
 
 
 def _preparation(

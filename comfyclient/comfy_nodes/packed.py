@@ -11,17 +11,18 @@ import zlib
 from typing import Any
 
 PREFIX = "packed:1:"
-_MOST_BYTES = 64 << 20
+MOST_BYTES = 64 << 20
+"""Of a text that was unpacked: what would fill the memory is damaged, too."""
 
 
-def unpacked(text: str) -> Any:
+def unpacked(text: str, *, most: int = MOST_BYTES) -> Any:
     """The value that a packed text holds.
 
     Raises:
         ValueError: it was not packed by comfyclient, or is damaged.
     """
     try:
-        content = _inflated(base64.b85decode(text.removeprefix(PREFIX)))
+        content = _inflated(base64.b85decode(text.removeprefix(PREFIX)), most)
         whole = json.loads(content)
         value = list(whole["rest"])
         for key, columns in whole["tables"].items():
@@ -36,9 +37,9 @@ def unpacked(text: str) -> Any:
     return value
 
 
-def _inflated(content: bytes) -> bytes:
+def _inflated(content: bytes, most: int) -> bytes:
     stream = zlib.decompressobj()
-    found = stream.decompress(content, _MOST_BYTES)
+    found = stream.decompress(content, most)
     if not stream.eof:
         raise ValueError("packed text is damaged, or too long")
     return found

@@ -50,6 +50,20 @@ GLANCE_S = 0.25
 HELD = 16
 """Outcomes that may wait to be written down."""
 
+Failures = Annotated[
+    Path | None, typer.Option(help="Where trips that failed are put, to be run again.")
+]
+Name = Annotated[
+    str | None, typer.Option(help="What its jobs' idempotency keys begin with.")
+]
+FirstSeed = Annotated[
+    int | None, typer.Option(help="The first picture's seed; from keys if none.")
+]
+Timeout = Annotated[
+    float | None, typer.Option(min=0.1, help="Seconds each job may take.")
+]
+Lookahead = Annotated[int, typer.Option(min=1, help="Trips that are rendered ahead.")]
+
 
 def batch(
     template: Annotated[str, typer.Argument(help="A template, such as trip-postcard.")],
@@ -63,24 +77,13 @@ def batch(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the batch of that folder.")
     ] = False,
-    failures: Annotated[
-        Path | None,
-        typer.Option(help="Where trips that failed are put, to be run again."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="What its jobs' idempotency keys begin with.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="The first picture's seed; from keys if none.")
-    ] = None,
+    failures: Failures = None,
+    name: Name = None,
+    seed: FirstSeed = None,
     param: Param = None,
     priority: Annotated[int, typer.Option(help="Higher ones are sent first.")] = 0,
-    timeout: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds each job may take.")
-    ] = None,
-    lookahead: Annotated[
-        int, typer.Option(min=1, help="Trips that are rendered ahead.")
-    ] = LOOKAHEAD,
+    timeout: Timeout = None,
+    lookahead: Lookahead = LOOKAHEAD,
     config: Config = None,
     env: Env = None,
     url: Url = None,
