@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ..config.protection import require_confirmation
 from ..config.settings import Settings
 from ..errors import UsageError
+from ..graph import short
 from ..ledger.records import JobRow
 from ..photos.photos import Photos
 from ..pins.lockfile import read_lock
@@ -57,6 +58,7 @@ class Preparation:
                 filled.
             ModelError: a hosted model failed that a stage of it needs.
         """
+        _refuse_others(what, trip)
         if not isinstance(what, Workflow):
             return self._filled(
                 self._template(what, confirm),
@@ -93,6 +95,7 @@ class Preparation:
         Models need not be asked again for that; and would they answer otherwise by
         now, the call would mean another graph.
         """
+        _refuse_others(what, trip)
         if isinstance(what, Workflow):
             return False
         template = self._template(what, confirm)
@@ -153,4 +156,22 @@ class Preparation:
             registry=self._registry,
             protected=self._environment.protected,
             confirm=confirm,
+        )
+
+
+def _refuse_others(what: object, trip: object) -> None:
+    """Most callers check no types; they are told what is meant.
+
+    Raises:
+        UsageError: a graph or a file's path was given where its object is needed.
+    """
+    if not isinstance(what, str | Workflow):
+        raise UsageError(
+            f"the name of a template or a Workflow is needed, got {short(what)}",
+            hint="Workflow.from_graph(…) takes a dict, Workflow.from_file(…) a path",
+        )
+    if trip is not None and not isinstance(trip, Trip):
+        raise UsageError(
+            f"a Trip is needed, got {short(trip)}",
+            hint="load_trip(…) reads one from a file",
         )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -392,6 +393,24 @@ class TestUsage:
         """Seed and parameters belong to templates."""
         with pytest.raises(UsageError, match="fill a template"):
             client.submit(WORKFLOW, seed=7)
+
+    @pytest.mark.parametrize("key", [None, "k"])
+    @pytest.mark.parametrize(
+        ("what", "trip", "remedy"),
+        [
+            (GRAPH, None, r"got \{.*\n.*Workflow\.from_graph"),
+            (Path("graph.json"), None, r"Workflow\.from_file"),
+            ("trip-postcard", "trip.json", r"got 'trip\.json'\n.*load_trip"),
+            ("trip-postcard", {"id": "t"}, "load_trip"),
+        ],
+    )
+    def test_what_is_no_template_and_no_trip(
+        self, client, server, what, trip, remedy, key
+    ) -> None:
+        """A dict, or a path, in the place of its object: told how it becomes one."""
+        with pytest.raises(UsageError, match=remedy):
+            client.submit(what, trip, idempotency_key=key)
+        assert not server.asked["POST /prompt"]
 
     @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
     def test_a_time_that_is_none(self, client, server, seconds) -> None:
