@@ -152,6 +152,8 @@ class EasFollowing:
         for frame in self._results(task):
             found = True
             self._sorting.take(frame)
+        if not found:
+            self._sorting.take_parked(task)
         if not found and self._blind:
             task.place(None)  # no better sign of life is to be had
 

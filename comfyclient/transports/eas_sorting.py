@@ -81,7 +81,12 @@ class EasSorting:
             for frame in one.frames_held():
                 if frame.task_id == task.task_id:
                     one.take(frame)
-        parked = self._parking.find(task.task_id) if task.sent else None
+        if task.sent:
+            self.take_parked(task)
+
+    def take_parked(self, task: Task) -> None:
+        """Take a result that was parked: perhaps by another process, just now."""
+        parked = self._parking.find(task.task_id)
         if parked is not None:
             self.take(parked)
 
@@ -176,11 +181,18 @@ class EasSorting:
 
     def _take_unknown(self, frame: Frame) -> None:
         if self._unknown == "park":
-            try:
-                self._parking.park(frame)
-            except ConfigError as error:
-                self._log.error("%s", error)
-            else:
-                self.dispose(frame)
+            self._park(frame)
         elif self._unknown == "pass" and frame.index in self._held:
             self.let_pass(frame)
+
+    def _park(self, frame: Frame) -> None:
+        try:
+            self._parking.park(frame)
+        except ConfigError as error:
+            self._log.error("%s", error)
+            return
+        task = self._claimed(frame)  # it may be followed since it was asked for
+        if task is None:
+            self.dispose(frame)
+        else:
+            self._end(task, frame)

@@ -8,6 +8,7 @@ from comfyclient.errors import ClosedError
 from comfyclient.jobs.course import Course
 from comfyclient.timing import Deadline
 from comfyclient.transports.base import Ticket
+from comfyclient.transports.eas_frames import Frame
 from comfyclient.transports.eas_queue import EasQueueTransport
 from comfyclient.transports.eas_reader import Readers
 
@@ -157,6 +158,41 @@ def test_a_task_that_changes_hands(queueing: Queueing) -> None:
     queueing.gateway.workers.go_on()
     assert again.await_end(Deadline(PATIENCE)).error is None
     assert not course.status.final
+
+
+@pytest.mark.parametrize("process", ["the same", "another"])
+def test_followed_while_it_is_parked(queueing: Queueing, process: str) -> None:
+    """Who looked in the folder too early finds it there with the next look."""
+    park = {"readers": Readers(), "unknown_results": "park"}
+    parks = queueing.transport(**park, **STRANGERS)
+    queueing.gateway.workers.hold()
+    first = queueing.transport(**park)
+    _, ticket = queueing.send(first)
+    first.close()
+    follows = queueing.transport(**park)
+    if process == "another":
+        follows = queueing.transport(unknown_results="park")
+    parking, again = parks._reading(starts=True).sorting._parking, queueing.course()
+    original = parking.park
+
+    def parked(frame: Frame) -> None:
+        parking.park = original
+        follows.follow(ticket, again.workflow, again)
+        original(frame)
+
+    parking.park = parked
+    queueing.gateway.workers.go_on()
+    queueing.await_that(lambda: queueing.gateway.sink.put_count == 1)
+    if queueing.results == "poll":
+        review(parks)
+    queueing.await_that(lambda: parking.park == original)
+    if process == "another":
+        register = follows._reading().register
+        while (task := register.find(ticket.attempt_id, None)) is not None:
+            register.hasten(task)
+            queueing.await_that(lambda task=task: task.due > 0)
+    assert again.await_end(Deadline(PATIENCE)).error is None
+    queueing.await_empty()
 
 
 # -- where the way differs

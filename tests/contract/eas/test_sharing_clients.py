@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,15 @@ def sending() -> Duplicating:
 
 @pytest.fixture
 def gateway(sending: Duplicating, tmp_path: Path) -> Iterator[EasGateway]:
+    """Such a service, for the test."""
+    with serving(sending, tmp_path) as gateway:
+        yield gateway
+
+
+@contextmanager
+def serving(sending: Duplicating, folder: Path) -> Iterator[EasGateway]:
     """A service whose instances put pictures into the mount at once."""
-    made = tmp_path / "output"
+    made = folder / "output"
     made.mkdir()
 
     def inference(request: QueueFrame) -> Produced:
@@ -51,11 +60,14 @@ def settings(gateway: EasGateway, folder: Path, ledger: str) -> Settings:
     return settings_of(gateway.url, folder, **options(folder, ledger))
 
 
-def options(folder: Path, ledger: str, group: str = "ours") -> dict[str, Any]:
+def options(
+    folder: Path, ledger: str, group: str = "ours", **queue: Any
+) -> dict[str, Any]:
     """What such a client's environment says."""
+    parking = str(folder / "parked")
     return {
         "ledger": f"sqlite:///{folder}/{ledger}.db",
-        "queue": {"group": group, "window": 8},
+        "queue": {"group": group, "window": 8, "parking": parking, **queue},
     }
 
 
@@ -93,6 +105,52 @@ def test_one_stays_and_one_comes_and_goes(
     counted = [states(tmp_path / f"{name}.db") for name in set(ledgers)]
     assert sum(map(Counter, counted), Counter()) == {("succeeded", 1): 80}
     assert len(gateway.sink.groups["ours"].consumers) == 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_many_come_and_go_for_long(
+    tmp_path: Path, soak_seeds: Iterator[int], record_property: Callable[..., None]
+) -> None:
+    """Four clients of up to three ledgers, whatever each does with foreign results."""
+    done = 0
+    for seed in soak_seeds:
+        chance, sending = random.Random(seed), Duplicating()
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        ledgers = [chance.choice("abc") for _ in range(4)]
+        # what one passes is gone for the others of its group: their ledger knows it
+        policies = ["leave", "park", *(["pass"] if len(set(ledgers)) == 1 else [])]
+        with serving(sending, folder) as gateway, ThreadPoolExecutor(4) as pool:
+            chosen = [
+                settings_of(
+                    gateway.url,
+                    folder,
+                    **options(
+                        folder,
+                        ledger,
+                        results=chance.choice(["watch", "watch", "poll"]),
+                        unknown_results=chance.choice(policies),
+                    ),
+                )
+                for ledger in ledgers
+            ]
+            parts = [
+                pool.submit(
+                    come_and_go, one, chance.randint(2, 6), chance.randint(1, 7)
+                )
+                for one in chosen
+            ]
+            while wait(parts, timeout=chance.uniform(0.02, 0.2)).not_done:
+                gateway.cut_watchers(resets=chance.random() < 0.5)
+            for part in parts:
+                part.result()
+        assert set(sending.runs.values()) == {1}, seed
+        counted = [Counter(states(folder / f"{name}.db")) for name in set(ledgers)]
+        total = {("succeeded", 1): len(sending.runs)}
+        assert sum(counted, Counter()) == total, seed
+        done += len(sending.runs)
+    record_property("jobs", done)
 
 
 FORKING = """
