@@ -17,32 +17,9 @@ from pydantic import JsonValue
 from comfyclient.errors import TripError
 from comfyclient.trip.trips import Trip, load_trip, load_trips, parse_trip
 
+from .written import SECRETS, Fields, fields, written
+
 SAMPLES = Path(__file__).parents[3] / "examples" / "trips"
-Fields = dict[str, JsonValue]
-SECRETS = ("SAMPLE0000VIN0001", "样A·00001", "Sample Owner", "1 Example Street")
-
-
-def fields(**changes: JsonValue) -> Fields:
-    """A small trip with every secret, and changes."""
-    return {
-        "id": "t",
-        "vehicle": {"vin": SECRETS[0], "plate": SECRETS[1], "owner": SECRETS[2]},
-        "start": "2026-07-18T08:00:00+08:00",
-        "end": "2026-07-18T11:00:00+08:00",
-        "stops": [
-            {"kind": "home", "name": "Ours", "address": SECRETS[3]},
-            {"kind": "lake", "name": "L", "arrival": "2026-07-18T09:00:00+08:00"},
-        ],
-        "track": [{"lat": 36.0, "lon": 100.0}, {"lat": 36.1, "lon": 100.0}],
-        **changes,
-    }
-
-
-def written(folder: Path, value: JsonValue, name: str = "trip.json") -> Path:
-    """A readable JSON file, one value a line."""
-    path = folder / name
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
-    return path
 
 
 def error_of(path: Path) -> TripError:
@@ -296,59 +273,6 @@ def test_a_gpx_reference_needs_a_start_first(tmp_path: Path) -> None:
     assert error_of(path).field == "start"
 
 
-def lines_of(*values: JsonValue | str) -> str:
-    """JSON Lines; a text stands as it is."""
-    return "\n".join(v if isinstance(v, str) else json.dumps(v) for v in values)
-
-
-def test_lines_are_streamed_and_told_by_their_number(tmp_path: Path) -> None:
-    """A good trip comes before the bad line is even read."""
-    path = tmp_path / "trips.jsonl"
-    path.write_text(lines_of(fields(id="a"), fields(id="b", companions=-1)))
-    trips = load_trips(path)
-    assert next(trips).id == "a"
-    with pytest.raises(TripError) as caught:
-        next(trips)
-    assert (caught.value.line, caught.value.field) == (2, "companions")
-
-
-def test_one_bad_trip_does_not_stop_the_rest(tmp_path: Path) -> None:
-    """With a function for errors every good trip comes, and every bad one is told."""
-    path = tmp_path / "trips.ndjson"
-    gpx: Fields = fields(track={"gpx": "none.gpx"})
-    path.write_text(lines_of("{", fields(id="a"), "[]", gpx, fields(id="b")))
-    errors: list[TripError] = []
-    assert [trip.id for trip in load_trips(path, on_error=errors.append)] == ["a", "b"]
-    assert [error.line for error in errors] == [1, 3, None]
-
-
-def test_a_folder_gives_its_trips_in_order_of_name(tmp_path: Path) -> None:
-    """JSON and JSON Lines files count, anything else does not."""
-    written(tmp_path, fields(id="b"), "b.json")
-    (tmp_path / "a.jsonl").write_text(lines_of(fields(id="a1"), fields(id="a2")))
-    (tmp_path / "notes.txt").write_text("no trip")
-    (tmp_path / "c.json").mkdir()
-    assert [trip.id for trip in load_trips(tmp_path)] == ["a1", "a2", "b"]
-
-
-def test_a_50_mb_file_of_lines_needs_the_memory_of_one(tmp_path: Path) -> None:
-    """Many trips may be as large as they like; only one is held."""
-    path = tmp_path / "trips.jsonl"
-    line = json.dumps(fields()).encode()
-    padded = line + b" " * (1_000_000 - len(line) - 1) + b"\n"
-    with path.open("wb") as file:
-        for _ in range(50):
-            file.write(padded)
-    assert sum(1 for _ in load_trips(path, max_bytes=2_000_000)) == 50
-
-
-@pytest.mark.parametrize("name", ["none.json", "a\0b.json", "n" * 300, "none.jsonl"])
-def test_a_missing_path_is_a_trip_error(tmp_path: Path, name: str) -> None:
-    """Neither loader lets an operating system's error through."""
-    with pytest.raises(TripError, match="cannot be read"):
-        list(load_trips(tmp_path / name))
-
-
 _values = st.recursive(
     st.none()
     | st.booleans()
@@ -363,6 +287,8 @@ _values = st.recursive(
     ),
     max_leaves=6,
 )
+
+
 _names = st.sampled_from(
     [
         "id",
