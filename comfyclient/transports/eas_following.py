@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..errors import (
     BadAnswerError,
@@ -119,20 +119,32 @@ class EasFollowing:
 
     def _run(self) -> None:
         while self.register.await_due(min(self._pulse_at, self._sweep_at)):
-            batch = self.register.due(AT_ONCE)
-            live = [task for task in batch if not self._given_up(task)]
-            left = [task.follower.deadline.remaining() for task in live]
-            self._longest = max(min([LOOK_TIMEOUT_S, *left]), LEAST_PATIENCE_S)
             try:
-                for task in live:
-                    self._look(task)
+                self._attend(self.register.due(AT_ONCE))
                 self._pulse()
                 self._note(None)
             except ComfyClientError as error:
                 # the gateway may be away: the deadlines decide, not one answer
                 self._note(error)
-            except Exception:  # noqa: BLE001  one task's bug must not hang the others
+            except Exception:  # noqa: BLE001  one answer's bug must not end it all
                 self._log.exception("while following")
+
+    def _attend(self, batch: Sequence[Task]) -> None:
+        live = [task for task in batch if not self._guarded(self._given_up, task)]
+        left = [task.follower.deadline.remaining() for task in live]
+        self._longest = max(min([LOOK_TIMEOUT_S, *left]), LEAST_PATIENCE_S)
+        for task in live:
+            self._guarded(self._look, task)
+
+    def _guarded(self, step: Callable[[Task], object], task: Task) -> object:
+        """Do something for a task: a bug of its follower must not hang the others."""
+        try:
+            return step(task)
+        except ComfyClientError:
+            raise
+        except Exception:  # noqa: BLE001  it may be any bug of a caller's
+            self._log.exception("while following task %s", task.task_id)
+            return None
 
     def _note(self, trouble: ComfyClientError | None) -> None:
         if trouble is not None and type(trouble) is not type(self._trouble):

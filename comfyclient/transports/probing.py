@@ -25,6 +25,9 @@ from .messages import ServerFlags
 from .observing import shown_by
 from .profile import TELLS_FEATURES
 
+FEATURES_WITHIN_S = 5.0
+"""Seconds for what is no more than a help: a gateway may swallow the question."""
+
 
 class Prober:
     """The greeting of one instance."""
@@ -103,7 +106,8 @@ class Prober:
         if TELLS_FEATURES in self.dialect.observed:
             return
         with suppress(TransportError):
-            answer = self._http.get("/features", deadline=deadline)
+            soon = deadline.within(FEATURES_WITHIN_S)
+            answer = self._http.get("/features", deadline=soon)
             self.dialect.saw(TELLS_FEATURES, able=answer.status < 300)
             flags = ServerFlags(object_of(answer))
             shown = shown_by(flags)

@@ -411,6 +411,17 @@ class TestItsFeatures:
         assert abilities["names_previews"] != OBSERVED
         assert transport._dialect.max_body is None
 
+    def test_a_gateway_that_swallows_the_question(
+        self, bench: Bench, server, gate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The job is sent in time all the same, and nobody asks again."""
+        monkeypatch.setattr("comfyclient.transports.probing.FEATURES_WITHIN_S", 0.1)
+        server.always("GET /features", Reply(gate=gate))
+        transport = polling(bench, server)
+        for _ in range(2):
+            assert bench.end(bench.submit(transport)).error is None
+        assert server.asked["GET /features"] == 1
+
     def test_after_a_restart(self, bench: Bench, ranged, server) -> None:
         """Another version is asked for its own."""
         clock = FakeClock()

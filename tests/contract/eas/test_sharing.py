@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from comfyclient.errors import ClosedError
+from comfyclient.errors import ClosedError, ComfyClientError
+from comfyclient.events import Event
 from comfyclient.jobs.course import Course
 from comfyclient.timing import Deadline
-from comfyclient.transports.base import Ticket
+from comfyclient.transports.base import Ticket, Verdict
 from comfyclient.transports.eas_frames import Frame
 from comfyclient.transports.eas_queue import EasQueueTransport
 from comfyclient.transports.eas_reader import Readers
@@ -193,6 +196,41 @@ def test_followed_while_it_is_parked(queueing: Queueing, process: str) -> None:
             queueing.await_that(lambda task=task: task.due > 0)
     assert again.await_end(Deadline(PATIENCE)).error is None
     queueing.await_empty()
+
+
+class Broken(Course):
+    """A course whose every method raises."""
+
+    def heard(self, event: Event) -> None:
+        """A bug."""
+        raise ZeroDivisionError
+
+    def ended(self, verdict: Verdict) -> None:
+        """Another one."""
+        raise ZeroDivisionError
+
+    def overdue(self, trouble: ComfyClientError | None) -> None:
+        """And one more."""
+        raise ZeroDivisionError
+
+
+def test_a_bug_of_one_client(
+    queueing: Queueing, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told in the log, and the others' jobs go on."""
+    readers = Readers()
+    bad, good = (queueing.transport(readers=readers) for _ in range(2))
+    queueing.gateway.workers.hold()
+    course, ticket = queueing.send(good)
+    for total_s in (20.0, 0.05):
+        broken = Broken(
+            "j", course.workflow, total_s=total_s, queue_s=20.0, silence_s=20.0
+        )
+        bad.follow(replace(ticket, attempt_id=f"b{total_s}"), course.workflow, broken)
+    queueing.await_that(lambda: "ZeroDivisionError" in caplog.text)
+    queueing.gateway.workers.go_on()
+    assert course.await_end(Deadline(PATIENCE)).error is None
+    assert queueing.done(good).verdict.error is None
 
 
 # -- where the way differs
