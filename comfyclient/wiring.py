@@ -30,6 +30,7 @@ from .jobs.desk import Desk
 from .jobs.dispatch import Dispatcher
 from .jobs.errands import Errands, Share
 from .jobs.hooking import Hooks
+from .jobs.notes import Notes
 from .jobs.preparing import Preparation
 from .jobs.roster import Roster
 from .jobs.router import Router
@@ -193,6 +194,7 @@ def _desk(
         errands=staff.crew.errands,
         senders=staff.crew.senders,
         keeper=staff.crew.keeper,
+        notes=Notes(staff.journal, staff.crew.keeper, clock=clock),
         shelter=staff.shelter,
         clock=clock,
         hooks=staff.hooks,

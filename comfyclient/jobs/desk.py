@@ -11,6 +11,7 @@ from ..timing import SYSTEM_CLOCK, Clock
 from .dispatch import Dispatcher
 from .errands import Errands
 from .hooking import Hooks
+from .notes import Notes
 from .router import Router
 from .sheltering import Shelter
 
@@ -31,6 +32,7 @@ class Desk:
     """For what waits for places: nothing that is short must wait behind it."""
     keeper: Errands
     """For short steps in the ledger: they must not wait behind a server."""
+    notes: Notes
     shelter: Shelter
     """For what servers keep no longer than they live."""
     clock: Clock = SYSTEM_CLOCK

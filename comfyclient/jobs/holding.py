@@ -167,10 +167,6 @@ class Hold:
         if away and self._desk.router.has_other(placed.transport):
             self._pursuit.lose_contact()
 
-    def parting(self) -> None:
-        """Write down what is still to be: the ledger will be closed."""
-        self._pursuit.parting()
-
     def let_go(self) -> None:
         """Another process has taken it: watch what becomes of it there."""
         _log.warning(

@@ -18,7 +18,6 @@ from ..errors import (
     JobError,
     JobLostError,
     LeaseError,
-    LedgerError,
     OutOfMemoryError,
     OutputMissingError,
     ServerFaultError,
@@ -31,7 +30,6 @@ from ..logs import JobLog
 from ..result import brings_nothing
 from ..timing import Deadline
 from ..transports.base import Ticket, Transport, Verdict
-from .acceptances import Acceptances
 from .attempt import Attempt
 from .budget import Budget
 from .course import Course, JobStatus
@@ -47,8 +45,6 @@ _logger = logging.getLogger("comfyclient.jobs.pursuit")
 
 DEAD_FOR_S = 300.0
 """Seconds that an instance whose worker died is asked last."""
-RUNNING_NOTED_AFTER_S = 0.5
-"""Seconds that a job runs before the ledger is told: most have ended by then."""
 
 
 class Pursuit:
@@ -81,7 +77,6 @@ class Pursuit:
         self._promised = False
         self._waits: Attempt | None = None
         self._running_noted = False
-        self._acceptances = Acceptances(desk, course.job_id)
         self._attempts = 0
         self._present: Attempt | None = None
         self.collected = False
@@ -152,15 +147,11 @@ class Pursuit:
         self._course.restarted(Resubmitted(self._attempts + 1, reason))
         self._go_on()
 
-    def parting(self) -> None:
-        """Write down what is still to be: the ledger will be closed."""
-        self._acceptances.pay()
-
     def let_go(self) -> None:
         """Another process has the job: follow it no longer, and settle nothing."""
         with self._condition:
             present, self._present, self._waits = self._present, None, None
-        self._acceptances.take()
+        self._desk.notes.take(self._id)
         if present is not None and present.placed is not None:
             present.placed.transport.forget(present.placed.ticket)
         self._release()
@@ -195,7 +186,7 @@ class Pursuit:
     # -- what attempts tell; an earlier one may still speak, and is not heard
 
     def attempt_heard(self, attempt: Attempt, event: Event) -> None:
-        """Something happened; that it runs is written down, unless it ends at once."""
+        """Something happened; that it runs is noted, unless it ends at once."""
         if attempt is not self._present:
             return
         self._course.heard(event)
@@ -204,8 +195,7 @@ class Pursuit:
         if self._running_noted or self._course.status is not JobStatus.RUNNING:
             return
         self._running_noted = True
-        note = partial(self._note_running, self._attempts)
-        self._desk.keeper.do(note, after=RUNNING_NOTED_AFTER_S)
+        self._desk.notes.running(self._id)
 
     def attempt_ended(self, attempt: Attempt, verdict: Verdict) -> None:
         """The present attempt ended: so does the job, unless it is sent again."""
@@ -245,7 +235,7 @@ class Pursuit:
         placed = self._desk.dispatcher.send(
             self._course, self._demand, options, follower=attempt, place=place
         )
-        self._acceptances.note(placed.ticket)
+        self._desk.notes.taken(self._id, placed.ticket)
         self._put(attempt, placed)
 
     def _put(self, attempt: Attempt, placed: Placed) -> None:
@@ -254,6 +244,7 @@ class Pursuit:
             unwanted = attempt is not self._present
         if unwanted:  # another process took the job while it was being sent
             placed.transport.forget(placed.ticket)
+            self._desk.notes.take(self._id)
             self._release()
             return
         if self._course.status is JobStatus.RUNNING:  # told before the answer came
@@ -271,7 +262,7 @@ class Pursuit:
         placed = attempt.placed
         assert placed is not None, "an attempt ends after a server took it"
         reason.attach(job_id=self._id, instance=placed.transport.name)
-        self._acceptances.pay()
+        self._desk.notes.write(self._id)
         self._desk.journal.attempt_ended(
             self._id, attempt_id=placed.ticket.attempt_id, error=reason
         )
@@ -320,7 +311,7 @@ class Pursuit:
                 self._id, attempt_id=row.attempt_id, error=found
             )
             return False
-        self._acceptances.note(found)
+        self._desk.notes.taken(self._id, found)
         self._take_up(transport, found)
         return True
 
@@ -377,7 +368,7 @@ class Pursuit:
                 self._desk.journal,
                 self._id,
                 verdict,
-                accepted=self._acceptances.take(),
+                accepted=self._desk.notes.take(self._id),
                 all_home=brings_nothing(verdict, self._course.workflow),
                 policies=self._desk.policies,
                 untaken_key=self._keyed and placed is None,
@@ -398,14 +389,6 @@ class Pursuit:
             place, self._place = self._place, None
         if place is not None:
             place.free(seconds)
-
-    def _note_running(self, attempt: int) -> None:
-        if self._ended or attempt != self._attempts:
-            return
-        try:
-            self._desk.journal.changed(self._id, JobState.RUNNING)
-        except (LedgerError, ClosedError) as error:
-            self._log.info("not recorded as running: %s", error.message)
 
     def _await_placed(self, deadline: Deadline) -> Placed | None:
         with self._condition:

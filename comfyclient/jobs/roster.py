@@ -148,10 +148,7 @@ class Roster:
 
     def parting(self) -> None:
         """Write down what the next process is to know; before the ledger is closed."""
-        with self._lock:
-            held = list(self._open.values())
-        for hold in held:
-            hold.parting()
+        self._desk.notes.write_all()
         try:
             self._write_durations()
         except (LedgerError, ClosedError) as error:

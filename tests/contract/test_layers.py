@@ -133,8 +133,8 @@ jobs.progress jobs.router result jobs.course jobs.errands jobs.crew jobs.budget
 jobs.hooking
 job jobs.dispatch jobs.collecting jobs.settling
 jobs.sheltering
-jobs.attempt jobs.desk
-jobs.acceptances
+jobs.attempt jobs.notes
+jobs.desk
 jobs.parting
 jobs.searching
 jobs.pursuit

@@ -41,6 +41,7 @@ from comfyclient.jobs.course import Course, JobStatus
 from comfyclient.jobs.desk import Desk
 from comfyclient.jobs.dispatch import Dispatcher, Options
 from comfyclient.jobs.errands import Errands
+from comfyclient.jobs.notes import Notes
 from comfyclient.jobs.pursuit import Pursuit
 from comfyclient.jobs.router import Router
 from comfyclient.jobs.sheltering import Shelter
@@ -161,6 +162,7 @@ class Bench:
             errands=self.errands,
             senders=self.errands,
             keeper=self.keeper,
+            notes=Notes(self.ledger, self.keeper, clock=self.clock),
             shelter=Shelter("e", Errands("rescuers"), cache=folder, clock=self.clock),
             clock=self.clock,
         )
