@@ -5,28 +5,25 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from .batch.batch import LOOKAHEAD, Batch, BatchOptions
-from .batch.launching import Launch, Launcher, closed, launched
-from .batch.ordering import Prepare, preparing, terms_of
+from .batch.launching import Launch, closed, launched
 from .batch.orders import Asked, Order, Outcome, ordered_from
-from .config.settings import InstanceSettings, Settings, load_settings, with_instance
-from .errors import ClosedError, ConfigError, UnknownJobError, UsageError
+from .config.settings import Settings, load_settings
+from .errors import ConfigError, UnknownJobError, UsageError
 from .events import Event
 from .files.outputs import Output
 from .hooks import Hook
 from .job import Job
-from .jobs.errands import Share
 from .jobs.instances import Instances
+from .reception import Reception
 from .result import Result
 from .timing import SYSTEM_CLOCK, Clock
 from .trip.trips import Trip
-from .wiring import Wired, wire
+from .wiring import Wired
 from .workflow import Workflow
 
 if TYPE_CHECKING:
@@ -48,13 +45,10 @@ class Client:
         hooks: Sequence[Hook] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._hooks = hooks
-        self._settings = settings if settings is not None else Settings()
-        self._name, self._environment = self._settings.environment(environment)
-        self._clock = clock
+        chosen = settings if settings is not None else Settings()
+        self._name, _ = chosen.environment(environment)
+        self._reception = Reception(self._name, chosen, hooks=hooks, clock=clock)
         self._lock = threading.Lock()
-        self._wired: Wired | None = None
-        self._closed = False
         self._batches: WeakSet[Batch] = WeakSet()
         self._under_way: set[Launch] = set()
         """What is awaited in asyncio code."""
@@ -150,7 +144,7 @@ class Client:
             LedgerConflictError: the idempotency key stands for other content.
             LedgerError: it could not be recorded; nothing was sent.
         """
-        prepare = self._preparing(
+        prepare = self._reception.preparing(
             confirm,
             told=told,
             timeout=timeout,
@@ -159,13 +153,12 @@ class Client:
             allow_partial=allow_partial,
             previews=previews,
         )
-        order = Order(what, trip, seed, {} if params is None else params)
-        wired = self._connect()
-        known = self._repeated(wired, order, idempotency_key, confirm=confirm)
+        order = Order(what, trip, seed, params or {})
+        known = self._reception.repeated(order, idempotency_key, confirm=confirm)
         if known is not None:
             return known
         prepared = prepare(order, idempotency_key)
-        return wired.roster.begin(
+        return self._connect().roster.begin(
             prepared.intent,
             prepared.workflow,
             prepared.terms,
@@ -203,7 +196,7 @@ class Client:
         import asyncio  # whoever awaits has it; others do without
 
         wired = await asyncio.to_thread(self._connect)
-        prepare = self._preparing(
+        prepare = self._reception.preparing(
             confirm,
             timeout=timeout,
             queue_timeout=queue_timeout,
@@ -212,16 +205,11 @@ class Client:
             previews=previews,
         )
         order = Order(
-            what,
-            trip,
-            seed,
-            {} if params is None else params,
-            key=idempotency_key,
-            priority=priority,
+            what, trip, seed, params or {}, key=idempotency_key, priority=priority
         )
-        patience = self._environment.deadlines.queue_s
+        patience = self._reception.limits.queue_s
         return await launched(
-            self._launcher(wired, prepare, wired.awaited, confirm=confirm),
+            self._reception.launcher(prepare, wired.awaited, confirm=confirm),
             order,
             patience_s=patience if queue_timeout is None else queue_timeout,
             under_way=self._under_way,
@@ -274,7 +262,7 @@ class Client:
         """
         if lookahead < 1:
             raise UsageError(f"lookahead takes a number above 0, got {lookahead}")
-        prepare = self._preparing(
+        prepare = self._reception.preparing(
             confirm,
             timeout=timeout,
             queue_timeout=queue_timeout,
@@ -282,7 +270,7 @@ class Client:
             allow_partial=allow_partial,
             previews=False,
         )
-        limits, wired = self._environment.deadlines, self._connect()
+        limits, wired = self._reception.limits, self._connect()
         batch = Batch(
             ordered_from(what, trips, params=params, seed=seed, priority=priority),
             BatchOptions(
@@ -292,12 +280,12 @@ class Client:
                 lookahead=lookahead,
                 stall_s=limits.queue_s if queue_timeout is None else queue_timeout,
             ),
-            launcher=self._launcher(
-                wired, prepare, wired.renders(), confirm=confirm, patient=True
+            launcher=self._reception.launcher(
+                prepare, wired.renders(), confirm=confirm, patient=True
             ),
             porters=wired.porters,
             places=lambda: wired.router.places,
-            clock=self._clock,
+            clock=self._reception.clock,
         )
         with self._lock:
             self._batches.add(batch)
@@ -385,108 +373,27 @@ class Client:
     @property
     def instances(self) -> Instances:
         """Its instances: how they stand; drained, added and removed while it runs."""
-        wired = self._connect()
-        return Instances(wired.router, partial(self._add_instance, wired))
+        return Instances(self._connect().router, self._reception.add)
 
     def close(self) -> None:
         """Let go of everything; jobs that run stay on their servers.
 
         Whoever waits for one of them gets a ClosedError.
         """
+        self._reception.close()
         with self._lock:
-            self._closed = True
-            wired, self._wired = self._wired, None
             batches = list(self._batches)
         for batch in batches:
             batch.abandon()
-        if wired is not None:
-            wired.roster.parting()
-            wired.stack.close()
-            wired.roster.close()
+        self._reception.take_down()
         for launch in list(self._under_way):
             launch.tell(None, closed())
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -- before it is sent
-
     def _connect(self) -> Wired:
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the client was closed")
-            if self._wired is None:
-                self._wired = wire(
-                    self._name, self._settings, hooks=self._hooks, clock=self._clock
-                )
-            return self._wired
-
-    def _add_instance(self, wired: Wired, instance: InstanceSettings) -> None:
-        with self._lock:
-            self._settings = with_instance(self._settings, self._name, instance)
-            self._environment = self._settings.environment(self._name)[1]
-        wired.add(instance)
-
-    def _repeated(
-        self, wired: Wired, order: Order, key: str | None, *, confirm: str | None
-    ) -> Job | None:
-        """The job that was sent before under the key, where no model need be asked."""
-        if key is None:
-            return None
-        row = wired.journal.find(key, environment=self._name)
-        repeats = wired.preparation.repeats
-        if row is None or not repeats(
-            row, order.what, order.trip, params=order.params, confirm=confirm
-        ):
-            return None
-        return wired.roster.attach(row)
-
-    def _preparing(
-        self,
-        confirm: str | None,
-        *,
-        told: Callable[[Event], None] | None = None,
-        **terms: Any,
-    ) -> Prepare:
-        """What renders the orders of one call."""
-        return preparing(
-            self._connect().preparation,
-            terms_of(self._environment.deadlines, **terms),
-            environment=self._name,
-            confirm=confirm,
-            clock=self._clock,
-            told=told,
-        )
-
-    def _launcher(
-        self,
-        wired: Wired,
-        prepare: Prepare,
-        renders: Share,
-        *,
-        confirm: str | None,
-        patient: bool = False,
-    ) -> Launcher:
-        def known(order: Order, key: str | None, told_by_key: bool) -> Job | None:
-            if key is None or not told_by_key:
-                return self._repeated(wired, order, key, confirm=confirm)
-            row = wired.journal.find(key, environment=self._name)
-            return None if row is None else wired.roster.attach(row)
-
-        return Launcher(
-            prepare,
-            known,
-            roster=wired.roster,
-            router=wired.router,
-            renders=renders,
-            hands=wired.hands,
-            patient=patient,
-        )
+        return self._reception.opened()

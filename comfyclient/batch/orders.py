@@ -56,6 +56,12 @@ def ordered_from(
     priority: int = 0,
 ) -> Iterator[Order | ComfyClientError]:
     """The orders of a batch, each made when it is read; what is not `Asked` is told."""
+    if isinstance(asked, str):
+        yield UsageError(
+            f"trips are needed one by one, got {asked!r:.60}",
+            hint="load_trips(…) reads them from a file or a folder",
+        )
+        return
     for index, one in enumerate(asked):
         if isinstance(one, Order | ComfyClientError):
             yield one

@@ -124,6 +124,12 @@ class TestOutcomes:
         assert "no-such" in str(outcomes[2].error)
         assert outcomes[1].trip is None
 
+    def test_a_file_in_the_place_of_its_trips(self, client) -> None:
+        """A path is text, and no trips: told once, not for each of its letters."""
+        [outcome] = client.map("trip-postcard", "trips.jsonl")
+        assert "got 'trips.jsonl'" in str(outcome.error)
+        assert "load_trips" in outcome.error.hint
+
     def test_in_their_order(self, ledger) -> None:
         """Ordered outcomes wait for those before them."""
         with (

@@ -456,7 +456,7 @@ def test_no_token_of_an_address_in_any_log(server, ledger, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     with client_of([f"{server.url}/?token={TOKEN}"], ledger) as client:
         client.run(WORKFLOW)
-        shown = repr(client._settings)
+        shown = repr(client._reception.settings)
     assert TOKEN not in shown
     assert "token=" in str(server.requests[0])
     assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}

@@ -146,7 +146,7 @@ report.thumbnails telemetry
 extras
 engine_start ledger.opening
 wiring
-pins.pinned eas.mount
+reception pins.pinned eas.mount
 client
 checks.__init__ checks.base checks.kinds
 checks.clocks checks.network

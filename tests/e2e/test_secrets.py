@@ -184,7 +184,7 @@ def played(client: Client, notes: list[str], folder: Path) -> None:
         assert outcome.job is not None
         notes += map(repr, outcome.job.events())
     notes.append(trace(client))
-    notes.append(f"{client!r} {client._settings!r} {client._connect()!r}")
+    notes.append(f"{client!r} {client._reception.settings!r} {client._connect()!r}")
 
 
 def trace(client: Client) -> str:

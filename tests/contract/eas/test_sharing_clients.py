@@ -160,7 +160,7 @@ from comfyclient import Client, Settings, Workflow
 settings = Settings.model_validate_json(sys.argv[1])
 other = Settings.model_validate_json(sys.argv[2])
 workflow = Workflow.from_graph({"2": {"class_type": "SaveImage", "inputs": {}}})
-transport = lambda client: client._wired.router.named("queue")
+transport = lambda client: client._connect().router.named("queue")
 
 with Client(settings) as client:
     print(len(client.submit(workflow).result().outputs), flush=True)
