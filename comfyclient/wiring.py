@@ -35,8 +35,8 @@ from .jobs.preparing import Preparation
 from .jobs.roster import Roster
 from .jobs.router import Router
 from .jobs.sheltering import Shelter
+from .ledger.journal import Journal
 from .ledger.opening import open_ledger
-from .ledger.records import Journal
 from .photos.fetching import PhotoFetcher
 from .photos.photos import Photos
 from .preflight.checking import checker_of

@@ -10,7 +10,8 @@ import typer
 
 from ..errors import UnknownJobError, UsageError
 from ..jobs.revival import stages_of
-from ..ledger.records import ChangeRow, JobReads, JobRow, JobState, OwnerRow
+from ..ledger.journal import JobReads
+from ..ledger.records import ChangeRow, JobRow, JobState, OwnerRow
 from ..timing import SYSTEM_CLOCK
 from .console import (
     out,

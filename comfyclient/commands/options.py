@@ -22,8 +22,9 @@ from ..config.settings import (
     load_settings,
 )
 from ..errors import UsageError
+from ..ledger.journal import JobReads
 from ..ledger.opening import open_ledger
-from ..ledger.records import JobReads, redacted
+from ..ledger.records import redacted
 from ..pins.lockfile import read_lock
 from ..pins.pins import resolve
 from ..templating.registry import Registry, registry_of

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from ..errors import MissingExtraError, UsageError
-from ..ledger.records import JobReads
+from ..ledger.journal import JobReads
 from ..report.jobs import ReportJob, report_job
 from ..report.page import picture_of, render_report
 from ..report.report import as_json, build_report

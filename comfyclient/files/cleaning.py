@@ -9,7 +9,8 @@ from datetime import datetime
 from itertools import chain
 
 from ..errors import UnsafePathError
-from ..ledger.records import JobReads, JobRow
+from ..ledger.journal import JobReads
+from ..ledger.records import JobRow
 from ..storage.base import Entry, Storage
 from ..storage.paths import path_of
 from ..timing import Deadline

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import ClosedError, LeaseError, LedgerError
 from ..files.outputs import Homecoming, Opener, SavedFile
-from ..ledger.records import Journal
+from ..ledger.journal import Journal
 from ..logs import JobLog
 from ..result import Provenance, Result, gather
 from ..transports.base import Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..config.settings import PolicySettings
-from ..ledger.records import Journal
+from ..ledger.journal import Journal
 from ..storage.base import Storage
 from ..timing import SYSTEM_CLOCK, Clock
 from .dispatch import Dispatcher

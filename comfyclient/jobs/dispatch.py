@@ -31,7 +31,7 @@ from ..errors import (
     UnreachableError,
 )
 from ..files.delivery import Delivery
-from ..ledger.records import Journal
+from ..ledger.journal import Journal
 from ..logs import about
 from ..preflight.checking import Checker
 from ..storage.base import Storage

@@ -12,7 +12,8 @@ import threading
 from dataclasses import dataclass
 
 from ..errors import ClosedError, LedgerError
-from ..ledger.records import Acceptance, JobState, Journal
+from ..ledger.journal import Journal
+from ..ledger.records import Acceptance, JobState
 from ..logs import about
 from ..timing import SYSTEM_CLOCK, Clock
 from ..transports.base import Ticket

@@ -18,7 +18,8 @@ from ..errors import (
     TransportError,
     UnclearAnswerError,
 )
-from ..ledger.records import Acceptance, JobState, Journal
+from ..ledger.journal import Journal
+from ..ledger.records import Acceptance, JobState
 from ..logs import about
 from ..transports.base import Verdict
 from .revival import told_of

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from ..config.settings import EnvironmentSettings, default_ledger, secrets_of
 from ..timing import SYSTEM_CLOCK, Clock
-from .records import Journal, redacted
+from .journal import Journal
+from .records import redacted
 
 
 def open_ledger(

@@ -54,6 +54,7 @@ pins.locked pins.locktext pins.lockfile pins.pins templating.folders
 templating.hostile templating.lint
 jobs.estimates
 ledger.lease ledger.records ledger.statements
+ledger.journal
 steps.refusals steps.models
 ledger.schema ledger.rows ledger.faults
 ledger.database ledger.durations ledger.owner ledger.steps

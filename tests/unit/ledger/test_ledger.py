@@ -30,8 +30,9 @@ from comfyclient.errors import (
     UsageError,
 )
 from comfyclient.files.outputs import OutputRef, SavedFile
+from comfyclient.ledger.journal import Journal
 from comfyclient.ledger.ledger import Ledger
-from comfyclient.ledger.records import Acceptance, JobIntent, JobRow, JobState, Journal
+from comfyclient.ledger.records import Acceptance, JobIntent, JobRow, JobState
 from comfyclient.ledger.schema import SCHEMA_VERSION, metadata, version_of
 from comfyclient.testing.clock import FakeClock
 
