@@ -193,7 +193,7 @@ def test_followed_while_it_is_parked(queueing: Queueing, process: str) -> None:
         register = follows._reading().register
         while (task := register.find(ticket.attempt_id, None)) is not None:
             register.hasten(task)
-            queueing.await_that(lambda task=task: task.due > 0)
+            queueing.await_that(lambda task=task: task.over or task.due > 0)
     assert again.await_end(Deadline(PATIENCE)).error is None
     queueing.await_empty()
 
