@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from .config.settings import StorageSettings
 from .errors import MissingExtraError
 from .storage.base import Storage
@@ -39,3 +42,19 @@ def clean_photo(content: bytes, *, max_megapixels: float) -> tuple[bytes, str]:
             hint="pip install 'comfyclient[photos]'",
         ) from error
     return cleaned(content, max_megapixels=max_megapixels)
+
+
+def thumbnailer() -> Callable[[Path], str | None]:
+    """What makes small pictures for a page.
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+    """
+    try:
+        from .report.thumbnails import thumbnail
+    except ImportError as error:
+        raise MissingExtraError(
+            f"small pictures need {error.name}, which is not installed",
+            hint="pip install 'comfyclient[local]'",
+        ) from error
+    return thumbnail

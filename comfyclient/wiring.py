@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -21,7 +20,7 @@ from .config.settings import (
     secrets_of,
 )
 from .engine_start import mount_root, with_engine
-from .errors import ConfigError, MissingExtraError
+from .errors import ConfigError
 from .extras import clean_photo, open_oss
 from .hooks import Hook
 from .jobs.berths import Berth
@@ -381,19 +380,3 @@ def endpoint_of(instance: InstanceSettings) -> Endpoint:
         tls=Tls(**instance.tls.model_dump()),
         websocket=not instance.poll_only,
     )
-
-
-def thumbnailer() -> Callable[[Path], str | None]:
-    """What makes small pictures for a page.
-
-    Raises:
-        MissingExtraError: Pillow is not installed.
-    """
-    try:
-        from .report.thumbnails import thumbnail
-    except ImportError as error:
-        raise MissingExtraError(
-            f"small pictures need {error.name}, which is not installed",
-            hint="pip install 'comfyclient[local]'",
-        ) from error
-    return thumbnail

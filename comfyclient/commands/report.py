@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 
 from ..errors import MissingExtraError, UsageError
+from ..extras import thumbnailer
 from ..ledger.journal import JobReads
 from ..report.jobs import ReportJob, report_job
 from ..report.page import picture_of, render_report
 from ..report.report import as_json, build_report
 from ..timing import SYSTEM_CLOCK
-from ..wiring import thumbnailer
 from .console import err, out, show_json
 from .job_views import plural, since
 from .options import Config, Env, Json, Place, Url, find_place

@@ -51,13 +51,7 @@ class Hold:
         self._ours = True
         self._shelter = desk.shelter.job(row.job_id)
         self._witness = Witness(
-            JobFacts(
-                job_id=row.job_id,
-                environment=desk.environment,
-                template=workflow.template,
-                trip_id=workflow.trip_id,
-                created_at=row.created_at,
-            ),
+            _facts(row, workflow, desk),
             workflow,
             desk.hooks,
             instance=self._instance,
@@ -76,11 +70,7 @@ class Hold:
         self._pursuit = Pursuit(
             self.course,
             desk,
-            Options(
-                allow_partial=terms.allow_partial,
-                previews=terms.previews,
-                priority=terms.priority,
-            ),
+            _options(terms),
             keyed=row.idempotency_key is not None,
             on_end=self._ended,
             on_taken=self.let_go,
@@ -290,3 +280,21 @@ class Hold:
         if self._ours and verdict is not None and verdict.error is None:
             refs = wanted(verdict, self.course.workflow)
             self._shelter.begin(refs, self._lodging)
+
+
+def _facts(row: JobRow, workflow: Workflow, desk: Desk) -> JobFacts:
+    return JobFacts(
+        job_id=row.job_id,
+        environment=desk.environment,
+        template=workflow.template,
+        trip_id=workflow.trip_id,
+        created_at=row.created_at,
+    )
+
+
+def _options(terms: Terms) -> Options:
+    return Options(
+        allow_partial=terms.allow_partial,
+        previews=terms.previews,
+        priority=terms.priority,
+    )

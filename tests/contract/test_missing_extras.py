@@ -34,8 +34,7 @@ for name in ("aiohttp", "dashscope", "numpy", "opentelemetry", "oss2", "PIL", "t
     sys.modules[name] = None  # importing it fails as if it were not there
 
 from comfyclient import Client, Workflow, errors
-from comfyclient.extras import clean_photo
-from comfyclient.wiring import thumbnailer
+from comfyclient.extras import clean_photo, thumbnailer
 
 GRAPH = {"1": {"class_type": "SaveImage", "inputs": {}}}
 
