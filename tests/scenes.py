@@ -15,6 +15,12 @@ from comfyclient.testing.play import Hold, Play, usual
 from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.workflow import Workflow
 
+LONG = {"total_s": 900, "queue_s": 900, "silence_s": 900}
+"""Times of a job that is not to be ended by them."""
+BOTH = pytest.mark.parametrize("websocket", [True, False], ids=["websocket", "polling"])
+PAGE = b"<html><title>502</title>" + b"x" * (5 << 20) + b"</html>"
+"""A page of a gateway, larger than anybody reads."""
+
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
