@@ -73,7 +73,7 @@ class Seat:
     guests: list[Guest] = field(default_factory=list)
     models: frozenset[str] | None = None
     stayed_s: float = 0.0
-    """Seconds of work that it was given since it loaded models."""
+    """Seconds of work that it has done since it loaded models."""
     drained: bool = False
     leaving: bool = False
     read_only: bool = False
@@ -143,11 +143,11 @@ class Seat:
         """Whether a job that is sent now would have to load its models."""
         return not demand.models <= (self.models or frozenset())
 
-    def seat(self, demand: Demand, *, work_s: float = 0.0) -> Guest:
-        """Give a job a place; it is expected to need so much work."""
+    def seat(self, demand: Demand) -> Guest:
+        """Give a job a place."""
         cold = self.cold(demand)
         guest = Guest(demand, cold, before=self.models)
-        self.stayed_s = work_s if cold else self.stayed_s + work_s
+        self.stayed_s = 0.0 if cold else self.stayed_s
         self.guests.append(guest)
         if demand.models:
             self.models = demand.models
@@ -163,7 +163,7 @@ class Seat:
             self._unload(guest, self.guests[at:])
         return True
 
-    def ran(self, guest: Guest) -> None:
+    def ran(self, guest: Guest, *, seconds: float) -> None:
         """A job, in its place still, ran to its end; they end as the server got them.
 
         Those that are sent at once may come there the other way round: then the one
@@ -172,6 +172,7 @@ class Seat:
         for one in self.guests[: self.guests.index(guest)]:
             if one.cold and one.demand.models == guest.demand.models:
                 one.cold, guest.cold = guest.cold, True
+        self.stayed_s += 0.0 if guest.cold else seconds
 
     def _unload(self, guest: Guest, behind: Sequence[Guest]) -> None:
         """A job never came to load its models: the next one finds what was before."""

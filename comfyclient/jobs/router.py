@@ -242,8 +242,7 @@ class Router:
         """A job is at an instance already: it has a place, room or not."""
         with self._lock:
             seat = self._of(transport)
-            work_s = self._estimates.work(demand.kind, seat.name)
-            return Place(self, seat, seat.seat(demand, work_s=work_s))
+            return Place(self, seat, seat.seat(demand))
 
     def wake(self) -> None:
         """Have whoever waits look again whether its job is still wanted."""
@@ -286,7 +285,7 @@ class Router:
             if guest not in seat.guests:
                 return
             if seconds is not None:
-                seat.ran(guest)
+                seat.ran(guest, seconds=seconds)
             ran = seconds is not None or guest.started_at is not None
             seat.leave(guest, loaded=ran)
             if seconds is not None:
@@ -343,8 +342,7 @@ class Router:
 
     def _seated(self, seat: Seat, demand: Demand) -> Place:
         seat.breaker.trying(self._clock.monotonic())
-        work_s = self._estimates.work(demand.kind, seat.name)
-        return Place(self, seat, seat.seat(demand, work_s=work_s))
+        return Place(self, seat, seat.seat(demand))
 
     def _awaited(
         self, waiter: Waiter[Place], deadline: Deadline, check: Callable[[], None]

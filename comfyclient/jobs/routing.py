@@ -62,7 +62,7 @@ class Standing:
     models: frozenset[str] | None = None
     """What the last job that was sent there loads; None where nobody knows."""
     stayed_s: float = 0.0
-    """Seconds of work that it was given since it loaded models."""
+    """Seconds of work that it has done since it loaded models."""
     lacks: frozenset[str] = frozenset()
     """Node classes and model files that it does not have."""
 

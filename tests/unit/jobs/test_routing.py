@@ -84,6 +84,15 @@ def test_servers_of_unequal_speed_load_no_more() -> None:
     assert fleet.loads <= 9
 
 
+def test_two_servers_share_four_batches_two_by_two() -> None:
+    """Each loads its two once, although the first jobs were thought to take longer."""
+    jobs = [Demand(f"t{n}", frozenset({f"{n}.safetensors"})) for n in range(4)] * 30
+    random.Random(0).shuffle(jobs)
+    fleet = Fleet([1.0, 1.0], load_s=5, chance=random.Random(0))
+    fleet.play(jobs, apart_s=0.001)
+    assert fleet.loads == 4
+
+
 def test_a_stream_of_jobs_leaves_room_for_another_callers_batch() -> None:
     """Those go on with what they have loaded; one of them changes over before long."""
     fleet = Fleet([1.0] * 4, load_s=10, chance=random.Random(1))
