@@ -116,24 +116,9 @@ transport = "embedded"
 
     def on_terminal(self, *arguments: str, columns: int) -> str:
         """What the command shows on a terminal of so many columns."""
-        ours, theirs = pty.openpty()
-        with os.fdopen(ours, "rb", buffering=0) as screen:
-            size = struct.pack("HHHH", 50, columns, 0, 0)
-            fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
-            process = self._nursery.start(
-                *(*COMMAND, *arguments),
-                cwd=self.folder,
-                env={**os.environ, "TERM": "xterm"},
-                stdin=theirs,
-                stdout=theirs,
-                stderr=theirs,
-            )
-            os.close(theirs)
-            shown = b""
-            while chunk := _read(screen):
-                shown += chunk
-            assert process.wait(timeout=30) == 0, shown
-        return shown.decode("utf-8").replace("\r\n", "\n")
+        return shown_on_terminal(
+            self._nursery, *arguments, folder=self.folder, columns=columns
+        )
 
     def ledger(self) -> Ledger:
         """The ledger, open."""
@@ -151,6 +136,30 @@ transport = "embedded"
                         **{"template": TEMPLATE, **more},
                     )
                 )
+
+
+def shown_on_terminal(
+    nursery: Nursery, *arguments: str, folder: Path, columns: int
+) -> str:
+    """What a command shows on a terminal of so many columns; it ends well."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        size = struct.pack("HHHH", 50, columns, 0, 0)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+        process = nursery.start(
+            *(*COMMAND, *arguments),
+            cwd=folder,
+            env={**os.environ, "TERM": "xterm"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(screen):
+            shown += chunk
+        assert process.wait(timeout=30) == 0, shown
+    return shown.decode("utf-8").replace("\r\n", "\n")
 
 
 def _read(screen: Any) -> bytes:

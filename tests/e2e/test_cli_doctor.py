@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from comfyclient import comfy_nodes
 from comfyclient.cli import app
-from comfyclient.commands import doctor as cli_doctor
 from comfyclient.errors import UsageError
 from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.testing import EasGateway
+
+from ..nursery import Nursery
+from .shells import shown_on_terminal
 
 TOKEN = "ZDQ1YjA2-stand-in-token-0123"
 Run = Callable[..., Any]
@@ -86,16 +88,14 @@ def test_a_script_reads_json_and_a_code(run: Run, monkeypatch: Any) -> None:
     assert TOKEN not in done.stdout
 
 
-def test_a_terminal_shows_a_table(run: Run, monkeypatch: Any) -> None:
+def test_a_terminal_shows_a_table(run: Run, nursery: Nursery) -> None:
     """Evidence and remedy in one column, folded to the terminal's width."""
-    shown = Console(force_terminal=True, width=70, record=True, highlight=False)
-    monkeypatch.setattr(cli_doctor, "out", shown)
-    assert run().exit_code == 0
+    shown = shown_on_terminal(nursery, "doctor", folder=Path.cwd(), columns=70)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines()
 
-    text = shown.export_text()
-    assert "what was found, and what to do" in text
-    assert all(len(line) <= 70 for line in text.splitlines())
-    assert "→ lock what was tried" in text
+    assert any("what was found, and what to do" in line for line in lines)
+    assert all(len(line.rpartition("\r")[2].rstrip()) <= 70 for line in lines)
+    assert any("→ lock what was tried" in line for line in lines)
 
 
 def test_the_embedded_engine_is_examined_too(run: Run) -> None:
