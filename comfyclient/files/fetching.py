@@ -13,11 +13,8 @@ from ..errors import OutputError
 from ..timing import Deadline
 from .patience import is_a, patiently
 from .reader import ChangedError, Reader
-from .refs import About, ByteSpan, Opener, OutputRef
+from .refs import About, ByteSpan, Lanes, Opener, OutputRef
 
-IN_LANES_FROM = 64 << 20
-"""Bytes from which on a file is read in parts, several at a time."""
-PART = 16 << 20
 _BLOCK = 256 << 10
 
 
@@ -54,8 +51,10 @@ def fetch(
             about = reader.about()
             _limited(0 if about.size is None else about.size, limit, ref)
             target = _Target(file, ref, limit)
-            if _pays_in_lanes(about):
-                _in_lanes(reader, about, target, _Errand(opener, ref, deadline))
+            lanes = _lanes_of(about)
+            if lanes is not None:
+                errand = _Errand(opener, ref, deadline)
+                _in_lanes(reader, about, lanes, target, errand)
             else:
                 target.take(reader, alone=True)
         finally:
@@ -101,30 +100,37 @@ class _Target:
         self._stopped = True
 
 
-def _pays_in_lanes(about: About) -> bool:
-    large = about.size is not None and about.size >= IN_LANES_FROM
-    return large and about.lanes > 1 and about.mark is not None
+def _lanes_of(about: About) -> Lanes | None:
+    """The lanes that pay, if any do."""
+    lanes = None if about.mark is None else about.lanes
+    if lanes is None or about.size is None or about.size < lanes.least:
+        return None
+    return lanes
 
 
-def _in_lanes(first: Reader, about: About, target: _Target, errand: _Errand) -> None:
+def _in_lanes(
+    first: Reader, about: About, lanes: Lanes, target: _Target, errand: _Errand
+) -> None:
     """Read a file part by part; the first one goes on where it is open."""
     assert about.size is not None, "what has parts has a size"
-    first.stop_at(PART)
+    first.stop_at(lanes.part)
     rest = [
         Reader(
             errand.opener,
             errand.ref,
             errand.deadline,
-            span=ByteSpan(start, min(start + PART, about.size)),
+            span=ByteSpan(start, min(start + lanes.part, about.size)),
             about=about,
         )
-        for start in range(PART, about.size, PART)
+        for start in range(lanes.part, about.size, lanes.part)
     ]
-    with ThreadPoolExecutor(about.lanes, thread_name_prefix="comfyclient-lane") as pool:
-        lanes = [pool.submit(target.take, reader) for reader in (first, *rest)]
+    with ThreadPoolExecutor(
+        lanes.at_once, thread_name_prefix="comfyclient-lane"
+    ) as pool:
+        reading = [pool.submit(target.take, reader) for reader in (first, *rest)]
         try:
-            wait(lanes, return_when=FIRST_EXCEPTION)
-            for lane in lanes:
+            wait(reading, return_when=FIRST_EXCEPTION)
+            for lane in reading:
                 if lane.done():
                     lane.result()
         finally:

@@ -62,6 +62,17 @@ class Checksum(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Lanes:
+    """How a large file travels: in parts, several at a time."""
+
+    at_once: int
+    part: int
+    """Bytes of each."""
+    least: int
+    """Bytes from which on it pays."""
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """What a source says of a file before its bytes."""
 
@@ -72,8 +83,8 @@ class About:
     mark: str | None = None
     """Changes whenever the file does; with None, what broke off begins anew."""
     checksum: Checksum | None = None
-    lanes: int = 1
-    """Parts of a large file that it pays to read at a time."""
+    lanes: Lanes | None = None
+    """How a large file is to be read, where the source can give several parts."""
 
 
 class Download(Protocol):

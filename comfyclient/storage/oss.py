@@ -15,17 +15,18 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from ..errors import OutputDamagedError, StorageError
-from ..files.refs import WHOLE, About, ByteSpan, Download, OutputRef
+from ..files.refs import WHOLE, About, ByteSpan, Download, Lanes, OutputRef
 from ..timing import Deadline
 from ..workflow import InputFile
 from .base import Entry
 from .oss_client import OssClient
-from .oss_sending import LANES, Content, Sender
+from .oss_sending import SENDING, Content, Sender
 from .paths import below_root, folder_below, missing, path_of
 from .visibility import once_visible
 
 CHUNK = 128 << 10
 """Bytes read at a time: four lanes of larger ones outgrow a few MB of memory."""
+READING = Lanes(at_once=4, part=16 << 20, least=64 << 20)
 PAGE = 1000
 """Objects that are listed, or deleted, at a time."""
 LONGEST_S = 7 * 86_400
@@ -38,13 +39,23 @@ class OssStorage:
     mounted = True
 
     def __init__(
-        self, client: OssClient, *, prefix: str = "", visible_s: float = 10
+        self,
+        client: OssClient,
+        *,
+        prefix: str = "",
+        visible_s: float = 10,
+        reading: Lanes = READING,
+        sending: Lanes = SENDING,
     ) -> None:
-        """Use the objects below a prefix; one that is not there yet is waited for."""
+        """Use the objects below a prefix; one that is not there yet is waited for.
+
+        `reading` and `sending` say how large ones travel.
+        """
         self._client = client
         self._prefix = folder_below(prefix.strip("/"))
         self._visible_s = visible_s
-        self._sender = Sender(client)
+        self._reading = reading
+        self._sender = Sender(client, sending)
 
     @property
     def shown(self) -> str:
@@ -80,7 +91,7 @@ class OssStorage:
 
         found = once_visible(look, deadline, within_s=self._visible_s)
         try:
-            yield _Body(found, path, deadline)
+            yield _Body(found, path, deadline, self._reading)
         finally:
             found.close()
 
@@ -200,7 +211,7 @@ class OssStorage:
 class _Body:
     """An object that is being read."""
 
-    def __init__(self, found: Any, path: str, deadline: Deadline) -> None:
+    def __init__(self, found: Any, path: str, deadline: Deadline, lanes: Lanes) -> None:
         self._response = found.resp.response
         self._path = path
         self._deadline = deadline
@@ -213,7 +224,7 @@ class _Body:
             start=start,
             mark=found.etag,
             checksum=None if total is None else Crc64(total),
-            lanes=LANES,
+            lanes=lanes,
         )
 
     def chunks(self) -> Iterator[bytes]:

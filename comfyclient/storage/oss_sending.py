@@ -17,13 +17,12 @@ from oss2.models import PartInfo
 
 from ..errors import ComfyClientError, StorageUnreachableError
 from ..files.patience import patiently
+from ..files.refs import Lanes
 from ..timing import Deadline
 from .oss_client import OssClient
 
-IN_PARTS_FROM = 32 << 20
-PART = 8 << 20
+SENDING = Lanes(at_once=4, part=8 << 20, least=32 << 20)
 MOST_PARTS = 9_000
-LANES = 4
 _BLOCK = 1 << 20
 
 
@@ -56,8 +55,9 @@ class Content:
 class Sender:
     """Puts content under a key of one bucket."""
 
-    def __init__(self, client: OssClient) -> None:
+    def __init__(self, client: OssClient, lanes: Lanes = SENDING) -> None:
         self._client = client
+        self._lanes = lanes
 
     def send(self, key: str, content: Content, deadline: Deadline, what: str) -> None:
         """Send it; it appears whole, and has arrived as it was.
@@ -65,7 +65,7 @@ class Sender:
         Raises:
             ComfyClientError: OSS did not take it.
         """
-        if content.size < IN_PARTS_FROM:
+        if content.size < self._lanes.least:
             patiently(lambda: self._whole(key, content, deadline, what), deadline)
         else:
             self._in_parts(key, content, deadline, what)
@@ -118,10 +118,11 @@ class Sender:
             )
             return PartInfo(number, result.etag, size=size)
 
-        pool = ThreadPoolExecutor(LANES, thread_name_prefix="comfyclient-lane")
+        lanes = self._lanes
+        pool = ThreadPoolExecutor(lanes.at_once, thread_name_prefix="comfyclient-lane")
         with pool:
             try:
-                return list(pool.map(send, _spans(content.size)))
+                return list(pool.map(send, _spans(content.size, lanes.part)))
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -159,8 +160,8 @@ def _crc_of(bucket: Any, key: str) -> int | None:
     return None
 
 
-def _spans(size: int) -> Iterator[tuple[int, int, int]]:
-    part = max(PART, -(-size // MOST_PARTS))
+def _spans(size: int, part: int) -> Iterator[tuple[int, int, int]]:
+    part = max(part, -(-size // MOST_PARTS))
     for number, start in enumerate(range(0, size, part), start=1):
         yield number, start, min(part, size - start)
 

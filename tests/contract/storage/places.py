@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from comfyclient.files.refs import Lanes
 from comfyclient.storage.base import Storage
 from comfyclient.storage.mount import MountStorage
 from comfyclient.storage.oss import OssStorage
@@ -126,6 +127,7 @@ def storage_of(
     source: Source | None = None,
     visible_s: float = 0,
     clock: Clock = SYSTEM_CLOCK,
+    **lanes: Lanes,
 ) -> OssStorage:
     """A storage on the stand-in."""
     key = server.key
@@ -140,7 +142,7 @@ def storage_of(
         keyring=Keyring(usual if source is None else source, clock=clock),
         clock=clock,
     )
-    return OssStorage(client, prefix=prefix, visible_s=visible_s)
+    return OssStorage(client, prefix=prefix, visible_s=visible_s, **lanes)
 
 
 PLACES = {"view": view, "mount": mount, "oss": oss}

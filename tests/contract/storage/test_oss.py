@@ -21,10 +21,8 @@ from comfyclient.errors import (
     StorageError,
     StorageUnreachableError,
 )
-from comfyclient.files import fetching
 from comfyclient.files.outputs import Output
-from comfyclient.files.refs import OutputRef
-from comfyclient.storage import oss_sending
+from comfyclient.files.refs import Lanes, OutputRef
 from comfyclient.storage.oss import OssStorage
 from comfyclient.storage.oss_client import OssClient
 from comfyclient.storage.oss_credentials import Keyring, OssCredentials
@@ -69,6 +67,13 @@ def storage(oss: OssServer, opened) -> OssStorage:
     return opened(oss, PREFIX)
 
 
+@pytest.fixture
+def in_parts(oss: OssServer, opened) -> OssStorage:
+    """The same, where large begins small, so that parts cost little."""
+    lanes = Lanes(at_once=4, part=400_000, least=1_000_000)
+    return opened(oss, PREFIX, reading=lanes, sending=lanes)
+
+
 def output_of(storage: OssStorage, ref: OutputRef = REF) -> Output:
     """An output that is there; pauses take no time."""
     return Output(ref, partial(storage.open, instance=None), clock=HastyClock())
@@ -77,15 +82,6 @@ def output_of(storage: OssStorage, ref: OutputRef = REF) -> Output:
 def soon(seconds: float = 60) -> Deadline:
     """Time enough."""
     return Deadline(seconds, clock=HastyClock())
-
-
-@pytest.fixture
-def _in_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large begins small, so that parts cost little."""
-    monkeypatch.setattr(fetching, "IN_LANES_FROM", 1_000_000)
-    monkeypatch.setattr(fetching, "PART", 400_000)
-    monkeypatch.setattr(oss_sending, "IN_PARTS_FROM", 1_000_000)
-    monkeypatch.setattr(oss_sending, "PART", 400_000)
 
 
 class TestDamage:
@@ -118,7 +114,6 @@ class TestDamage:
             list(output_of(storage).stream())
         assert list((tmp_path / "a").iterdir()) == []
 
-    @pytest.mark.usefixtures("_in_lanes")
     @pytest.mark.parametrize(
         ("fault", "asked"),
         [
@@ -129,19 +124,18 @@ class TestDamage:
         ],
         ids=["well", "cut", "flipped", "throttled"],
     )
-    def test_in_lanes(self, oss, storage, tmp_path, fault, asked) -> None:
+    def test_in_lanes(self, oss, in_parts, tmp_path, fault, asked) -> None:
         """A large one comes in parts, several at a time, and is checked as a whole."""
         if fault is not None:
             oss.fail("GetObject", fault)
-        assert output_of(storage).save(tmp_path).read_bytes() == CONTENT
+        assert output_of(in_parts).save(tmp_path).read_bytes() == CONTENT
         assert oss.count("GetObject") == asked
 
-    @pytest.mark.usefixtures("_in_lanes")
-    def test_in_lanes_for_ever(self, oss, storage, tmp_path: Path) -> None:
+    def test_in_lanes_for_ever(self, oss, in_parts, tmp_path: Path) -> None:
         """One part that never comes ends all of them."""
         oss.fail("GetObject", OssFault(cuts_at=1_500_000, times=None))
         with pytest.raises(OutputDamagedError):
-            output_of(storage).save(tmp_path / "a")
+            output_of(in_parts).save(tmp_path / "a")
         assert list((tmp_path / "a").iterdir()) == []
 
     def test_a_larger_one_than_may_be_read(self, storage) -> None:
@@ -281,7 +275,6 @@ class TestRepeating:
 class TestSending:
     """What is sent appears whole, and as it was."""
 
-    @pytest.mark.usefixtures("_in_lanes")
     @pytest.mark.parametrize(
         ("operation", "fault"),
         [
@@ -291,23 +284,22 @@ class TestSending:
             ("InitiateMultipartUpload", OssFault(503)),
         ],
     )
-    def test_in_parts(self, oss, storage, tmp_path, operation, fault) -> None:
+    def test_in_parts(self, oss, in_parts, tmp_path, operation, fault) -> None:
         """A large one goes in parts; one that fails is sent again, and none is left."""
         (tmp_path / "m").write_bytes(CONTENT)
         if fault is not None:
             oss.fail(operation, fault)
-        assert storage.put("models/m", tmp_path / "m", soon())
+        assert in_parts.put("models/m", tmp_path / "m", soon())
         assert oss.path("nev-aigc", f"{PREFIX}models/m").read_bytes() == CONTENT
         assert oss.count("UploadPart") >= 8
         assert oss.store.uploads == 0
 
-    @pytest.mark.usefixtures("_in_lanes")
-    def test_parts_that_fail_for_good(self, oss, storage, tmp_path) -> None:
+    def test_parts_that_fail_for_good(self, oss, in_parts, tmp_path) -> None:
         """Nothing is left under the name, and no part is paid for."""
         (tmp_path / "m").write_bytes(CONTENT)
         oss.deny("UploadPart")
         with pytest.raises(StorageAccessError, match="oss:PutObject"):
-            storage.put("models/m", tmp_path / "m", soon())
+            in_parts.put("models/m", tmp_path / "m", soon())
         assert not oss.path("nev-aigc", f"{PREFIX}models/m").exists()
         assert oss.store.uploads == 0
 
