@@ -9,6 +9,7 @@ from ..errors import ClosedError, ComfyClientError
 from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .eas_http import SINK, QueueHttp
+from .late_thread import LateThread
 
 _logger = logging.getLogger("comfyclient.transports.eas_disposal")
 
@@ -38,7 +39,7 @@ class Disposal:
         self._condition = threading.Condition()
         self._delete: dict[int, None] = {}
         self._commit: dict[int, None] = {}
-        self._thread: threading.Thread | None = None
+        self._thread = LateThread(f"disposal-{http.endpoint.name}", self._run)
         self._closed = False
 
     def delete(self, index: int) -> None:
@@ -55,19 +56,12 @@ class Disposal:
         with self._condition:
             self._closed = True
             self._condition.notify_all()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=PARTING_S + PATIENCE_S)
+        self._thread.end(PARTING_S + PATIENCE_S)
 
     def _put(self, where: dict[int, None], index: int) -> None:
         with self._condition:
             where[index] = None
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(
-                    target=self._run,
-                    name=f"comfyclient-disposal-{self._http.endpoint.name}",
-                    daemon=True,
-                )
-                self._thread.start()
+            self._thread.begin()
             self._condition.notify_all()
 
     def _run(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable, Sequence
 
 from ..errors import (
@@ -27,6 +26,7 @@ from .eas_http import INPUT, SINK, QueueHttp
 from .eas_sorting import EasSorting
 from .eas_subscriber import Subscriber
 from .eas_tasks import Task
+from .late_thread import LateThread
 
 _logger = logging.getLogger("comfyclient.transports.eas_following")
 
@@ -61,8 +61,7 @@ class EasFollowing:
         self._watched = watched
         self._clock = clock
         self.register = sorting.register
-        self._thread: threading.Thread | None = None
-        self._closed = False
+        self._thread = LateThread(f"following-{self._name}", self._run)
         self._filling = False
         """It was warned that the sink will be full soon."""
         self._blind = False
@@ -80,7 +79,7 @@ class EasFollowing:
         with self.register.condition:
             self.register.put(task)
             self._hasten_pulse()
-            self._start()
+            self._thread.begin()
         self._sorting.take_early(task)
 
     def _hasten_pulse(self) -> None:
@@ -99,23 +98,12 @@ class EasFollowing:
 
     def close(self) -> None:
         """End the thread; followed tasks hear nothing more."""
-        self._closed = True
         for task in self.register.everyone():
             task.silence()
         self.register.close()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=LOOK_TIMEOUT_S + 5)
+        self._thread.end(LOOK_TIMEOUT_S + 5)
 
     # -- asking
-
-    def _start(self) -> None:
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(
-                target=self._run,
-                name=f"comfyclient-following-{self._name}",
-                daemon=True,
-            )
-            self._thread.start()
 
     def _run(self) -> None:
         while self.register.await_due(min(self._pulse_at, self._sweep_at)):

@@ -43,14 +43,16 @@ class Watch:
         self._window = window
         self._on_frame = on_frame
         self._on_link = on_link
-        self._line = SocketLine(self, log=self._log, clock=clock, ping_every=ping_every)
+        self._line = SocketLine(
+            self, endpoint.name, log=self._log, clock=clock, ping_every=ping_every
+        )
         self._refusal_told = False
         self.open = False
         """Whether frames come this way now."""
 
     def start(self) -> None:
         """Dial, unless that was done."""
-        self._line.start(f"comfyclient-listener-{self._endpoint.name}")
+        self._line.start()
 
     def close(self) -> None:
         """End the thread and the connection."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections import deque
 
 from ..errors import ComfyClientError, UnreachableError
@@ -33,6 +32,7 @@ from ..workflow import Workflow
 from .base import Follower, Ticket
 from .followed import Followed, Register
 from .hearsay import Hearsay
+from .late_thread import LateThread
 from .listener import Listener
 from .lookup import Lookup
 from .messages import Ended, Heard, Signal
@@ -76,8 +76,7 @@ class Following:
         self._posting = 0
         self._links = 0
         self._listener: Listener | None = None
-        self._thread: threading.Thread | None = None
-        self._closed = False
+        self._thread = LateThread(f"following-{name}", self._run)
         self._trouble: ComfyClientError | None = None
         self._away_since: float | None = None
         self._deaf_after = DEAF_AFTER
@@ -139,7 +138,7 @@ class Following:
                 s for s in self._strays if s.prompt_id == ticket.prompt_id
             ]
             self._register.put(followed)
-            self._start()
+            self._thread.begin()
         while (early := self._next_early(followed)) is not None:
             self._take(followed, early)
 
@@ -193,12 +192,10 @@ class Following:
 
     def close(self) -> None:
         """End the thread; followed jobs hear nothing more."""
-        self._closed = True
         for followed in self._register.everyone():
             followed.silence()
         self._register.close()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=LOOK_TIMEOUT + 5)
+        self._thread.end(LOOK_TIMEOUT + 5)
 
     # -- the websocket's side
 
@@ -257,15 +254,6 @@ class Following:
                 self._register.hasten(followed, 0.0 if settled else SETTLE)
 
     # -- the polling side
-
-    def _start(self) -> None:
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(
-                target=self._run,
-                name=f"comfyclient-following-{self._name}",
-                daemon=True,
-            )
-            self._thread.start()
 
     def _run(self) -> None:
         while (batch := self._register.take()) is not None:

@@ -48,7 +48,9 @@ class Listener:
         self._on_signal = on_signal
         self._on_link = on_link
         self._clock = clock
-        self._line = SocketLine(self, log=self._log, clock=clock, ping_every=ping_every)
+        self._line = SocketLine(
+            self, endpoint.name, log=self._log, clock=clock, ping_every=ping_every
+        )
         self._condition = self._line.condition
         self._wanted = False
         self._registered = False
@@ -82,7 +84,7 @@ class Listener:
             if self._wanted and self._idle:
                 self._settled = False  # it dials at once: worth waiting for again
             if self._wanted:
-                self._line.start(f"comfyclient-listener-{self._endpoint.name}")
+                self._line.start()
             self._condition.notify_all()
 
     def await_registered(self, seconds: float) -> bool:

@@ -13,6 +13,7 @@ from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 from ..logs import InstanceLog
 from ..timing import Clock
 from .dialling import check_accepted, hang_up, is_refusal, shut, why
+from .late_thread import LateThread
 
 PING_EVERY = 15.0
 """Seconds without a frame before a ping; servers never ping, gateways cut the idle."""
@@ -51,6 +52,7 @@ class SocketLine:
     def __init__(
         self,
         ears: Ears,
+        name: str,
         *,
         log: InstanceLog,
         clock: Clock,
@@ -60,20 +62,15 @@ class SocketLine:
         self._log = log
         self._clock = clock
         self.ping_every = ping_every
-        self._thread: threading.Thread | None = None
+        self._thread = LateThread(f"listener-{name}", self._run)
         self._socket: websocket.WebSocket | None = None
         self.condition = threading.Condition()
         """Notified when it is closed; its owner may guard more by it."""
         self.closed = False
 
-    def start(self, name: str) -> None:
-        """Begin in a thread of this name, unless that was done."""
-        with self.condition:
-            if self._thread is None and not self.closed:
-                self._thread = threading.Thread(
-                    target=self._run, name=name, daemon=True
-                )
-                self._thread.start()
+    def start(self) -> None:
+        """Begin, unless that was done."""
+        self._thread.begin()
 
     def drop(self) -> None:
         """End the connection that there is; it is dialled anew."""
@@ -85,8 +82,7 @@ class SocketLine:
             self.closed = True
             self.condition.notify_all()
         shut(self._socket)
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=10)
+        self._thread.end(10)
 
     def _run(self) -> None:
         backoff = FIRST_BACKOFF

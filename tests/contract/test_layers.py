@@ -85,7 +85,7 @@ transports.hearsay transports.workers
 transports.watchdog
 transports.eas_codes
 transports.connections transports.http_errors transports.dialling
-transports.bodies transports.session
+transports.bodies transports.late_thread transports.session
 transports.http transports.socket_line
 transports.listener
 steps.calls
