@@ -15,6 +15,7 @@ from .events import NodeOutput
 from .files.outputs import Homecoming, Opener, Output, OutputRef
 from .steps.answers import Usage
 from .steps.records import StageRecord, usage_of
+from .timing import SYSTEM_CLOCK, Clock
 from .transports.base import Verdict
 from .workflow import NamedOutput, Workflow
 
@@ -92,6 +93,7 @@ def gather(
     *,
     opener: Opener,
     on_home: Callable[[Homecoming], None] | None = None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Result:
     """The result of a job that succeeded; its files are fetched when saved or read.
 
@@ -111,7 +113,8 @@ def gather(
     values = {node_id: out.values for node_id, out in verdict.outputs.items()}
     return Result(
         outputs=tuple(
-            Output(ref, opener, name=name, on_home=on_home) for name, ref in found
+            Output(ref, opener, name=name, on_home=on_home, clock=clock)
+            for name, ref in found
         ),
         values={node_id: shown for node_id, shown in values.items() if shown},
         provenance=provenance,

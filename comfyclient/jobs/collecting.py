@@ -12,6 +12,7 @@ from ..files.outputs import Homecoming, Opener, SavedFile
 from ..ledger.journal import Journal
 from ..logs import JobLog
 from ..result import Provenance, Result, gather
+from ..timing import SYSTEM_CLOCK, Clock
 from ..transports.base import Verdict
 from .course import Course
 
@@ -43,8 +44,10 @@ class Collection:
         collected: Callable[[], bool] = lambda: False,
         on_home: Callable[[Homecoming], None] | None = None,
         on_recorded: Callable[[], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._is_collected = collected
+        self._clock = clock
         self._on_home = on_home
         self._on_recorded = on_recorded
         self._course = course
@@ -74,6 +77,7 @@ class Collection:
             self._provenance(verdict, origin),
             opener=origin.open,
             on_home=self._home,
+            clock=self._clock,
         )
         named = [output for output in result.outputs if output.name is not None]
         wanted = named if named else result.outputs

@@ -83,6 +83,7 @@ class Hold:
             collected=lambda: self._pursuit.collected,
             on_home=self._witness.collected,
             on_recorded=self._shelter.collected,
+            clock=desk.clock,
         )
         self.job = Job(
             self.course,

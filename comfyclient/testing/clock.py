@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ _BREATH = 0.0003
 _STRAIN = 0.003
 """Real seconds between two steps while somebody waits for an answer that does not come:
 whoever watches over such a wait looks at the clock only now and then."""
-_CALM = 0.003
+_CALM = 0.001
 """Real seconds that nobody works until time goes on: a message may be on its way to a
 thread that seems to wait."""
 _TURNS = 4
@@ -124,22 +124,20 @@ class FakeClock:
             TimeoutError: it is not so after `limit` real seconds; shows what the
                 threads do.
         """
-        began = worked = time.monotonic()
-        turns = 0
-        stillness, pause = Stillness(), threading.Event()
-        while not until():
-            now = time.monotonic()
-            if now - began > limit:
-                raise TimeoutError(self._complaint(limit))
-            turns += 1
-            if self._woken() or not stillness.reached(self._looks):
-                worked, turns = now, 0
-            elif now - worked > _CALM and turns >= _TURNS:
-                stride = self._stride(step)
-                self.advance(stride)
-                if stride != step:
-                    worked, turns = now, 0
-            pause.wait(_STRAIN if stillness.strained else _BREATH)
+        began = time.monotonic()
+        with closing(Stillness()) as stillness:
+            calm = _Calm(stillness)
+            while not until():
+                if time.monotonic() - began > limit:
+                    raise TimeoutError(self._complaint(limit))
+                if self._woken() or not stillness.reached(self._looks):
+                    calm.begin_again()
+                elif calm.reached():
+                    stride = self._stride(step)
+                    self.advance(stride)
+                    if stride != step:
+                        calm.begin_again()
+                time.sleep(_STRAIN if stillness.strained else _BREATH)
 
     def run(self, work: Callable[[], T], *, limit: float = 10, step: float = 0.25) -> T:
         """What a call returns or raises that is made while time passes.
@@ -213,6 +211,30 @@ class FakeClock:
             f"not done after {limit:g} real seconds, {self.monotonic():g} s on the "
             f"clock; the threads do this:\n{stacks()}"
         )
+
+
+class _Calm:
+    """How long nobody has worked: long enough for time to go on?"""
+
+    def __init__(self, stillness: Stillness) -> None:
+        self._stillness = stillness
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Somebody works, or was woken."""
+        self._since = time.monotonic()
+        self._turns = 0
+        self._sure = False
+
+    def reached(self) -> bool:
+        """Whether it was so at one look more, and often enough."""
+        self._turns += 1
+        if self._turns < _TURNS or time.monotonic() - self._since <= _CALM:
+            return False
+        self._sure = self._sure or not self._stillness.stirred()
+        if not self._sure:
+            self.begin_again()
+        return self._sure
 
 
 class HastyClock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import time
@@ -17,9 +18,11 @@ from typing import TypeAlias
 PREFIXES = ("comfyclient-", "scripted", "fault-proxy", "clock-pump")
 """How the names of our threads begin."""
 
+NO_PATIENCE = 0.02
+"""Real seconds that a thread is waited for which waits for an HTTP answer, while as
+many are kept back on purpose as are waited for."""
 SHORT_PATIENCE = 0.2
-"""Real seconds that a thread is waited for which waits for an HTTP answer, while one is
-kept back on purpose."""
+"""The same while fewer are."""
 PATIENCE = 1.0
 """The same where none is: on a busy machine the answer may take its time."""
 LONG_PATIENCE = 2.0
@@ -73,6 +76,7 @@ class Stillness:
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[Place, float]] = {}
+        self._files: dict[int | None, int] = {}
         self.strained = False
         """Whether it was reached although a thread is at work."""
 
@@ -83,18 +87,59 @@ class Stillness:
         the last time has got on, even if it is found at the same place again.
         """
         now = time.monotonic()
-        asking = SHORT_PATIENCE if _kept_back else PATIENCE
         seen: dict[int, tuple[Place, float]] = {}
-        still = True
+        asking: list[float] = []
+        computing: list[float] = []
         for ident, frame in _at_work().items():
             place = (id(frame), frame.f_lasti, looks.get(ident, 0))
             before = self._seen.get(ident)
             since = before[1] if before and before[0] == place else now
             seen[ident] = (place, since)
             asks = _reads(frame.f_code.co_filename, frame.f_code.co_name)
-            still = still and now - since > (asking if asks else LONG_PATIENCE)
+            (asking if asks else computing).append(now - since)
+        patience = _patience_with(len(asking))
+        still = all(spent > patience for spent in asking) and all(
+            spent > LONG_PATIENCE for spent in computing
+        )
         self._seen, self.strained = seen, still and bool(seen)
         return still
+
+    def stirred(self) -> bool:
+        """Whether a thread of ours that seemed to wait was woken, and had no turn yet.
+
+        Linux tells so; elsewhere it is not known.
+        """
+        me = threading.get_ident()
+        return any(
+            self._has_or_wants_a_core(thread.native_id)
+            for thread in ours()
+            if thread.ident != me and thread.ident not in self._seen
+        )
+
+    def _has_or_wants_a_core(self, native_id: int | None) -> bool:
+        try:
+            if native_id not in self._files:
+                file = f"/proc/self/task/{native_id}/stat"
+                self._files[native_id] = os.open(file, os.O_RDONLY)
+            told = os.pread(self._files[native_id], 80, 0)
+        except OSError:  # it has ended, or this is no Linux
+            if native_id in self._files:
+                os.close(self._files.pop(native_id))
+            return False
+        return told.rpartition(b") ")[2][:1] == b"R"
+
+    def close(self) -> None:
+        """Let go of what it looks at."""
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()
+
+
+def _patience_with(asking: int) -> float:
+    """How long those are waited for who wait for an answer, being so many."""
+    if not _kept_back:
+        return PATIENCE
+    return NO_PATIENCE if len(_kept_back) >= asking else SHORT_PATIENCE
 
 
 def ours() -> list[threading.Thread]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeAlias
 
 from comfyclient.testing import Script
@@ -14,7 +15,7 @@ VERSIONS = (OLD, MIDDLE, NEW)
 TOTAL_S, QUEUE_S, SILENCE_S, GRACE_S = 90.0, 60.0, 30.0, 6.0
 """The deadlines of every case."""
 
-HANGING_S = 25.0
+HANGING_S = 12.0
 """The total time of a job that would hang for ever."""
 INSTANCES = (1, 2)
 
@@ -116,6 +117,7 @@ class Case:
         return f"{self.fault}-{self.mode}-{self.version}{many}{also}"
 
 
+@cache
 def messages(version: str) -> tuple[str, ...]:
     """The kinds of the messages of a usual job, in order."""
     return Script.messages(version, GRAPH)

@@ -139,14 +139,11 @@ def _of_mishap(case: Case, mishap: Mishap) -> Outcome:
             ended = count > before_the_end(case.version)
             seen = ended and mishap.tempo == "seen"
             outcome = _while_running(case, bearing, ended=ended, seen=seen)
-            if bearing.mute and ended:
-                # the picture may be asked for before the server speaks again
-                outcome = replace(outcome, download=(None, UnclearAnswerError))
             if count < len(messages(case.version)) or case.mode == "poll_only":
                 return outcome
             # its last message has the client look at once: it may be faster
             quick = _while_running(case, bearing, ended=ended, seen=True)
-            return replace(outcome, either=replace(quick, download=outcome.download))
+            return replace(outcome, either=quick)
 
 
 def _before(case: Case, bearing: Bearing) -> Outcome:
@@ -375,8 +372,8 @@ def _of_ledger(case: Case, full: FullLedger) -> Outcome:
             return _failed(case, LedgerError, "it is not sent", attempts=0)
         case "attempt_ended":
             words = "what cannot be recorded is not sent again; it is resumed later"
-            left = _failed(case, LedgerError, words, ran=2)
-            return replace(left, state=JobState.RUNNING)
+            left = _again(case, words, attempts=1)
+            return replace(left, error=LedgerError, state=JobState.RUNNING)
         case "accepted":
             good = _well(case, "a step that others can find out is made good")
             # it is written down a moment later, or with an end that comes sooner

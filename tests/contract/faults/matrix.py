@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import product
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, cycle, product
 
 from .answers import ANSWERS, DOWNLOAD, ROUTES, SUBMIT, WATCHING
 from .cases import (
     INSTANCES,
-    MIDDLE,
     MODES,
     NEW,
     OLD,
@@ -24,7 +23,6 @@ from .cases import (
     Mishap,
     Mode,
     Noise,
-    before_the_end,
     has_jobs_api,
     messages,
 )
@@ -41,6 +39,7 @@ STEPS = (
     "heartbeat",
 )
 """The steps of the ledger at which the disk may be full."""
+_SERVERS = tuple(product(VERSIONS, INSTANCES))
 NOISES = ("duplicates", "reorders", "says_unknown", "says_foreign")
 
 
@@ -93,30 +92,59 @@ def _spans(route: str, kind: str) -> Iterator[BadAnswer]:
         yield BadAnswer(route, kind, 3, 2)
 
 
-# -- the product, and what is played of it each time
-
-
-def every_case() -> Iterator[Case]:
-    """The whole product."""
-    for version, instances in product(VERSIONS, INSTANCES):
-        for fault, mode in product(faults(version), MODES):
-            if _applies(fault, version):
-                yield Case(fault, mode, version, instances)
+# -- the product
 
 
 def usual_cases() -> Iterator[Case]:
-    """What is played each time.
+    """What is played each time: every fault at every moment of a job in every mode.
 
-    Every fault at every moment that makes a difference, the mishaps in both modes; how
-    soon they strike, the server's version and the number of instances are drawn, each
-    time the same. The mark `soak` has the rest.
+    The server's version and the number of instances are dimensions of our own: they are
+    drawn, each time the same, so that every fault meets all of them at one moment or
+    another. The mark `soak` has their whole product too.
     """
+    together: dict[str, list[tuple[Fault, Mode]]] = {}
+    for fault, mode in product(faults(NEW), MODES):
+        together.setdefault(whatever_the_moment(fault), []).append((fault, mode))
     draw = random.Random("the same each time")
-    for fault in faults(NEW):
-        modes = MODES if isinstance(fault, Mishap) else (draw.choice(MODES),)
-        for mode in modes:
-            if not _has_its_like(fault, mode):
-                yield _drawn(fault, mode, draw)
+    for cases in together.values():
+        yield from _drawn(cases, draw)
+
+
+def every_case() -> Iterator[Case]:
+    """The same on every version, with every number of instances."""
+    for version, instances in product(VERSIONS, INSTANCES):
+        for fault, mode in product(faults(version), MODES):
+            if applies(fault, version):
+                yield Case(fault, mode, version, instances)
+
+
+def whatever_the_moment(fault: Fault) -> str:
+    """What goes wrong, by name, leaving aside when it does."""
+    match fault:
+        case Mishap(name=name):
+            return name
+        case BadAnswer(route=route, kind=kind):
+            return f"{route} {kind}"
+        case BadNode(out_of_memory=out_of_memory, times=times):
+            return f"node {out_of_memory} {times}"
+        case Noise(name=name):
+            return name
+        case FullLedger():
+            return "ledger"
+
+
+def _drawn(cases: Sequence[tuple[Fault, Mode]], draw: random.Random) -> Iterator[Case]:
+    """Each case once, on what was met least by then; again, until all was met."""
+    versions, servers = Counter[str](), Counter[tuple[str, int]]()
+    for number, (fault, mode) in enumerate(cycle(cases)):
+        there = [one for one in _SERVERS if applies(fault, one[0])]
+        if number >= len(cases) and set(chain(*servers)) >= set(chain(*there)):
+            return
+        draw.shuffle(there)
+        server = min(there, key=lambda one: (versions[one[0]], servers[one]))
+        versions[server[0]] += 1
+        servers[server] += 1
+        yield Case(fault, mode, *server)
 
 
 def pairs(chance: random.Random) -> Iterator[Case]:
@@ -140,7 +168,7 @@ def pairs(chance: random.Random) -> Iterator[Case]:
             chance.choice(INSTANCES),
             also,
         )
-        if _applies(case.fault, version) and _applies(also, version):
+        if applies(case.fault, version) and applies(also, version):
             yield case
 
 
@@ -152,31 +180,7 @@ def _joins(fault: Fault) -> bool:
     return fault.route != DOWNLOAD and not stalls
 
 
-def _has_its_like(fault: Fault, mode: Mode) -> bool:
-    """Whether another one stands for it: one that differs in what is drawn anyway, or
-    in messages that nobody hears."""
-    match fault:
-        case Mishap(moment=int(count), tempo=tempo):
-            end = before_the_end(NEW)
-            telling = (0, end, end + 1, len(messages(NEW)))
-            unheard = mode == "poll_only" and count not in telling
-            return tempo == "seen" or unheard
-        case BadAnswer(route=route, first=first, times=times):
-            return route in WATCHING and (times == 4 or first > 1)
-        case _:
-            return False
-
-
-def _drawn(fault: Fault, mode: Mode, draw: random.Random) -> Case:
-    version = draw.choice((NEW, NEW, MIDDLE, OLD))
-    if isinstance(fault, Mishap) and isinstance(fault.moment, int):
-        fault = replace(fault, tempo=draw.choice(TEMPOS))
-    if not _applies(fault, version):
-        version = NEW
-    return Case(fault, mode, version, draw.choice((1, 1, 2)))
-
-
-def _applies(fault: Fault, version: str) -> bool:
+def applies(fault: Fault, version: str) -> bool:
     """Whether there is such a moment, or such a route, on this version."""
     match fault:
         case Mishap(name="restarts_older"):

@@ -22,7 +22,8 @@ from comfyclient.testing import (
     Stop,
 )
 
-from .cases import HANGING_S, NEW, OLD, TOTAL_S, Case, Mishap
+from .answers import ANSWERS, WATCHING
+from .cases import HANGING_S, NEW, OLD, TOTAL_S, BadAnswer, Case, Mishap
 
 BRIEF_S, LONG_S = 3.0, 10.0
 """Seconds that a server is away: less, and more than an attempt is searched for."""
@@ -148,6 +149,11 @@ ACTS: Mapping[str, str] = {
 
 
 def total_s(case: Case) -> float:
-    """The total time that the job is given."""
-    name = case.fault.name if isinstance(case.fault, Mishap) else ""
-    return HANGING_S if name in MISHAPS and MISHAPS[name].hangs else TOTAL_S
+    """The total time that the job is given: less, where it may come to its end."""
+    match case.fault:
+        case Mishap(name=name) if name in MISHAPS and MISHAPS[name].hangs:
+            return HANGING_S
+        case BadAnswer(route=route, kind=kind, times=None) if route in WATCHING:
+            return TOTAL_S if ANSWERS[kind].stalls else HANGING_S
+        case _:
+            return TOTAL_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby, islice, product
 from operator import gt
 from pathlib import Path
 
@@ -18,9 +18,16 @@ from comfyclient.ledger.ledger import Ledger
 from comfyclient.ledger.records import JobState
 from comfyclient.testing.threads import ours, stacks
 
-from .cases import NEW, BadAnswer, Case, Fault, Mishap
+from .cases import INSTANCES, MODES, NEW, VERSIONS, Case
 from .expectations import Outcome, expected
-from .matrix import every_case, faults, pairs, usual_cases
+from .matrix import (
+    applies,
+    every_case,
+    faults,
+    pairs,
+    usual_cases,
+    whatever_the_moment,
+)
 from .mishaps import total_s
 from .page import PAGE, page
 from .running import Observed, observe
@@ -83,22 +90,27 @@ def test_the_page_tells_what_is_so() -> None:
     assert shown == page(), "run python -m tests.contract.faults.page"
 
 
-def test_the_usual_part_has_every_fault() -> None:
-    """Whatever the product has, at every moment, is played each time in some mode."""
-    assert frozenset(every_case()) >= CHOSEN
-    played = {_moment_of(case.fault) for case in USUAL}
-    assert played >= {_moment_of(fault) for fault in faults(NEW)}
+def test_the_usual_part_is_the_product() -> None:
+    """Each time, every fault is played at every moment of a job, in every mode."""
+    assert {(case.fault, case.mode) for case in USUAL} == {*product(faults(NEW), MODES)}
 
 
-def _moment_of(fault: Fault) -> str:
-    """A fault and its moment, without what is drawn or stands for another one."""
-    match fault:
-        case Mishap(name=name, moment=moment):
-            return f"{name} {moment}"
-        case BadAnswer(route=route, kind=kind, times=times):
-            return f"{route} {kind} {times is None}"
-        case _:
-            return str(fault)
+def test_what_is_drawn_covers_all() -> None:
+    """Each fault meets every version, and one instance as well as two."""
+    for name, cases in groupby(USUAL, lambda case: whatever_the_moment(case.fault)):
+        played = list(cases)
+        there = {
+            version
+            for case, version in product(played, VERSIONS)
+            if applies(case.fault, version)
+        }
+        assert {case.version for case in played} == there, name
+        assert {case.instances for case in played} == {*INSTANCES}, name
+
+
+def test_the_whole_product_has_the_usual_part() -> None:
+    """What is played each time is part of what `soak` plays."""
+    assert {*every_case()} >= CHOSEN
 
 
 def play(case: Case, new_ledger: Path, folder: Path) -> None:
@@ -148,8 +160,8 @@ def _of_its_end(observed: Observed, outcome: Outcome) -> Iterator[str]:
         yield f"it ran {observed.executions} times"
     if not _is_state(None if row is None else row.state, outcome.state):
         yield f"its state in the ledger is {None if row is None else row.state}"
-    if row is not None and outcome.attempts not in {None, len(row.attempts)}:
-        yield f"it took {len(row.attempts)} attempts"
+    if row is not None and outcome.attempts not in {None, row.attempts}:
+        yield f"it took {row.attempts} attempts"
     if _kind(observed.download) not in outcome.download:
         yield f"the download raised {observed.download!r}"
 
