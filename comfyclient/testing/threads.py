@@ -86,11 +86,15 @@ class Stillness:
         `looks` says how often each thread has looked at the clock: one that did since
         the last time has got on, even if it is found at the same place again.
         """
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        if None in names:  # one is being started: who starts it seems to wait
+            self.strained = False
+            return False
         now = time.monotonic()
         seen: dict[int, tuple[Place, float]] = {}
         asking: list[float] = []
         computing: list[float] = []
-        for ident, frame in _at_work().items():
+        for ident, frame in _at_work(names).items():
             place = (id(frame), frame.f_lasti, looks.get(ident, 0))
             before = self._seen.get(ident)
             since = before[1] if before and before[0] == place else now
@@ -175,9 +179,8 @@ def _frames() -> dict[int, FrameType]:
                 gc.enable()
 
 
-def _at_work() -> dict[int, FrameType]:
+def _at_work(names: Mapping[int | None, str]) -> dict[int, FrameType]:
     """The threads that work, and the call that each of them is in."""
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
     return {
         ident: frame
         for ident, frame in _frames().items()

@@ -67,6 +67,22 @@ class TestPump:
 
         assert clock.run(work) < 1
 
+    def test_a_thread_that_is_being_started(self) -> None:
+        """Whoever starts a thread waits for it; no time passes until it is there."""
+        clock, there = FakeClock(), threading.Event()
+
+        class Late(threading.Thread):
+            def _bootstrap(self) -> None:  # the machine has no core for it yet
+                there.wait(5)
+                super()._bootstrap()
+
+        def work() -> float:
+            Late(target=there.set).start()
+            return clock.monotonic()
+
+        threading.Timer(0.05, there.set).start()
+        assert clock.run(work) == 0
+
     def test_the_limit(self) -> None:
         """What never comes is a TimeoutError that shows what the threads do."""
         clock = FakeClock()
