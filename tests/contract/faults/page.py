@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from itertools import chain, combinations
 from pathlib import Path
+from typing import TypeAlias
 
-from .answers import ANSWERS
+from .answers import ANSWERS, DOWNLOAD, GREETING, ROUTES, SUBMIT
 from .cases import (
     BadAnswer,
     BadNode,
@@ -16,6 +18,7 @@ from .cases import (
     Mishap,
     Noise,
     before_the_end,
+    has_jobs_api,
     named,
 )
 from .expectations import Outcome, expected
@@ -25,23 +28,50 @@ from .mishaps import ACTS, MISHAPS
 PAGE = "docs/faults.md"
 TEST = "tests/contract/faults/test_fault_matrix.py"
 
+Ends: TypeAlias = dict[str, dict[str, list[str]]]
+"""What becomes of a job → under which circumstances → at which moments."""
+
 _HEAD = f"""# Faults, and what becomes of a job
 
-Each row is a fault, the outcomes that it may have by its moment, by the way the job is
-followed and by the server's version, and the cases that show it. Every case is one job
-on one or two servers that fail as told; it is checked how the job ends, how often each
-server ran it, what the ledger says, that another client can take up whatever was left
-open, and that no thread stays behind.
+Find what went wrong; beside it stands what a job comes to, and the cases that show it.
 
-`pytest {TEST} -k '<cases>'` plays a row; `-m soak` plays all of
-the product, the usual run a part of it that has every fault at every moment.
+- **done** – the job has its result, and a server ran it once, unless it says otherwise.
+- **done, second attempt** – likewise; the ledger tells of both attempts.
+- **`SomeError`** – the job ends with this error; `result()` raises it.
+- *saving raises …* – the job is done. The first `save()` or `read()` raises this, and a
+  later one brings the file, as soon as the server gives it.
+- *Stays open* – the ledger keeps the job as unfinished, and `resume()` ends it well.
+- *One instance*, *two instances* – of the environment. *websocket*, *poll_only* – how a
+  job is followed. *Jobs API* – `/api/jobs`, which ComfyUI 0.33 has and 0.3.64 has not.
 
-This page is made of the cases themselves. After a change, make it anew:
-`python -m tests.contract.faults.page`.
+Each case is one job on scripted servers that fail so. It is checked how the job ends,
+how often each server ran it, what the ledger says, that another client can take up what
+was left open, and that no thread stays behind. Every fault is played at every moment of
+a job, with websockets and without, in each `make test`; versions and numbers of
+instances are drawn, and `-m soak` plays all of those too. To play the cases of a row:
 
-| Fault | What happens | Cases |
-|---|---|---|
+```sh
+pytest {TEST} -k 'socket_ends-'
+```
+
+This page is made of the cases themselves: `python -m tests.contract.faults.page`.
 """
+_CHAPTERS: Mapping[str, tuple[str, ...]] = {
+    "The connection": ("socket_", "unreachable_"),
+    "The server": ("restarts", "away_", "silent", "worker_dies", "history_"),
+    "The job": ("interrupted", "hangs", "node_", "noise-"),
+    "What you do": tuple(ACTS),
+    "The ledger's disk is full": ("ledger_",),
+}
+"""And how the names of their cases begin."""
+_ROUTES: Mapping[str, str] = {
+    GREETING: "Bad answers to the first question",
+    SUBMIT: "Bad answers to the submit",
+    "GET /queue": "Bad answers to looks at the queue",
+    "GET /history/{id}": "Bad answers to looks at the history",
+    "GET /api/jobs/{id}": "Bad answers to looks at the jobs API",
+    DOWNLOAD: "Bad answers to a download",
+}
 _STEPS = {
     "intend": "the job is to be written down",
     "attempt": "an attempt is to be written down",
@@ -58,85 +88,188 @@ _NOISES = {
     "says_unknown": "messages that nobody knows, or that are malformed, come between",
     "says_foreign": "everybody hears of somebody else's job, and that it failed",
 }
-
-
 _MOMENTS = {
     "before": "before the first contact",
     "post": "at its POST",
     "queued": "while it waits",
+    "running": "while it runs",
+    "ended": "after its end, not yet seen",
+    "seen": "when its end was seen",
     "download": "at the download",
+    "once": "once",
+    "few": "a few times",
+    "ever": "for ever",
+    "": "",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One fault, whatever its moment."""
-
-    place: str
-    what: str
-    cases: str
+"""In their order."""
+_CIRCUMSTANCES = (
+    lambda case: "one instance" if case.instances == 1 else "two instances",
+    lambda case: case.mode,
+    lambda case: "jobs API" if has_jobs_api(case.version) else "no jobs API",
+)
+"""What may make a difference besides the moment."""
+_RUNS = ("never runs", "runs once", "runs twice")
 
 
 def page() -> str:
     """The whole page."""
-    rows: dict[Row, dict[str, dict[str, None]]] = {}
+    cases: dict[str, list[Case]] = {}
     for case in every_case():
-        when = rows.setdefault(_row(case.fault), {})
-        when.setdefault(_outcome(expected(case)), {}).setdefault(_moment(case))
-    return _HEAD + "".join(_lines(rows))
+        cases.setdefault(_chapter(case.fault), []).append(case)
+    titles = [*_CHAPTERS, *_ROUTES.values()]
+    return _HEAD + "".join(chain(*(_told(title, cases[title]) for title in titles)))
 
 
-def _lines(rows: Mapping[Row, Mapping[str, Iterable[str]]]) -> Iterator[str]:
-    """One line for each row; rows of one place that end alike are one."""
-    alike: dict[tuple[str, str], list[Row]] = {}
-    for row, outcomes in rows.items():
-        told = "<br>".join(
-            f"{', '.join(filter(None, moments))}{' → ' if any(moments) else ''}{end}"
-            for end, moments in outcomes.items()
+def _chapter(fault: Fault) -> str:
+    if isinstance(fault, BadAnswer):
+        return _ROUTES[fault.route]
+    return next(
+        title for title, begins in _CHAPTERS.items() if str(fault).startswith(begins)
+    )
+
+
+def _told(title: str, cases: Iterable[Case]) -> Iterator[str]:
+    """One chapter: a row for each end, and those together that end alike."""
+    what: dict[str, list[Case]] = {}
+    for case in cases:
+        what.setdefault(_what(case.fault), []).append(case)
+    alike: dict[str, list[str]] = {}
+    for name, same in what.items():
+        alike.setdefault(_rows(_ends(same)), []).append(name)
+    answers = title in _ROUTES.values()
+    when = "How often" if answers else "When"
+    yield f"\n## {title}\n\n"
+    if answers:
+        route = next(route for route in ROUTES if _ROUTES[route] == title)
+        yield f"`{route}`; the cases are `{named(route)}-…`.\n\n"
+    yield f"| Fault | {when} | What becomes of the job | Cases |\n|---|---|---|---|\n"
+    for rows, names in alike.items():
+        starts = dict.fromkeys(
+            f"`{_start(case.fault)}`" for name in names for case in what[name]
         )
-        alike.setdefault((row.place, told), []).append(row)
-    for (place, told), same in alike.items():
-        what = "; ".join(dict.fromkeys(row.what for row in same))
-        cases = ", ".join(dict.fromkeys(f"`{row.cases}`" for row in same))
-        yield f"| {place}{what} | {told} | {cases} |\n"
+        first, *rest = rows.splitlines()
+        told = "<br>".join(name[0].upper() + name[1:] for name in names)
+        yield f"| {told} | {first} | {' '.join(starts)} |\n"
+        yield from (f"| | {row} | |\n" for row in rest)
+
+
+def _ends(cases: Iterable[Case]) -> Ends:
+    """What becomes of a job, and when, in words."""
+    ends: Ends = {}
+    moments: dict[str, list[Case]] = {}
+    for case in cases:
+        moments.setdefault(_moment(case), []).append(case)
+    for moment in filter(moments.__contains__, _MOMENTS):
+        for end, circumstances in _told_apart(moments[moment]).items():
+            at = ends.setdefault(end, {}).setdefault(circumstances, [])
+            at.append(_MOMENTS[moment])
+    return ends
+
+
+def _rows(ends: Ends) -> str:
+    if len(ends) == 1:
+        return f"always | {next(iter(ends))}"
+    return "\n".join(
+        "<br>".join(_when(moments, under) for under, moments in when.items())
+        + f" | {end}"
+        for end, when in ends.items()
+    )
+
+
+def _when(moments: Iterable[str], circumstances: str) -> str:
+    at = ", ".join(filter(None, moments))
+    if circumstances.startswith("unless"):
+        return f"{at}, {circumstances}"
+    return ": ".join(filter(None, (circumstances, at)))
+
+
+def _told_apart(cases: list[Case]) -> dict[str, str]:
+    """Each end, and the fewest circumstances that tell when it is this one."""
+    ends = [(case, _outcome(expected(case))) for case in cases]
+    for count in range(len(_CIRCUMSTANCES) + 1):
+        for chosen in combinations(_CIRCUMSTANCES, count):
+            found: dict[str, set[str]] = {}
+            for case, end in ends:
+                found.setdefault(" and ".join(of(case) for of in chosen), set()).add(
+                    end
+                )
+            if all(len(one) == 1 for one in found.values()):
+                return _by_end({key: min(one) for key, one in found.items()})
+    raise AssertionError(f"nothing tells apart how {cases[0].fault} ends")
+
+
+def _by_end(found: Mapping[str, str]) -> dict[str, str]:
+    """The circumstances of each end; of the one that most have, which are not its."""
+    most, times = Counter(found.values()).most_common(1)[0]
+    others = [circumstances for circumstances, end in found.items() if end != most]
+    told = {end: circumstances for circumstances, end in found.items()}
+    return told | ({most: f"unless {' or '.join(others)}"} if times > 1 else {})
 
 
 def _moment(case: Case) -> str:
-    if not isinstance(case.fault, Mishap):
-        return ""
-    moment = case.fault.moment
-    if isinstance(moment, int):
-        return "while it runs" if moment <= before_the_end(case.version) else "ended"
-    return _MOMENTS[moment]
+    """Which of `_MOMENTS` it is."""
+    match case.fault:
+        case Mishap(moment=int(count), tempo=tempo):
+            if count <= before_the_end(case.version):
+                return "running"
+            return "seen" if tempo == "seen" else "ended"
+        case Mishap(moment=moment):
+            return str(moment)
+        case BadAnswer(times=None):
+            return "ever"
+        case BadAnswer(times=times):
+            return "once" if times == 1 else "few"
+        case _:
+            return ""
 
 
-def _row(fault: Fault) -> Row:
-    """What goes wrong, in words, and how the names of its cases begin."""
+def _what(fault: Fault) -> str:
+    """What goes wrong, in words."""
     match fault:
         case Mishap(name=name):
-            what = ACTS[name] if name in ACTS else MISHAPS[name].page
-            return Row("", what, f"{name}-")
-        case BadAnswer(route=route, kind=kind, times=times):
-            often = ", for ever: " if times is None else ": "
-            return Row(f"{route}{often}", ANSWERS[kind].page, named(route))
+            return ACTS[name] if name in ACTS else MISHAPS[name].page
+        case BadAnswer(kind=kind):
+            return ANSWERS[kind].page
         case BadNode(out_of_memory=True, times=times):
-            often = "" if times == 1 else " again and again"
-            return Row("", f"a node finds no memory{often}", "node_out_of_memory-")
+            return "a node finds no memory" + (
+                "" if times == 1 else ", again and again"
+            )
         case BadNode():
-            return Row("", "a node raises", "node_fails-")
+            return "a node raises"
         case Noise(name=name):
-            return Row("", _NOISES[name], str(fault))
+            return _NOISES[name]
         case FullLedger(step=step):
-            return Row("the ledger's disk is full as ", _STEPS[step], str(fault))
+            return f"as {_STEPS[step]}"
+
+
+def _start(fault: Fault) -> str:
+    """How the names of its cases begin."""
+    match fault:
+        case Mishap(name=name):
+            return f"{name}-"
+        case BadAnswer(kind=kind):
+            return f"-{kind}-"
+        case BadNode(out_of_memory=out_of_memory):
+            return f"node_{'out_of_memory' if out_of_memory else 'fails'}-"
+        case _:
+            return str(fault)
 
 
 def _outcome(outcome: Outcome) -> str:
     """An outcome in words."""
-    end = "succeeds" if outcome.error is None else f"`{outcome.error.__name__}`"
+    end = "**done**" if outcome.error is None else f"**`{outcome.error.__name__}`**"
+    if outcome.error is None and outcome.attempts != 1:
+        end = "**done, second attempt**" if outcome.attempts == 2 else "**done, later**"
+    runs = sum(outcome.executions)
+    if runs != (0 if outcome.error else 1):
+        end += f", {_RUNS[runs]}"
     kinds = [f"`{kind.__name__}`" for kind in outcome.download if kind is not None]
-    saving = f", saving raises {' or '.join(kinds)}" if kinds else ""
-    again = ", sent again" if not outcome.error and outcome.attempts == 2 else ""
-    return f"{end}{again}{saving}: {outcome.why}"
+    if kinds:
+        might = "may raise" if None in outcome.download else "raises"
+        end += f", saving {might} {' or '.join(kinds)}"
+    if outcome.error and outcome.state is not None and not outcome.state.settled:
+        end += ", stays open"
+    return f"{end}: {outcome.why}"
 
 
 if __name__ == "__main__":
