@@ -19,7 +19,7 @@ from comfyclient.testing import nodes as test_nodes
 
 from .conversations import Conversation
 
-RECORDED = Path(__file__).parents[1] / "data" / "traces" / "engine"
+RECORDED = Path(__file__).parents[2] / "data" / "traces" / "engine"
 
 
 VERSIONS = ("0.3.12", "0.3.40", "0.3.64", "0.33.0")

@@ -1,0 +1,27 @@
+"""What tests of the engine share: one with the test nodes, and a client of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from comfyclient.local.engine import EmbeddedEngine
+from comfyclient.testing import nodes as test_nodes
+
+from .callers import Caller
+
+
+@pytest.fixture
+def engine() -> Iterator[EmbeddedEngine]:
+    """An engine with the test nodes."""
+    with EmbeddedEngine(node_packs=[test_nodes]) as engine:
+        yield engine
+
+
+@pytest.fixture
+def caller(engine: EmbeddedEngine) -> Iterator[Caller]:
+    """A client of it."""
+    caller = Caller(engine.url)
+    yield caller
+    caller.session.close()
