@@ -142,3 +142,16 @@ class Queueing:
     def close(self) -> None:
         """End it all."""
         self._stack.close()
+
+
+def end_of(queueing: Queueing, transport: EasQueueTransport):
+    """How a job ends; there is one end, and nothing is left in the queues."""
+    course, ticket = queueing.send(transport)
+    verdict = course.await_end(Deadline(PATIENCE))
+    queueing.over_tasks.add(ticket.attempt_id)
+    return verdict
+
+
+def all_once(queueing: Queueing, jobs: int) -> None:
+    """Every job ended, and no job ended twice."""
+    assert sorted(queueing.ends.values()) == [1] * jobs
