@@ -107,7 +107,8 @@ class Launcher:
             router: hands out places.
             renders: renders orders: that may take as long as their stages do.
             hands: sends them.
-            patient: a job for which there was a place is tried until its time is over.
+            patient: nobody waits for a single job: it is tried until its time is over,
+                and the first ones let others join before models are loaded for them.
         """
         self._prepare = prepare
         self._known = known
