@@ -59,6 +59,8 @@ class Guest:
     demand: Demand
     cold: bool
     """Whether its models have to be loaded first."""
+    taken: bool = False
+    """Whether the server has it, or had it."""
     started_at: float | None = None
     before: frozenset[str] | None = None
     """The models that were there before it."""

@@ -40,7 +40,7 @@ class Place:
 
     def taken(self) -> None:
         """The server took the job."""
-        self._router._taken(self._seat)
+        self._router._taken(self._seat, self._guest)
 
     def started(self) -> None:
         """The job runs."""
@@ -242,7 +242,9 @@ class Router:
         """A job is at an instance already: it has a place, room or not."""
         with self._lock:
             seat = self._of(transport)
-            return Place(self, seat, seat.seat(demand))
+            guest = seat.seat(demand)
+            guest.taken = True
+            return Place(self, seat, guest)
 
     def wake(self) -> None:
         """Have whoever waits look again whether its job is still wanted."""
@@ -267,8 +269,9 @@ class Router:
 
     # -- what places tell
 
-    def _taken(self, seat: Seat) -> None:
+    def _taken(self, seat: Seat, guest: Guest) -> None:
         with self._lock:
+            guest.taken = True
             seat.breaker.took()
 
     def _started(self, guest: Guest) -> None:
@@ -286,8 +289,7 @@ class Router:
                 return
             if seconds is not None:
                 seat.ran(guest, seconds=seconds)
-            ran = seconds is not None or guest.started_at is not None
-            seat.leave(guest, loaded=ran)
+            seat.leave(guest, loaded=guest.taken)
             if seconds is not None:
                 self._estimates.learn(
                     guest.demand.kind, seat.name, seconds, loading=guest.cold

@@ -305,6 +305,8 @@ def test_the_first_to_end_has_loaded_the_models() -> None:
     """Two sent at once may come there the other way round: servers keep their order."""
     scene = Scene("a", window=2)
     first, second = scene.find(demand=FLUX), scene.find(demand=FLUX)
+    first.taken()
+    second.taken()
     second.free(33.0)
     first.free(3.0)
     learned = {one.loading: one.seconds for one in scene.router.fresh()}
@@ -320,6 +322,17 @@ def test_whoever_comes_after_a_refused_one_loads(leave: str) -> None:
     second.free(33.0)
     [learned] = scene.router.fresh()
     assert (learned.loading, learned.seconds) == (True, 33.0)
+
+
+def test_one_that_was_taken_has_loaded_its_models() -> None:
+    """Even where nobody can say how long it took, or that it began."""
+    scene = Scene("a")
+    first = scene.find(demand=FLUX)
+    first.taken()
+    first.free()
+    scene.find(demand=FLUX).free(3.0)
+    [learned] = scene.router.fresh()
+    assert (learned.loading, learned.seconds) == (False, 3.0)
 
 
 def test_threads_share_the_places() -> None:
