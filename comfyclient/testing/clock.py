@@ -20,6 +20,8 @@ _GLANCE = 0.05
 look at the clock and its wait."""
 _BREATH = 0.0003
 """Real seconds between two steps of a pumped clock, for whoever was woken."""
+_WORK = 0.0006
+"""The same while somebody works: each look takes the interpreter from them."""
 _STRAIN = 0.003
 """Real seconds between two steps while somebody waits for an answer that does not come:
 whoever watches over such a wait looks at the clock only now and then."""
@@ -132,7 +134,9 @@ class FakeClock:
                     raise TimeoutError(self._complaint(limit))
                 if self._woken() or not stillness.reached(self._looks):
                     calm.begin_again()
-                elif calm.reached():
+                    time.sleep(_WORK)
+                    continue
+                if calm.reached():
                     stride = self._stride(step)
                     self.advance(stride)
                     if stride != step:

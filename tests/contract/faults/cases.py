@@ -15,7 +15,7 @@ VERSIONS = (OLD, MIDDLE, NEW)
 TOTAL_S, QUEUE_S, SILENCE_S, GRACE_S = 90.0, 60.0, 30.0, 6.0
 """The deadlines of every case."""
 
-HANGING_S = 12.0
+HANGING_S = 9.0
 """The total time of a job that would hang for ever."""
 INSTANCES = (1, 2)
 

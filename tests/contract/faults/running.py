@@ -76,11 +76,7 @@ def observe(case: Case, ledger: Path) -> Observed:
         scene = Scene(case, ledger, stack)
         scene.prepare()
         client = scene.client()
-        began = scene.clock.monotonic()
-        job = _timed(scene, lambda: _first_life(scene, client, observed))
-        observed.took_s = scene.clock.monotonic() - began
-        if job is not None and observed.error is None:
-            _timed(scene, partial(_collect, scene, job, observed))
+        _timed(scene, partial(_first_life, scene, client, observed))
         observed.row = _row(ledger)
         client.close()
         scene.heal()
@@ -100,7 +96,15 @@ def _timed(scene: Scene, work: Callable[[], T]) -> T:
 # -- until it has ended
 
 
-def _first_life(scene: Scene, client: Client, observed: Observed) -> Job | None:
+def _first_life(scene: Scene, client: Client, observed: Observed) -> None:
+    began = scene.clock.monotonic()
+    job = _to_its_end(scene, client, observed)
+    observed.took_s = scene.clock.monotonic() - began
+    if job is not None and observed.error is None:
+        _collect(scene, job, observed)
+
+
+def _to_its_end(scene: Scene, client: Client, observed: Observed) -> Job | None:
     try:
         time = total_s(scene.case)
         job = client.submit(WORKFLOW, timeout=time)
