@@ -30,8 +30,9 @@ from .scene import FOREIGN, LIMIT_S, Scene
 WORKFLOW = Workflow.from_graph(GRAPH, outputs=[NamedOutput("card", "2")])
 T = TypeVar("T")
 
-DOWNLOAD_S, STALLED_S = 60.0, 4.0
-"""Seconds that a download may take: as a rule, and where it is to be given up."""
+DOWNLOAD_S, STALLED_S = 60.0, 1.0
+"""Seconds that a download may take: as a rule, and where it is to be given up. Whoever
+gives up looks at the clock only now and then, and a silence is over after a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,7 @@ def _patience(case: Case, *, again: bool) -> float:
         mute = fault.name in MISHAPS and MISHAPS[fault.name].mute
         return STALLED_S if mute and not again else DOWNLOAD_S
     never = isinstance(fault, BadAnswer) and fault.route == DOWNLOAD
-    given_up = never and (ANSWERS[fault.kind].stalls or fault.kind == "drips")
-    return STALLED_S if given_up else DOWNLOAD_S
+    return STALLED_S if never and ANSWERS[fault.kind].stalls else DOWNLOAD_S
 
 
 def _tries(case: Case) -> int:
