@@ -80,4 +80,4 @@ class Hook:
         """A stretch of it is over."""
 
     def ended(self, job: JobFacts, end: End) -> None:
-        """It ended; files may still come home afterwards."""
+        """It ended, and its other stretches were told; files may come home later."""

@@ -119,14 +119,8 @@ class Hold:
             self._witness.step(
                 "stage", stage.begun_at, until=stage.ended_at, subject=stage.name
             )
-        begun, failed = self._desk.clock.now(), None
-        try:
+        with self._witness.submitting():
             self._pursuit.submit(place, patient=patient)
-        except ComfyClientError as error:
-            failed = error
-            raise
-        finally:
-            self._witness.step("submit", begun, error=failed)
 
     def adopt(self, row: JobRow) -> None:
         """Go on with it: it belongs to us by now."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from datetime import datetime
+from functools import partial
 
 from ..errors import ComfyClientError
 from ..events import (
@@ -132,10 +134,32 @@ class Witness:
         self._queued_at: datetime | None = None
         self._started_at: datetime | None = None
         self._node: tuple[str, datetime] | None = None
+        self._lock = threading.Lock()
+        self._submitting = False
+        self._held: Callable[[], None] | None = None
+        """The end of a job that ended before its submit did."""
 
     def began(self) -> None:
         """The job is about to be sent, or was taken up."""
         self._hooks.call(self._context, lambda hook: hook.began(self._job))
+
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        """The job is sent within; whatever comes of it, its end is told afterwards."""
+        begun, failed = self._clock.now(), None
+        self._submitting = True
+        try:
+            yield
+        except ComfyClientError as error:
+            failed = error
+            raise
+        finally:
+            self.step("submit", begun, error=failed)
+            with self._lock:
+                self._submitting = False
+                held, self._held = self._held, None
+            if held is not None:
+                held()
 
     def saw(self, event: Event) -> None:
         """An event, in the order of the job's log."""
@@ -204,7 +228,14 @@ class Witness:
 
     def _end(self, now: datetime, error: ComfyClientError | None) -> None:
         end = End(now, Span(self._job.created_at, now).seconds, error)
-        self._hooks.call(self._context, lambda hook: hook.ended(self._job, end))
+        tell = partial(
+            self._hooks.call, self._context, lambda hook: hook.ended(self._job, end)
+        )
+        with self._lock:
+            self._held = tell if self._submitting else None
+            held = self._submitting
+        if not held:
+            tell()
 
     def _start(self, now: datetime) -> None:
         if self._started_at is None:

@@ -6,12 +6,18 @@ import contextvars
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from comfyclient.errors import ComfyClientError, ExecutionError, JobInterruptedError
+from comfyclient.errors import (
+    ComfyClientError,
+    ExecutionError,
+    JobInterruptedError,
+    UnreachableError,
+)
 from comfyclient.events import (
     Event,
     Finished,
@@ -248,6 +254,22 @@ class TestHooks:
             gate.set()
 
         assert book.lines[-1] == "ended"
+
+    @pytest.mark.parametrize("error", [None, UnreachableError("nobody answers")])
+    def test_the_end_comes_after_the_submit(
+        self, error: ComfyClientError | None
+    ) -> None:
+        """A job may end before its submit has returned, or because it could not."""
+        clock, book = FakeClock(), Book()
+        facts = JobFacts("j", "test", None, None, clock.now())
+        hooks = Hooks([book])
+        witness = Witness(facts, WORKFLOW, hooks, instance=lambda: "one", clock=clock)
+        with suppress(UnreachableError), witness.submitting():
+            witness.saw(Finished(error))
+            if error is not None:
+                raise error
+        hooks.close()
+        assert book.lines[-2:] == ["submit", "ended"]
 
     def test_each_attempt_has_its_own_steps(self) -> None:
         """A job that is sent again waits and is executed again."""
