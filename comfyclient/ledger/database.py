@@ -22,6 +22,9 @@ from .statements import say
 
 _CONNECT_S = 10
 _WAL_PAUSE_S = 0.05
+_WAL_PAGES = 4000
+"""Of 4 KiB; then the log is brought into the file, which takes some milliseconds of
+whoever writes just then: of one job in 150 instead of one in 40."""
 _SMALLEST = 512
 """Bytes of the smallest SQLite file that holds anything."""
 
@@ -212,6 +215,7 @@ class Database:
             mode = self._ask_for_wal(cursor)
             full = self._survive_power_loss or mode not in ("wal", "memory")
             cursor.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+            cursor.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute("PRAGMA trusted_schema=OFF")
         finally:
