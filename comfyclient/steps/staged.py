@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
@@ -102,6 +103,7 @@ def _words(trip: PublishedTrip | None) -> TripCopy | None:
     return None if trip is None else OfflineCopywriter().write(trip)
 
 
+@cache  # every rendering may need it
 def _grey() -> InputFile:
     """A small grey picture, where none was painted."""
     rows = b"".join(b"\0" + b"\x80" * 64 for _ in range(64))
