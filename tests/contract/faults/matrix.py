@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, cycle, product
 
 from .answers import ANSWERS, DOWNLOAD, ROUTES, SUBMIT, WATCHING
@@ -98,13 +99,14 @@ def _spans(route: str, kind: str) -> Iterator[BadAnswer]:
 def usual_cases() -> Iterator[Case]:
     """What is played each time: every fault at every moment of a job in every mode.
 
-    The server's version and the number of instances are dimensions of our own: they are
-    drawn, each time the same, so that every fault meets all of them at one moment or
-    another. The mark `soak` has their whole product too.
+    How soon a fault strikes, the server's version and the number of instances are
+    dimensions of our own: they change from moment to moment, each time alike, so that
+    every fault meets all of them. The mark `soak` has their whole product too.
     """
     together: dict[str, list[tuple[Fault, Mode]]] = {}
     for fault, mode in product(faults(NEW), MODES):
-        together.setdefault(whatever_the_moment(fault), []).append((fault, mode))
+        if _is_in_turn(fault, mode):
+            together.setdefault(whatever_the_moment(fault), []).append((fault, mode))
     draw = random.Random("the same each time")
     for cases in together.values():
         yield from _drawn(cases, draw)
@@ -131,6 +133,22 @@ def whatever_the_moment(fault: Fault) -> str:
             return name
         case FullLedger():
             return "ledger"
+
+
+def _is_in_turn(fault: Fault, mode: Mode) -> bool:
+    """Whether it strikes as soon as it is to at this moment: the other mode has the
+    other tempo there, and at the next moment it is the other way round."""
+    match fault:
+        case Mishap(moment=int(count), tempo=tempo):
+            return tempo == TEMPOS[(count + MODES.index(mode)) % len(TEMPOS)]
+        case _:
+            return True
+
+
+def whatever_the_tempo(fault: Fault) -> Fault:
+    """A fault at its moment, leaving aside how soon it strikes."""
+    at_any_count = isinstance(fault, Mishap) and isinstance(fault.moment, int)
+    return replace(fault, tempo=TEMPOS[0]) if at_any_count else fault
 
 
 def _drawn(cases: Sequence[tuple[Fault, Mode]], draw: random.Random) -> Iterator[Case]:

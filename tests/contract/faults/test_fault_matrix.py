@@ -18,7 +18,7 @@ from comfyclient.ledger.ledger import Ledger
 from comfyclient.ledger.records import JobState
 from comfyclient.testing.threads import ours, stacks
 
-from .cases import INSTANCES, MODES, NEW, VERSIONS, Case
+from .cases import INSTANCES, MODES, NEW, TEMPOS, VERSIONS, Case, Mishap
 from .expectations import Outcome, expected
 from .matrix import (
     applies,
@@ -27,6 +27,7 @@ from .matrix import (
     pairs,
     usual_cases,
     whatever_the_moment,
+    whatever_the_tempo,
 )
 from .mishaps import total_s
 from .page import PAGE, page
@@ -92,11 +93,14 @@ def test_the_page_tells_what_is_so() -> None:
 
 def test_the_usual_part_is_the_product() -> None:
     """Each time, every fault is played at every moment of a job, in every mode."""
-    assert {(case.fault, case.mode) for case in USUAL} == {*product(faults(NEW), MODES)}
+    moments = {whatever_the_tempo(fault) for fault in faults(NEW)}
+    played = {(whatever_the_tempo(case.fault), case.mode) for case in USUAL}
+    assert played == {*product(moments, MODES)}
 
 
 def test_what_is_drawn_covers_all() -> None:
-    """Each fault meets every version, and one instance as well as two."""
+    """Each fault meets every version, one instance as well as two, and strikes at once
+    and later."""
     for name, cases in groupby(USUAL, lambda case: whatever_the_moment(case.fault)):
         played = list(cases)
         there = {
@@ -106,6 +110,12 @@ def test_what_is_drawn_covers_all() -> None:
         }
         assert {case.version for case in played} == there, name
         assert {case.instances for case in played} == {*INSTANCES}, name
+        soon = {
+            (case.fault.tempo, case.mode)
+            for case in played
+            if isinstance(case.fault, Mishap) and isinstance(case.fault.moment, int)
+        }
+        assert soon in (set(), {*product(TEMPOS, MODES)}), name
 
 
 def test_the_whole_product_has_the_usual_part() -> None:
