@@ -26,7 +26,7 @@ demo: $(READY) ## turn the sample trips into postcards on the embedded engine
 export PYTHONDONTWRITEBYTECODE :=
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -q -n 3
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 check: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .
