@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,10 +161,19 @@ def working() -> threading.Event:
 
 
 @pytest.fixture
-def gateway(working: threading.Event, tmp_path: Path) -> Iterator[EasGateway]:
+def taken() -> threading.Event:
+    """Whether an instance has taken a request."""
+    return threading.Event()
+
+
+@pytest.fixture
+def gateway(
+    working: threading.Event, taken: threading.Event, tmp_path: Path
+) -> Iterator[EasGateway]:
     """A service that hides what is taken, and works as long as it is wished."""
 
     def inference(request: QueueFrame) -> Produced:
+        taken.set()
         working.wait(PATIENCE)
         return instant(request)
 
@@ -179,7 +189,11 @@ def gateway(working: threading.Event, tmp_path: Path) -> Iterator[EasGateway]:
 
 @pytest.mark.parametrize("after", ["at once", "when resumed"])
 def test_a_job_whose_request_was_taken(
-    gateway: EasGateway, working: threading.Event, tmp_path: Path, after: str
+    gateway: EasGateway,
+    working: threading.Event,
+    taken: threading.Event,
+    tmp_path: Path,
+    after: str,
 ) -> None:
     """The job ends with the result of the one request, in this process or the next."""
     settings = settings_of(
@@ -188,7 +202,7 @@ def test_a_job_whose_request_was_taken(
         deadlines={"grace_s": 0.2},
         policies={"gone_after_s": 0.2},
     )
-    gateway.answer("POST input", Reply.lost(acts=True))
+    gateway.answer("POST input", replace(Reply.lost(acts=True), late=taken))
     with Client(settings) as client:
         with pytest.raises(UnclearAnswerError):
             client.submit(Workflow.from_graph(GRAPH))
@@ -203,10 +217,13 @@ def test_a_job_whose_request_was_taken(
 
 
 def test_no_other_service_gets_it(
-    gateway: EasGateway, working: threading.Event, tmp_path: Path
+    gateway: EasGateway,
+    working: threading.Event,
+    taken: threading.Event,
+    tmp_path: Path,
 ) -> None:
     """A service that answers is not gone, however long it cannot tell of a request."""
-    gateway.answer("POST input", Reply.lost(acts=True))
+    gateway.answer("POST input", replace(Reply.lost(acts=True), late=taken))
     with EasGateway(edition="api", token="secret", inference=instant) as other:
         settings = settings_of(
             gateway.url,
