@@ -121,6 +121,7 @@ def spec(
         keepalive_s=keepalive,
     )
     made = _made(target, wishes)
+    to = None if to == Path("-") else to
     _write(_WRITERS[written_as](made), to)
     _tell(made, to, explain=explain)
 

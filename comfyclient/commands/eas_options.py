@@ -76,7 +76,7 @@ WrittenAs = Annotated[
     typer.Option("--format", help="json for eascmd; the others explain it."),
 ]
 To = Annotated[
-    Path | None, typer.Option("--out", "-o", help="A file, in place of stdout.")
+    Path | None, typer.Option("--out", "-o", help="A file, in place of stdout (-).")
 ]
 Explain = Annotated[bool, typer.Option(help="Tell on stderr what each key is for.")]
 Checked = Annotated[

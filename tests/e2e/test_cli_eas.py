@@ -46,6 +46,9 @@ def test_json_is_clean_and_what_is_doubtful_stands_beside_it(run: Run) -> None:
     assert json.loads(done.stdout)["metadata"]["name"] == "comfy_test"
     assert "stated by third parties: cloud.computing.instances[0].type" in done.stderr
     assert "inferred: metadata.enable_webservice" in done.stderr
+    asked = run("spec", "--vpc", "vpc-1,vsw-1,sg-1", "--gpu", "l20", "--out", "-")
+    assert asked.stdout == done.stdout
+    assert not Path("-").exists()
 
 
 def test_every_key_is_explained_on_demand(run: Run) -> None:
