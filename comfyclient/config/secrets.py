@@ -26,6 +26,8 @@ _OPAQUE = re.compile(
 )
 _ASSIGNED = re.compile(r"=[^/]+")
 _USER_INFO = re.compile(r"://(?:[^:/@]*|.*:.*)@", re.DOTALL)
+_NO_PORT = re.compile(r"://(?!\[)[^/@:?#]+:(?!\d{0,5}(?:[/?#]|$))[^/@?#]*")
+"""A host with a port that is none: a user and a password, without what follows."""
 
 
 def names_credential(name: str) -> bool:
@@ -49,14 +51,15 @@ def _may_be_quoted(text: str) -> bool:
 def masked_url(url: str) -> str:
     """A URL without user, password, and what its query or fragment says."""
     address, mark, rest = re.split(r"([?#])", f"{url}?", maxsplit=1)
-    masked = _ASSIGNED.sub(f"={MASK}", _USER_INFO.sub(f"://{MASK}@", address))
+    address = _NO_PORT.sub(f"://{MASK}", _USER_INFO.sub(f"://{MASK}@", address))
+    masked = _ASSIGNED.sub(f"={MASK}", address)
     return f"{masked}{mark}{MASK}" if rest.strip("?#") else masked
 
 
 def secret_of_url(url: str) -> str | None:
     """What in a URL looks like a credential; None where nothing does."""
     address, _, query = url.partition("#")[0].partition("?")
-    if _USER_INFO.search(address):
+    if _USER_INFO.search(address) or _NO_PORT.search(address):
         return "a user or password"
     for name, value in parse_qsl(query):
         if names_credential(name) or looks_secret(value):

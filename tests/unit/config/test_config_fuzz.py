@@ -176,7 +176,7 @@ def in_a_path(loaded: Loaded) -> str:
     """What stands where any text may stand."""
     free = ("root", "_file", "base_directory", "bucket", "prefix", "shared_with.prod")
     free += ("workspace", "text", "vision", "picture", "forbidden", "result_hosts")
-    free += ("lock", "templates", "cache", "snapshot")
+    free += ("lock", "templates", "cache", "snapshot", "parking")
     return "\n".join(
         f"{row.value}"
         for row in rows(loaded)

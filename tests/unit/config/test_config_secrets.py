@@ -26,6 +26,11 @@ from comfyclient.config.secrets import (
         ("http://h/token=abc/b", "http://h/token=…/b"),
         ("postgresql://u:p/q@x@h/db", "postgresql://…@h/db"),
         ("postgresql:///u:p@h/db", "postgresql://…@h/db"),
+        ("postgresql://u:pw-of-mine", "postgresql://…"),
+        ("http://u:pw/a", "http://…/a"),
+        ("http://[::1]:8188/a", "http://[::1]:8188/a"),
+        ("sqlite://:memory:", "sqlite://:memory:"),
+        ("sqlite:///C:/a/jobs.db", "sqlite:///C:/a/jobs.db"),
         ("sqlite:////home/a@b/jobs.db", "sqlite:////home/a@b/jobs.db"),
     ],
 )
@@ -39,6 +44,8 @@ def test_a_url(url: str, masked: str) -> None:
     [
         ("http://h/a?b=1&trace=on", None),
         ("http://u:p@h", "a user or password"),
+        ("http://u:p", "a user or password"),
+        ("http://h:8188", None),
         ("http://h?Access_Key=x", "a token in its query"),
         ("http://h?x=4f9a8b7c6d5e4f3a", "a token in its query"),
     ],
