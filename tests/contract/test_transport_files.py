@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from comfyclient.testing import HastyClock
 from comfyclient.testing.bench import Bench
 from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.scripted import ScriptedServer
-from comfyclient.timing import SYSTEM_CLOCK, Clock, Deadline
+from comfyclient.timing import Deadline, SystemClock
 from comfyclient.workflow import InputFile
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -37,15 +38,23 @@ def output(bench: Bench, server: ScriptedServer) -> Output:
     return output_of(bench, server, "a.png")
 
 
-def output_of(
-    bench: Bench, server, name: str, *, clock: Clock | None = None, **more: str
-) -> Output:
+def output_of(bench: Bench, server, name: str, **more: str) -> Output:
     """An output of any name; pauses take no time."""
     return Output(
         OutputRef("2", "images", name, **more),
         bench.transport(server.url).open,
-        clock=HastyClock() if clock is None else clock,
+        clock=HastyClock(),
     )
+
+
+class LeapingClock(SystemClock):
+    """The machine's own clock, until it leaps ahead."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds, and those leapt over."""
+        return super().monotonic() + self.ahead
 
 
 class TestSaving:
@@ -161,11 +170,20 @@ class TestSaving:
 
     def test_a_drip_ends_with_the_deadline(self, bench, server, tmp_path) -> None:
         """A download that only drips ends with its deadline, and leaves nothing."""
-        output = output_of(bench, server, "a.png", clock=SYSTEM_CLOCK)
-        stop = threading.Event()
+        clock, stop = LeapingClock(), threading.Event()
+
+        @contextmanager
+        def begun(*asked, **more):
+            """The download as it begins; and its time is up."""
+            with bench.transport(server.url).open(*asked, **more) as download:
+                clock.ahead = 61
+                yield download
+
         server.answer("GET /view", Reply(200, CONTENT, drips=stop))
         with pytest.raises(OutputDamagedError, match="not complete"):
-            output.save(tmp_path, timeout=0.2)
+            Output(OutputRef("2", "images", "a.png"), begun, clock=clock).save(
+                tmp_path, timeout=60
+            )
         stop.set()
         assert names_in(tmp_path) == []
 
