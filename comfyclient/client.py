@@ -226,6 +226,7 @@ class Client:
         priority: int = 0,
         ordered: bool = False,
         save_to: str | os.PathLike[str] | None = None,
+        remake: bool = False,
         lookahead: int = LOOKAHEAD,
         timeout: float | None = None,
         queue_timeout: float | None = None,
@@ -241,18 +242,17 @@ class Client:
 
         Args:
             what: a template or a Workflow; None where each of `trips` says its own.
-            trips: trips, or Orders and Workflows of their own; an error among them is
-                an outcome.
+            trips: trips, or Orders and Workflows of their own; errors are outcomes.
             name: the batch's name: run again under it, what was made is not made anew.
             params: the template's parameters, for all.
             seed: the first one's seed; the others count on from there.
             priority: higher ones are placed first; callers of equal ones take turns.
             ordered: give the outcomes in the order of the trips.
             save_to: the folder where outputs are saved, several at a time.
+            remake: make anew what an earlier run made, and is nowhere any more.
             lookahead: how many are rendered before there is a place for them.
             timeout: a job's total time in seconds, from when there is a place for it.
-            queue_timeout: likewise, how long it may wait for its start there; and how
-                long it is waited for any instance that takes jobs.
+            queue_timeout: likewise, until its start there; and until any takes a job.
             silence_timeout: likewise, without a sign of life.
             allow_partial: accept that servers drop outputs they find invalid.
             confirm: the environment's name, as in `submit`.
@@ -277,6 +277,7 @@ class Client:
                 name=name,
                 ordered=ordered,
                 save_to=None if save_to is None else Path(save_to),
+                remake=remake,
                 lookahead=lookahead,
                 stall_s=limits.queue_s if queue_timeout is None else queue_timeout,
             ),

@@ -1,6 +1,7 @@
 """Make postcards of many trips: as they end, several at a time, one failure no matter.
 
-Run again with the same name, what was made is not made anew. On the command line it is
+Run again with the same name, what was made is not made anew, unless it is nowhere any
+more. On the command line it is
 `comfyclient batch trip-postcard examples/trips/trips.jsonl --out pictures`.
 
 How to run: python examples/batch.py [folder for the pictures]
@@ -34,7 +35,9 @@ def main(folder: str = "pictures") -> None:
     """Save every picture, and tell of each failure."""
     with (
         Client.from_config() as client,
-        client.map("trip-postcard", trips(), name="autumn", save_to=folder) as batch,
+        client.map(
+            "trip-postcard", trips(), name="autumn", save_to=folder, remake=True
+        ) as batch,
     ):
         for outcome in batch:
             if outcome.error is not None:

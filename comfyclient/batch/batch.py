@@ -45,6 +45,8 @@ class BatchOptions:
     ordered: bool = False
     save_to: Path | None = None
     lookahead: int = LOOKAHEAD
+    remake: bool = False
+    """Make anew what was made before, and is neither here nor at its server."""
     stall_s: float = 300.0
     """Seconds without any instance that takes a job, until what waits has failed."""
 
@@ -84,6 +86,7 @@ class Batch:
         self._tally = Tally()
         self._told = 0
         self._exhausted = False
+        self._drained = False
         self._closed = False
         self._abandoned = False
         self._moved_at = clock.monotonic()
@@ -134,10 +137,10 @@ class Batch:
         ledger.
         """
         with self._condition:
-            self._exhausted = True
+            self._exhausted = self._drained = True
             launches = list(self._launches.values())
         for launch in launches:
-            self._launcher.drop(launch, ClosedError("the batch was drained"))
+            self._launcher.drop(launch, _drained())
         self._wake()
 
     def cancel(self) -> None:
@@ -207,17 +210,25 @@ class Batch:
             self._end(Outcome(index, order, error=odd))
             return
         self._count_in()
-        with self._condition:
-            if not self._launches:
-                self._moved_at = self._clock.monotonic()
-            self._launches[index] = launch
-        self._launcher.launch(launch, look_first=order.key is None)
+        self._begin_launch(index, launch)
 
     def _launch(self, index: int, order: Order) -> Launch:
         name, key = self._options.name, order.key
         if key is None and name is not None:
             key = order.named(name)
         return Launch(order, partial(self._sent, index, order), lane=self, key=key)
+
+    def _begin_launch(self, index: int, launch: Launch) -> None:
+        with self._condition:
+            if not self._launches:
+                self._moved_at = self._clock.monotonic()
+            drained = self._drained
+            if not drained:
+                self._launches[index] = launch
+        if drained:
+            self._end(Outcome(index, launch.order, error=_drained()))
+        else:
+            self._launcher.launch(launch, look_first=launch.order.key is None)
 
     def _count_in(self) -> None:
         self._unbegun = None
@@ -234,19 +245,18 @@ class Batch:
         error: ComfyClientError | None,
     ) -> None:
         with self._condition:
-            self._launches.pop(index, None)
+            launch = self._launches.pop(index)
             self._moved_at = self._clock.monotonic()
             if job is not None:
                 self._jobs[index] = job
         if job is None:
             self._end(Outcome(index, order, error=error))
             return
-        job.when_ended(
-            partial(self._porters.do, partial(self._home, index, order, job))
-        )
+        home = partial(self._home, index, launch, order, job)
+        job.when_ended(partial(self._porters.do, home))
         self._wake()
 
-    def _home(self, index: int, order: Order, job: Job) -> None:
+    def _home(self, index: int, launch: Launch, order: Order, job: Job) -> None:
         """The job ended: bring its outputs home, where they are to be."""
         try:
             result = job.result(timeout=0)
@@ -254,12 +264,27 @@ class Batch:
             files = [] if folder is None else _saved(job, result, folder)
             outcome = Outcome(index, order, job, result, tuple(files))
         except ComfyClientError as error:
+            gone = isinstance(error, OutputMissingError)
+            if gone and self._options.remake and launch.known:
+                self._make_again(index, launch, order, job)
+                return
             outcome = Outcome(index, order, job, error=error.attach(job_id=job.id))
         except Exception as error:  # noqa: BLE001  it must not leave anybody waiting
             failed = OutputError(f"its outputs could not be saved: {error!r}")
             outcome = Outcome(index, order, job, error=failed.attach(job_id=job.id))
             _log.exception("job %s: while coming home", job.id)
         self._end(outcome)
+
+    def _make_again(self, index: int, launch: Launch, order: Order, job: Job) -> None:
+        """The same picture under a key of its own, which each later run finds too."""
+        told = partial(self._sent, index, order)
+        wanted = launch.order
+        if wanted.seed is None and job.workflow.seed is not None:
+            wanted = replace(wanted, seed=job.workflow.seed)  # else the key draws one
+        again = Launch(wanted, told, lane=self, key=f"{launch.key}/again")
+        with self._condition:
+            del self._jobs[index]
+        self._begin_launch(index, again)
 
     def _end(self, outcome: Outcome) -> None:
         with self._condition:
@@ -325,9 +350,13 @@ def _saved(job: Job, result: Result, folder: Path) -> list[Path]:
             raise
         raise OutputMissingError(
             f"{error.message} any more; it was saved before as {job.saved[0].path}",
-            hint="take it from there; under another name the batch makes it anew",
+            hint="take it from there; remake=True (--remake) makes it anew",
             instance=error.instance,
         ) from error
+
+
+def _drained() -> ClosedError:
+    return ClosedError("the batch was drained")
 
 
 def _cancel(job: Job) -> None:

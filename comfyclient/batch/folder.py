@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from ..errors import OutputError, UsageError
 from .orders import Outcome
+
+if sys.platform != "win32":
+    import fcntl
 
 STATE = "batch.json"
 OUTCOMES = "outcomes.jsonl"
@@ -101,47 +105,86 @@ def _write(file: Path, identity: Identity) -> None:
 class Records:
     """Writes down what became of each trip, as it is known; a context manager.
 
-    Failures are in a file that is written anew each time: run again, it is a batch.
+    Both files are written anew each time. That of the failures is gone afterwards where
+    nothing failed; else, run again, it is a batch.
     """
 
     def __init__(self, folder: Path, failures: Path) -> None:
         self._folder = folder
         self.failures = failures
+        self.failed = 0
+        """How many trips are in that file."""
         self._outcomes: IO[str] | None = None
-        self._failed: IO[str] | None = None
+        self._failures: IO[str] | None = None
 
     def __enter__(self) -> Self:
         try:
-            with suppress(FileNotFoundError):
-                self.failures.unlink()
             path = self._folder / OUTCOMES
-            self._outcomes = path.open("w", encoding="utf-8", errors="backslashreplace")
+            self._outcomes = path.open("a", encoding="utf-8", errors="backslashreplace")
+            _require_only(self._outcomes, self._folder)
+            self._outcomes.truncate(0)
+            # now: what cannot be written is known before anything is sent
+            self._failures = self.failures.open(
+                "w", encoding="utf-8", errors="surrogateescape", newline="\n"
+            )
         except OSError as error:
+            self._close()
             raise OutputError(
-                f"{error.filename} cannot be written: {error.strerror}"
+                f"{error.filename} cannot be written: {error.strerror}",
+                hint="--failures names another file"
+                if error.filename == str(self.failures)
+                else None,
             ) from error
+        except UsageError:
+            self._close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in (self._outcomes, self._failed):
-            if file is not None:
-                file.close()
+        self._close()
+        if not self.failed and self.failures.is_file():  # /dev/null is to stay
+            with suppress(OSError):
+                self.failures.unlink()
 
     def add(self, outcome: Outcome, line: str) -> None:
         """Write one down; `line` is its trip, as the input had it."""
         assert self._outcomes is not None, "records are written while they are open"
+        assert self._failures is not None, "records are written while they are open"
         try:
             _put(self._outcomes, json.dumps(report(outcome), ensure_ascii=False))
             if not outcome.ok and line:
-                if self._failed is None:
-                    self._failed = self.failures.open(
-                        "w", encoding="utf-8", errors="surrogatepass"
-                    )
-                _put(self._failed, line)
+                self.failed += 1
+                _put(self._failures, line)
         except OSError as error:
             raise OutputError(
-                f"the batch's records cannot be written: {error.strerror}"
+                f"the batch's records cannot be written: {error.strerror}",
+                hint="the same command with --resume goes on",
             ) from error
+
+    def _close(self) -> None:
+        for file in (self._outcomes, self._failures):
+            if file is not None:
+                with suppress(OSError):  # what could not be written was told
+                    file.close()
+
+
+def _require_only(file: IO[str], folder: Path) -> None:
+    """Hold the batch for this process, as long as the file is open.
+
+    Raises:
+        UsageError: another one is at it.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(
+            f"another process is at the batch of {folder}",
+            hint="wait for it, or stop it with Ctrl-C; then --resume",
+        ) from None
+    except OSError:  # not every file system of a network has locks
+        pass
 
 
 def report(outcome: Outcome) -> dict[str, JsonValue]:

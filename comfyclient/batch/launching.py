@@ -57,6 +57,8 @@ class Launch:
         self.context = copy_context()
         self.waiter: Waiter[Place] | None = None
         """Its place in the line; None while it is rendered."""
+        self.known = False
+        """Whether its job is one that was begun under its key before."""
         self._told: Sent | None = told
         self._lock = threading.Lock()
         self._unwanted: ComfyClientError | None = None
@@ -158,11 +160,13 @@ class Launcher:
         launch.require_wanted()
         known = self._known(launch.order, launch.key, look_first)
         if known is not None:
+            launch.known = True
             launch.tell(known)
             return
         prepared = self._prepare(launch.order, launch.key)
         known = None if look_first else self._roster.taken(prepared.intent)
         if known is not None:
+            launch.known = True
             launch.tell(known)
             return
         launch.require_wanted()  # stages may have taken long

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
+import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +11,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from ..batch.batch import LOOKAHEAD, Batch
+from ..batch.batch import LOOKAHEAD
 from ..batch.folder import (
     OUTCOMES,
     Identity,
@@ -22,11 +19,12 @@ from ..batch.folder import (
     identity_of,
     settled_identity,
 )
-from ..batch.orders import Order, Outcome, Tally
+from ..batch.orders import Order
 from ..errors import ComfyClientError, TripError, UsageError
-from ..trip.files import LINES_SUFFIXES
-from ..trip.trips import Trip, read_trips
-from .batch_views import Display, display
+from ..trip.files import FAILURES, is_trip_name
+from ..trip.trips import Trip, count_trips, read_trips
+from .batch_run import Run
+from .batch_views import display
 from .console import err, show_json
 from .options import (
     FAILED,
@@ -45,10 +43,8 @@ from .options import (
 from .params import params_of
 from .running import STOPS, exit_code, stoppable
 
-GLANCE_S = 0.25
-"""Seconds between two looks at how it goes."""
-HELD = 16
-"""Outcomes that may wait to be written down."""
+_EARLIER = re.compile(r"\.[^.]*\.failures$")
+"""What names of failures have, that are run again."""
 
 Failures = Annotated[
     Path | None, typer.Option(help="Where trips that failed are put, to be run again.")
@@ -61,6 +57,10 @@ FirstSeed = Annotated[
 ]
 Timeout = Annotated[
     float | None, typer.Option(min=0.1, help="Seconds each job may take.")
+]
+Remake = Annotated[
+    bool,
+    typer.Option("--remake", help="Make anew what was made and is nowhere any more."),
 ]
 Lookahead = Annotated[int, typer.Option(min=1, help="Trips that are rendered ahead.")]
 
@@ -77,6 +77,7 @@ def batch(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the batch of that folder.")
     ] = False,
+    remake: Remake = False,
     failures: Failures = None,
     name: Name = None,
     seed: FirstSeed = None,
@@ -97,14 +98,14 @@ def batch(
     params = params_of(place, template, param or [])
     word = confirmed(confirm, yes_prod=yes_prod)
     place.runnable(template, confirm=word)  # else each trip would say what is wrong
-    total = count_of(trips)
+    total = count_trips(trips)
     aside = failures_of(trips, out_dir, failures)
     wanted = identity_of(template, params, seed, name=name)
     identity = settled_identity(out_dir, wanted, resume=resume)
     records = Records(out_dir, aside)
     feed = Feed(trips, Order(template, params=params, priority=priority), seed)
     stop: BaseException | None = None
-    run = Run(feed, records, quiet=as_json)
+    run = Run(feed.lines, records, quiet=as_json)
     try:
         with stoppable(), place.client() as client, records:
             many = client.map(
@@ -112,6 +113,7 @@ def batch(
                 feed.orders(),
                 name=identity.name,
                 save_to=out_dir,
+                remake=remake,
                 lookahead=lookahead,
                 timeout=timeout,
                 confirm=word,
@@ -150,111 +152,37 @@ class Feed:
         )
 
 
-class Run:
-    """Follows a batch to its end, or until nobody wants it any more.
+def failures_of(trips: Path, folder: Path, given: Path | None) -> Path:
+    """Where failures go: beside the trips, as paths of photos count from there.
 
-    Outcomes are asked for in a thread of its own: Ctrl-C comes between no two steps of
-    the batch itself.
-    """
-
-    def __init__(self, feed: Feed, records: Records, *, quiet: bool) -> None:
-        self._feed = feed
-        self._records = records
-        self._quiet = quiet
-        self._outcomes: queue.Queue[Outcome | None] = queue.Queue(HELD)
-        self._broken: BaseException | None = None
-        self.tally = Tally()
-        self.stops = 0
-        """How often it was asked to stop."""
-        self.seconds = 0.0
-
-    def follow(self, many: Batch, shown: Display) -> None:
-        """Write down and show each outcome; Ctrl-C drains, a second one cancels.
-
-        Raises:
-            KeyboardInterrupt: a third one: what runs is left to its servers.
-        """
-        begun = time.monotonic()
-        reader = threading.Thread(target=self._read, args=(many,), daemon=True)
-        reader.start()
-        try:
-            going = True
-            while going:
-                try:
-                    going = self._step(many, shown)
-                except KeyboardInterrupt:
-                    self._stop(many, shown)
-        finally:
-            self.seconds = time.monotonic() - begun
-            self.tally = many.tally
-        if self._broken is not None:
-            raise self._broken
-
-    def _step(self, many: Batch, shown: Display) -> bool:
-        """Take in what came; whether more may come."""
-        try:
-            outcome = self._outcomes.get(timeout=GLANCE_S)
-        except queue.Empty:
-            shown.refresh(many)
-            return True
-        if outcome is None:
-            return False
-        line = self._feed.lines.pop(outcome.index, "")
-        if not outcome.dropped:
-            self._records.add(outcome, line)
-            if not self._quiet:
-                for path in outcome.files:
-                    shown.saved(path)
-            shown.add(outcome, many)
-        return True
-
-    def _stop(self, many: Batch, shown: Display) -> None:
-        self.stops += 1
-        if self.stops > 2:
-            raise KeyboardInterrupt
-        if self.stops == 1:
-            shown.say("no more is sent; waiting for what was. Ctrl-C again cancels it")
-            many.drain()
-        else:
-            shown.say("cancelling what was sent. Ctrl-C again leaves it to its servers")
-            many.cancel()
-
-    def _read(self, many: Batch) -> None:
-        try:
-            for outcome in many:
-                self._outcomes.put(outcome)
-        except BaseException as error:  # noqa: BLE001  raised again where it is followed
-            self._broken = error
-        with suppress(queue.Full):
-            self._outcomes.put(None, timeout=60)
-
-
-def count_of(trips: Path) -> int | None:
-    """How many trips a file has; None of a folder, which is read as it goes.
+    Named after the batch's folder too: other batches of these trips have their own.
 
     Raises:
-        TripError: it cannot be read.
+        UsageError: the trips would be read from what the batch writes.
     """
-    if trips.is_dir():
-        return None
-    try:
-        with trips.open("rb") as file:
-            if trips.suffix.lower() not in LINES_SUFFIXES:
-                return 1
-            return sum(1 for line in file if line.strip())
-    except OSError as error:
-        raise TripError(f"cannot be read: {error.strerror}", file=str(trips)) from error
-
-
-def failures_of(trips: Path, folder: Path, given: Path | None) -> Path:
-    """Where failures go: beside the trips, as paths of photos count from there."""
-    if given is not None and given.resolve() == trips.resolve():
-        raise UsageError("--failures names the file that the trips are read from")
+    if trips.is_dir() and folder.resolve() == trips.resolve():
+        raise UsageError(
+            f"--out {folder} is the folder that the trips are read from",
+            hint="choose another one: files of the batch would be read as trips",
+        )
     if given is not None:
+        _require_other(given, trips)
         return given
+    own = f".{folder.resolve().name}{FAILURES}"
     if trips.is_dir():
-        return folder / "failures.jsonl"
-    return trips.with_name(f"{trips.stem}.failures.jsonl")
+        return trips / own.removeprefix(".")
+    return trips.with_name(_EARLIER.sub("", trips.stem) + own)
+
+
+def _require_other(failures: Path, trips: Path) -> None:
+    if failures.resolve() == trips.resolve():
+        raise UsageError("--failures names the file that the trips are read from")
+    inside = trips.is_dir() and failures.resolve().parent == trips.resolve()
+    if inside and is_trip_name(failures):
+        raise UsageError(
+            f"--failures {failures} would be read as trips",
+            hint=f"let its name end in {FAILURES}, or put it elsewhere",
+        )
 
 
 def _tell(
@@ -268,9 +196,8 @@ def _tell(
     as_json: bool,
 ) -> None:
     """What became of it, and how to go on; and the command's end."""
-    tally, failures = run.tally, run._records.failures
-    stopped = stop is not None or run.stops > 0
-    left = failures if failures.exists() else None
+    tally, stopped = run.tally, stop is not None or run.stops > 0
+    failures = run.records.failures if run.records.failed else None
     if as_json:
         told: dict[str, JsonValue] = {
             "environment": place.name,
@@ -281,7 +208,7 @@ def _tell(
             "failed": tally.failed,
             "seconds": round(run.seconds, 3),
             "outcomes": str(folder / OUTCOMES),
-            "failures": None if left is None else str(left),
+            "failures": None if failures is None else str(failures),
             "stopped": stopped,
         }
         show_json(told)
@@ -289,8 +216,12 @@ def _tell(
     err.print(f"made: {tally.done}{of}, failed: {tally.failed}", markup=False)
     if stopped:
         err.print("stopped; the same command with --resume goes on", markup=False)
-    elif left is not None:
-        err.print(f"what failed can be run again: {left}", markup=False)
+    elif failures is not None:
+        err.print(
+            f"what failed is in {failures}: a batch of its own, for another --out",
+            markup=False,
+            soft_wrap=True,
+        )
     if stop is not None:
         raise typer.Exit(exit_code(stop))
     if stopped:

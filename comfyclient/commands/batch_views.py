@@ -32,10 +32,11 @@ class Display:
         self._client = client
         self._total = total
         self._begun = time.monotonic()
+        self._told = 0
 
     def add(self, outcome: Outcome, many: Batch) -> None:
         """An outcome came."""
-        tally = many.tally
+        self._told += 1
         name = "?" if outcome.trip is None else outcome.trip.id
         job, error = outcome.job, outcome.error
         if error is None:
@@ -45,7 +46,7 @@ class Display:
         of = "" if self._total is None else f"/{self._total}"
         eta = self.eta(many)
         rest = "" if eta is None else f" (about {duration(eta)} left)"
-        line = f"{tally.ended}{of} {name}: {' '.join(words.split())}{rest}"
+        line = f"{self._told}{of} {name}: {' '.join(words.split())}{rest}"
         err.print(printable(line), markup=False)
 
     def saved(self, path: Path) -> None:
@@ -170,7 +171,8 @@ class Board(Display):
 
 
 def _line_of(error: ComfyClientError) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    first = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return first if error.hint is None else f"{first}; {error.hint}"
 
 
 @contextmanager

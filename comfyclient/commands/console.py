@@ -50,14 +50,15 @@ class Board:
     def follow(self, name: str, job: Job) -> None:
         """Show a job until it ends."""
         said: str | None = None
+        done = 0.0  # of the event that is told: the job itself may be further already
         for event in job.events():
-            words, fraction = _words(event), job.progress
+            done, words = _done(event, done), _words(event)
             if words is None:
                 continue
             if self._progress is not None:
-                self._progress.update(self._tasks[name], completed=fraction, node=words)
+                self._progress.update(self._tasks[name], completed=done, node=words)
             elif words != said:
-                err.print(f"{name}: {fraction:4.0%} {words}", markup=False)
+                err.print(f"{name}: {done:4.0%} {words}", markup=False)
             said = words
 
     def failed(self, name: str) -> None:
@@ -81,6 +82,16 @@ def board() -> Iterator[Board]:
         console=err,
     ) as progress:
         yield Board(progress)
+
+
+def _done(event: Event, before: float) -> float:
+    """What is done of the job once this has happened."""
+    match event:
+        case ProgressEvent(fraction=fraction):
+            return fraction
+        case Finished(error=None):
+            return 1.0
+    return before
 
 
 def _words(event: Event) -> str | None:

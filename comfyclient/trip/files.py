@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import json
@@ -21,6 +22,9 @@ from ..jsontext import duplicate, line_of, members
 MAX_BYTES = 32 << 20
 """The default limit for one trip: some 300,000 track points."""
 LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
+
+FAILURES = ".failures.jsonl"
+"""How names of files end that hold what failed of a batch."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -43,6 +47,16 @@ class TripDocument:
             if best == len(path):
                 break
         return self.first_line - 1 + line_of(self.text, at)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Unread:
+    """What stands in a document's place where there is none to be had."""
+
+    error: TripError
+    line: str = ""
+    """Its line as the file has it, where it is one that could be mended; bytes that
+    are no text are surrogates, as names of files have them."""
 
 
 def open_regular(path: Path) -> io.BufferedReader:
@@ -84,8 +98,8 @@ def read_document(path: Path, *, max_bytes: int) -> TripDocument:
     return _document(raw, file=str(path), first_line=1)
 
 
-def read_lines(path: Path, *, max_bytes: int) -> Iterator[TripDocument | TripError]:
-    """The documents of a JSON Lines file, one in memory at a time; bad ones as errors.
+def read_lines(path: Path, *, max_bytes: int) -> Iterator[TripDocument | Unread]:
+    """The documents of a JSON Lines file, one in memory at a time, and what is none.
 
     Raises:
         TripError: the file cannot be read at all.
@@ -97,36 +111,66 @@ def read_lines(path: Path, *, max_bytes: int) -> Iterator[TripDocument | TripErr
         raise _unreadable(path, error) from error
 
 
+def count_lines(path: Path) -> int:
+    """How many documents, good or bad, a JSON Lines file has.
+
+    Raises:
+        TripError: it cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            return sum(1 for _ in _raw_lines(file, 1 << 20))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
 def trip_files_in(path: Path) -> list[Path] | None:
     """The trip files of a folder by name, not of its folders; None of a file.
+
+    Batches leave there what failed of them: those files are read by name alone.
 
     Raises:
         TripError: the folder cannot be read.
     """
-    suffixes = {".json", *LINES_SUFFIXES}
     try:
         if not path.is_dir():
             return None
-        found = [each for each in path.iterdir() if each.suffix.lower() in suffixes]
+        found = [each for each in path.iterdir() if is_trip_name(each)]
         return sorted(each for each in found if each.is_file())
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
+def is_trip_name(file: Path) -> bool:
+    """Whether a file of that name is read with the others of its folder."""
+    read = file.suffix.lower() in {".json", *LINES_SUFFIXES}
+    return read and not file.name.endswith(FAILURES)
+
+
 def _lines(
     file: IO[bytes], name: str, *, max_bytes: int
-) -> Iterator[TripDocument | TripError]:
+) -> Iterator[TripDocument | Unread]:
+    for number, raw, size in _raw_lines(file, max_bytes):
+        if len(raw) > max_bytes:
+            yield Unread(_too_large(name, size, max_bytes=max_bytes, line=number))
+            continue
+        try:
+            yield _document(raw, file=name, first_line=number)
+        except TripError as error:
+            yield Unread(error, raw.decode("utf-8", "surrogateescape"))
+
+
+def _raw_lines(file: IO[bytes], most: int) -> Iterator[tuple[int, bytes, int]]:
+    """Each line that is not empty: its number, its first bytes, and how many it has."""
     number = 0
-    while raw := file.readline(max_bytes + 2):
+    while raw := file.readline(most + 2):
         number += 1
-        if len(raw.rstrip(b"\r\n")) > max_bytes:
-            size = len(raw) + _skip_line(file, raw)
-            yield _too_large(name, size, max_bytes=max_bytes, line=number)
-        elif raw.strip():
-            try:
-                yield _document(raw.rstrip(b"\r\n"), file=name, first_line=number)
-            except TripError as error:
-                yield error
+        size = len(raw) + _skip_line(file, raw)
+        raw = raw.rstrip(b"\r\n")
+        if number == 1:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+        if raw.strip():
+            yield number, raw, size
 
 
 def _skip_line(file: IO[bytes], raw: bytes) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
@@ -17,6 +16,8 @@ from .files import (
     LINES_SUFFIXES,
     MAX_BYTES,
     TripDocument,
+    Unread,
+    count_lines,
     read_document,
     read_lines,
     trip_files_in,
@@ -39,6 +40,10 @@ _SECRET_FIELDS = frozenset({"vin", "plate", "owner", "address"})
 _UNQUOTED = frozenset({"model_type", "tuple_type", "string_too_long"})
 """Faults whose value is another thing than was meant, or too long to help."""
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+
+
+_BREAK = re.compile(r"[ \t]*[\r\n]+[ \t]*")
+"""Between two lines of JSON, which has no such character within a text."""
 
 
 class Trip(RecordedTrip):
@@ -85,7 +90,8 @@ def load_trips(
     Raises:
         TripError: as `load_trip`, unless `on_error` takes it.
     """
-    for trip in _load_each(Path(path), max_bytes):
+    for document in _documents(Path(path), max_bytes):
+        trip = _trip_or_error(document, max_bytes=max_bytes)
         if isinstance(trip, Trip):
             yield trip
         elif on_error == "raise":
@@ -97,61 +103,65 @@ def load_trips(
 def read_trips(
     path: str | PathLike[str], *, max_bytes: int = MAX_BYTES
 ) -> Iterator[tuple[str, Trip | TripError]]:
-    """The trips of a JSON Lines file, each with its line; a bad one as its error.
+    """The trips that `load_trips` reads, each with its JSON in one line; a bad one as
+    its error.
 
-    Of another file or a folder too, as `load_trips` reads them; their trips are told
-    in JSON of one line. A trip that is not JSON has no line.
+    A line of JSON Lines comes as the file has it, were it no JSON. Only what is too
+    large, and a file that cannot be read, has none.
     """
-    path = Path(path)
+    for document in _documents(Path(path), max_bytes):
+        yield _one_line(document), _trip_or_error(document, max_bytes=max_bytes)
+
+
+def count_trips(path: str | PathLike[str]) -> int:
+    """How many trips `read_trips` gives, good or bad.
+
+    Raises:
+        TripError: it, or a file of it, cannot be read.
+    """
+    return sum(
+        count_lines(file) if _has_lines(file) else 1 for file in _files_of(Path(path))
+    )
+
+
+def _files_of(path: Path) -> list[Path]:
+    files = trip_files_in(path)
+    return [path] if files is None else files
+
+
+def _has_lines(file: Path) -> bool:
+    return file.suffix.lower() in LINES_SUFFIXES
+
+
+def _documents(path: Path, max_bytes: int) -> Iterator[TripDocument | Unread]:
     try:
-        for document in _documents(path, max_bytes):
-            folder = path if path.is_dir() else path.parent
-            trip = _trip_or_error(document, folder, max_bytes=max_bytes)
-            yield _one_line(document), trip
+        files = _files_of(path)
     except TripError as error:
-        yield "", error
-
-
-def _documents(path: Path, max_bytes: int) -> Iterator[TripDocument | TripError]:
-    files = trip_files_in(path)
-    if files is not None:
-        for file in files:
-            yield from _documents(file, max_bytes)
-    elif path.suffix.lower() in LINES_SUFFIXES:
-        yield from read_lines(path, max_bytes=max_bytes)
-    else:
-        yield read_document(path, max_bytes=max_bytes)
-
-
-def _one_line(document: TripDocument | TripError) -> str:
-    if isinstance(document, TripError):
-        return ""
-    return json.dumps(document.value, ensure_ascii=False)
-
-
-def _load_each(path: Path, max_bytes: int) -> Iterator[Trip | TripError]:
-    files = trip_files_in(path)
-    if files is not None:
-        for file in files:
-            yield from _load_each(file, max_bytes)
+        yield Unread(error)
         return
-    try:
-        if path.suffix.lower() not in LINES_SUFFIXES:
-            yield load_trip(path, max_bytes=max_bytes)
-            return
-        for document in read_lines(path, max_bytes=max_bytes):
-            yield _trip_or_error(document, path.parent, max_bytes=max_bytes)
-    except TripError as error:
-        yield error
+    for file in files:
+        try:
+            if _has_lines(file):
+                yield from read_lines(file, max_bytes=max_bytes)
+            else:
+                yield read_document(file, max_bytes=max_bytes)
+        except TripError as error:  # the other files are still to be read
+            yield Unread(error)
+
+
+def _one_line(document: TripDocument | Unread) -> str:
+    if isinstance(document, Unread):
+        return document.line
+    return _BREAK.sub(" ", document.text.strip())
 
 
 def _trip_or_error(
-    document: TripDocument | TripError, folder: Path, *, max_bytes: int
+    document: TripDocument | Unread, *, max_bytes: int
 ) -> Trip | TripError:
-    if isinstance(document, TripError):
-        return document
+    if isinstance(document, Unread):
+        return document.error
     try:
-        return _trip(document, folder, max_bytes=max_bytes)
+        return _trip(document, Path(document.file).parent, max_bytes=max_bytes)
     except TripError as error:
         return error
 

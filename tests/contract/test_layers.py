@@ -161,6 +161,7 @@ doctor
 __init__
 commands.console commands.job_views commands.pin_views report.timeline batch.folder
 commands.batch_views
+commands.batch_run
 report.jobs
 report.lanes
 report.report

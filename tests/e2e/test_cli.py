@@ -48,7 +48,8 @@ def test_run_makes_one_postcard_and_prints_its_path(
     path = tmp_path / done.stdout.strip()
     assert path == tmp_path / "cards" / "coast-night-drive-postcard.png"
     assert path.read_bytes().startswith(PNG)
-    assert "100%" in done.stderr or "done" in done.stderr
+    told = [line.split(":")[1].split()[0] for line in done.stderr.splitlines()]
+    assert (told[0], told[-1]) == ("0%", "100%")
 
 
 def test_run_json_is_one_object_with_the_promised_keys(

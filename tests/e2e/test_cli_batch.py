@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from comfyclient.batch.folder import Records
 from comfyclient.cli import run_app
+from comfyclient.commands.batch_views import Display
 from comfyclient.testing import Hold, Script, ScriptedServer, usual
 
 from ..nursery import Nursery
@@ -134,17 +136,67 @@ def test_failures_can_be_run_again(shell: Shell, server) -> None:
     """A bad line and a node that raises stop nothing; failures are a batch again."""
     server.follow_script(Script.fails_at("2"))
     shell.write(1, '{"id": "no-trip", "start": 5}', "not json", 2)
+    shell.trips.write_bytes(b"\xef\xbb\xbf" + shell.trips.read_bytes() + b"\xff\r\n\n")
     done = shell.batch("--out", "out")
     assert done.code == 1
     assert "trips.jsonl:3" in done.stderr
-    assert "made: 1 of 4, failed: 3" in done.stderr
-    failed = shell.trips.with_name("trips.failures.jsonl")
-    lines = failed.read_text(encoding="utf-8").splitlines()
-    assert sorted(json.loads(line)["id"] for line in lines)[0] == "no-trip"
-    failed.write_text("\n".join(one for one in lines if "Home" in one) + "\n")
+    told = [line.split(" ")[0] for line in done.stderr.splitlines()]
+    assert told[:5] == [f"{n}/5" for n in range(1, 6)]
+    assert "made: 1 of 5, failed: 4" in done.stderr
+    assert "trips.out.failures.jsonl: a batch of its own" in done.stderr
+    failed = shell.trips.with_name("trips.out.failures.jsonl")
+    lines = failed.read_bytes().splitlines()
+    given = shell.trips.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+    good = [line for line in lines if b"Home" in line]
+    assert (len(good), len(lines)) == (1, 4)
+    assert {*given[1:3], b"\xff"} < set(lines) < set(given)
+    failed.write_bytes(b"\n".join(good))
     again = shell.batch("--out", "again", trips=failed.name)
     assert (again.code, len(shell.pictures("again"))) == (0, 1)
     assert len(shell.pictures() + shell.pictures("again")) == 2
+    assert failed.exists()
+    assert not shell.trips.with_name("trips.again.failures.jsonl").exists()
+
+
+def test_a_folder_of_trips(shell: Shell, server) -> None:
+    """A file that is no trip stops no other; what failed is not read the next time."""
+    shell.write(1, 2, "not json")
+    many = shell.out.parent / "many"
+    many.mkdir()
+    (many / "a.json").write_text("{", encoding="utf-8")
+    (many / "b.json").write_text(
+        shell.trips.read_text().splitlines()[0].replace(", ", ",\n"), encoding="utf-8"
+    )
+    shell.trips.rename(many / "c.jsonl")
+    done = shell.batch("--out", "out", trips="many")
+    assert (done.code, "made: 3 of 4, failed: 2" in done.stderr) == (1, False)
+    assert "made: 3 of 5, failed: 2" in done.stderr
+    assert (many / "out.failures.jsonl").read_text(encoding="utf-8") == "not json\n"
+    again = shell.batch("--out", "out", "--resume", trips="many")
+    assert "made: 3 of 5, failed: 2" in again.stderr
+    for wrong in (("--out", "many"), ("--out", "o", "--failures", "many/left.jsonl")):
+        refused = shell.batch(*wrong, trips="many")
+        assert (refused.code, "read" in refused.stderr) == (2, True)
+
+
+def test_records_are_one_process_s(shell: Shell, server) -> None:
+    """A second process at the batch is refused, and changes none of its records."""
+    shell.write(1)
+    assert shell.batch("--out", "out").code == 0
+    with Records(shell.out, shell.out / "failures.jsonl"):
+        second = shell.batch("--out", "out", "--resume")
+        assert (second.code, "another process" in second.stderr) == (2, True)
+    assert shell.batch("--out", "out", "--resume").code == 0
+    lost = shell.batch("--out", "new", "--failures", "nowhere/failures.jsonl")
+    assert (lost.code, "--failures names another file" in lost.stderr) == (1, True)
+    full = shell.out.parent / "full.jsonl"
+    full.symlink_to("/dev/full")
+    if full.exists():
+        shell.write(1, "not json", 2)
+        done = shell.batch("--out", "full", "--failures", str(full))
+        assert (done.code, "No space left" in done.stderr) == (1, True)
+        assert full.is_symlink()
+    assert server.executions.total() <= 3
 
 
 def test_resumed(shell: Shell, server) -> None:
@@ -174,7 +226,8 @@ def test_a_picture_that_went_is_brought_again(shell: Shell, server) -> None:
 
 
 def test_a_picture_that_went_everywhere(shell: Shell, server) -> None:
-    """Nothing is made anew unasked: the error says where the picture was."""
+    """Unasked, nothing is made anew: the error says where the picture was. Asked, it is
+    made once, and as it was."""
     shell.write(1, 2)
     shell.batch("--out", "out")
     saved = shell.out / "trip-1-picture.png"
@@ -183,8 +236,16 @@ def test_a_picture_that_went_everywhere(shell: Shell, server) -> None:
     again = shell.batch("--out", "out", "--resume")
     assert (again.code, len(again.stdout.splitlines())) == (1, 1)
     assert f"it was saved before as {saved.resolve()}" in " ".join(again.stderr.split())
-    assert "can be run again: trips.failures.jsonl" in again.stderr
+    assert "--remake" in again.stderr
+    assert "trips.out.failures.jsonl: a batch of its own" in again.stderr
     assert server.executions.total() == 2
+    for executions in (3, 3):
+        again = shell.batch("--out", "out", "--resume", "--remake")
+        assert (again.code, len(shell.pictures())) == (0, 2)
+        assert server.executions.total() == executions
+    sent = [one.json() for one in server.requests if one.path == "/prompt"]
+    seeds = [one["prompt"]["1"]["inputs"]["color"] for one in sent if one]
+    assert (len(seeds), len(set(seeds))) == (3, 2)
 
 
 def test_wrong_use(shell: Shell) -> None:
@@ -201,6 +262,26 @@ def test_wrong_use(shell: Shell) -> None:
     (shell.out / "batch.json").parent.mkdir(exist_ok=True)
     (shell.out / "batch.json").write_text("{}")
     assert "no batch of this package" in shell.batch("--out", "out").stderr
+
+
+def test_ctrl_c_leaves_no_outcome_untold(
+    shell: Shell, server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is being written when it comes is written to its end."""
+    written: list[str] = []
+
+    def saved(_: object, path: Path) -> None:
+        if not written:
+            signal.raise_signal(signal.SIGINT)
+        written.append(path.name)
+
+    monkeypatch.setattr(Display, "saved", saved)
+    shell.write(*range(1, 9))
+    done = shell.batch("--out", "out")
+    assert (done.code, "--resume" in done.stderr) == (130, True)
+    assert sorted(written) == shell.pictures()
+    outcomes = (shell.out / "outcomes.jsonl").read_text(encoding="utf-8")
+    assert len(outcomes.splitlines()) == len(written) < 8
 
 
 def test_stopped(shell: Shell, server, nursery: Nursery) -> None:

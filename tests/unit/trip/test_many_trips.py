@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from comfyclient.errors import TripError
-from comfyclient.trip.trips import load_trips
+from comfyclient.trip.trips import Trip, count_trips, load_trips, read_trips
 
 from .written import Fields, fields, written
 
@@ -47,6 +47,25 @@ def test_a_folder_gives_its_trips_in_order_of_name(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no trip")
     (tmp_path / "c.json").mkdir()
     assert [trip.id for trip in load_trips(tmp_path)] == ["a1", "a2", "b"]
+
+
+def test_a_file_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+    """Each trip comes with its JSON in one line, bad lines as they are; all count."""
+    (tmp_path / "a.json").write_text("{")
+    written(tmp_path, fields(id="b"), "b.json")
+    (tmp_path / "c.jsonl").write_text(lines_of("oh", fields(id="c"), ""))
+    (tmp_path / "d.failures.jsonl").write_text(lines_of(fields(id="d")))
+    read = list(read_trips(tmp_path))
+    assert [t.id if isinstance(t, Trip) else None for _, t in read] == [
+        None, "b", None, "c",
+    ]  # fmt: skip
+    assert [line for line, _ in read][::2] == ["", "oh"]
+    assert all(json.loads(line)["id"] in "bc" for line, _ in read[1::2])
+    assert not any("\n" in line for line, _ in read)
+    assert count_trips(tmp_path) == 4
+    assert [trip.id for trip in load_trips(tmp_path, on_error=lambda _: None)] == [
+        "b", "c",
+    ]  # fmt: skip
 
 
 def test_a_50_mb_file_of_lines_needs_the_memory_of_one(tmp_path: Path) -> None:

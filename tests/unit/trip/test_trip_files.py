@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import time
 from pathlib import Path
 
 import pytest
 
 from comfyclient.errors import TripError
-from comfyclient.trip.files import TripDocument, read_document, read_lines
+from comfyclient.trip.files import (
+    TripDocument,
+    Unread,
+    count_lines,
+    read_document,
+    read_lines,
+)
 
 ROOM = 10_000
 
@@ -102,11 +110,42 @@ def test_lines_come_one_by_one_with_their_numbers(tmp_path: Path) -> None:
     """Blank lines count and are passed over; a bad line does not end the rest."""
     path = written(tmp_path, '{"a": 1}\n\n{"a": \n{"a": 3}', "trips.jsonl")
     found = list(read_lines(path, max_bytes=ROOM))
-    assert [type(each) for each in found] == [TripDocument, TripError, TripDocument]
+    assert [type(each) for each in found] == [TripDocument, Unread, TripDocument]
     numbers = [
-        each.line if isinstance(each, TripError) else each.first_line for each in found
+        each.error.line if isinstance(each, Unread) else each.first_line
+        for each in found
     ]
     assert numbers == [1, 3, 4]
+    assert count_lines(path) == 3
+
+
+def test_a_byte_order_mark_is_no_line(tmp_path: Path) -> None:
+    """A file of nothing else has no document; before one it does no harm."""
+    path = tmp_path / "trips.jsonl"
+    path.write_bytes(codecs.BOM_UTF8)
+    assert (list(read_lines(path, max_bytes=ROOM)), count_lines(path)) == ([], 0)
+    path.write_bytes(codecs.BOM_UTF8 + b"\r\n" + b"{}\r\n")
+    [found] = read_lines(path, max_bytes=ROOM)
+    assert (count_lines(path), isinstance(found, TripDocument)) == (1, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody may ever write into it."""
+    path = tmp_path / "trips.jsonl"
+    os.mkfifo(path)
+    with pytest.raises(TripError, match="no regular file"):
+        count_lines(path)
+
+
+def test_a_line_that_is_none_is_kept_as_it_is(tmp_path: Path) -> None:
+    """Somebody may mend it: no byte of it changes, were it no text."""
+    path = tmp_path / "trips.jsonl"
+    path.write_bytes(b'{"a": \xff\xc2 \xe6\xb9\x96\r\n')
+    [found] = read_lines(path, max_bytes=ROOM)
+    assert isinstance(found, Unread)
+    kept = found.line.encode("utf-8", "surrogateescape")
+    assert kept == b'{"a": \xff\xc2 \xe6\xb9\x96'
 
 
 def test_one_huge_line_is_told_and_passed_over(tmp_path: Path) -> None:
@@ -118,8 +157,9 @@ def test_one_huge_line_is_told_and_passed_over(tmp_path: Path) -> None:
             file.write(b"x" * 1_000_000)
         file.write(b'\n{"a": 2}\n')
     found = list(read_lines(path, max_bytes=ROOM))
-    assert isinstance(found[1], TripError)
-    assert "50.0 MB" in found[1].message
+    assert isinstance(found[1], Unread)
+    assert "50.0 MB" in found[1].error.message
+    assert found[1].line == ""
     assert isinstance(found[2], TripDocument)
     assert found[2].first_line == 3
 
