@@ -76,7 +76,7 @@ def spec(
     image: Image = None,
     gpu: GpuName = "GU30",
     instance_type: InstanceTypes = None,
-    instances: Instances = 1,
+    instances: Instances = None,
     region: Region = None,
     oss: Oss = None,
     nas: Nas = None,

@@ -40,7 +40,10 @@ InstanceTypes = Annotated[
     list[str] | None,
     typer.Option(help="A machine, in place of --gpu's; repeatable: the next best."),
 ]
-Instances = Annotated[int, typer.Option(help="How many at the start.")]
+Instances = Annotated[
+    int | None,
+    typer.Option(help="How many at the start; 1, or the MIN of --autoscale."),
+]
 Region = Annotated[
     str | None, typer.Option(help="Such as cn-shanghai; the environment's if none.")
 ]

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from ..config.errors import Mistake
 from ..config.toml_lines import Location
 from .regions import oss_address
-from .service import Container, Mount, ServiceSpec
+from .service import Autoscaler, Container, Mount, ServiceSpec
 
 _RESERVED_PORTS = {8080, 9090}
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/opt", "/proc", "/root", "/run")
@@ -256,6 +256,7 @@ def _scaling(spec: ServiceSpec) -> Iterator[Mistake]:
             "swap them",
             "autoscaler", "min",
         )  # fmt: skip
+    yield from _started(spec.metadata.instance, scaler)
     if spec.edition == "standard" and (scaler.max > 1 or scaler.min == 0):
         yield _wrong(
             "autoscaler: the standard edition keeps its jobs in its one process: a "
@@ -263,3 +264,15 @@ def _scaling(spec: ServiceSpec) -> Iterator[Mistake]:
             "leave it out, or take the API edition",
             "autoscaler",
         )
+
+
+def _started(instances: int, scaler: Autoscaler) -> Iterator[Mistake]:
+    """Where the service starts with a number that its autoscaler would not keep."""
+    nearest = scaler.min if instances < scaler.min else scaler.max
+    if scaler.min <= scaler.max and not scaler.min <= instances <= scaler.max:
+        yield _wrong(
+            f"metadata.instance is {instances}, the autoscaler keeps {scaler.min} to "
+            f"{scaler.max}",
+            f"set it to {nearest}, or widen autoscaler.min and max",
+            "metadata", "instance",
+        )  # fmt: skip

@@ -53,7 +53,8 @@ class Wishes:
     gpu: str = GPUS[0].name
     instance_types: tuple[str, ...] = ()
     """In place of the GPU's own, in the order in which they are tried."""
-    instances: int = 1
+    instances: int | None = None
+    """How many it starts with; one, or the least that the autoscaler keeps."""
     region: str | None = None
     oss: str | None = None
     nas: str | None = None
@@ -96,7 +97,7 @@ def service_of(
     return ServiceSpec(
         metadata=Metadata(
             name=_name(name, environment, wishes),
-            instance=wishes.instances,
+            instance=_instances(wishes),
             type="Async" if api else None,
             enable_webservice=None if api else True,
             workspace_id=wishes.workspace,
@@ -156,6 +157,12 @@ def _name(name: str, environment: EnvironmentSettings, wishes: Wishes) -> str:
         if address is not None and address.service is not None:
             return address.service
     return f"comfy_{name.lower().replace('-', '_')}"
+
+
+def _instances(wishes: Wishes) -> int:
+    if wishes.instances is not None:
+        return wishes.instances
+    return 1 if wishes.autoscale is None else max(1, wishes.autoscale[0])
 
 
 def _mount(name: str, environment: EnvironmentSettings, wishes: Wishes) -> Mount:

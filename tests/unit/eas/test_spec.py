@@ -85,6 +85,38 @@ def test_the_api_edition_has_a_queue_and_waits_as_long_as_a_job_may_take(
     assert str(spec["containers"]).count("comfyui:2.2-api") == 1
 
 
+@pytest.mark.parametrize(
+    ("wishes", "started"),
+    [
+        ({"autoscale": (0, 4)}, 1),
+        ({"autoscale": (2, 4)}, 2),
+        ({"autoscale": (2, 4), "instances": 4}, 4),
+    ],
+)
+def test_it_starts_with_what_its_autoscaler_keeps(
+    environments: Environments, wishes: dict[str, Any], started: int
+) -> None:
+    """The least of that, unless another number of it is wished for."""
+    spec = made(environments, "prod", **wishes)
+    assert spec.metadata.instance == started
+    assert mistakes_for(spec, "prod", environments) == []
+
+
+@pytest.mark.parametrize(("instances", "right"), [(1, 2), (5, 4)])
+def test_a_start_outside_of_it_is_named(
+    environments: Environments, instances: int, right: int
+) -> None:
+    """With the nearest number that would do."""
+    spec = made(environments, "prod", autoscale=(2, 4), instances=instances)
+    (found,) = mistakes_for(spec, "prod", environments)
+    assert found.words == (
+        f"metadata.instance is {instances}, the autoscaler keeps 2 to 4"
+    )
+    assert found.hint is not None
+    assert f"set it to {right}" in found.hint
+    assert found.location == ("metadata", "instance")
+
+
 @pytest.mark.parametrize("gpu", [gpu.name for gpu in GPUS])
 def test_every_gpu_is_known_by_its_name(environments: Environments, gpu: str) -> None:
     """And what is said of it tells how sure that is: L20 is on no page on ComfyUI."""
@@ -210,6 +242,12 @@ EDITS: list[tuple[str, str, Any, str]] = [
     ("prod", "metadata.enable_webservice", True, "has no web page"),
     ("prod", "metadata.rpc.worker_threads", 5, "one job at a time"),
     ("prod", "autoscaler", {"min": 3, "max": 1, "strategies": {"q": 1}}, "is more"),
+    (
+        "prod",
+        "autoscaler",
+        {"min": 2, "max": 4, "strategies": {"q": 1}},
+        "keeps 2 to 4",
+    ),
     ("prod", "cloud.networking", {"vpc_id": "vpc-1"}, "vswitch_id"),
 ]
 
