@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .wire import brief, parse_object
 
 _PENDING = re.compile(r"\bPending:\s*(\d{1,18})\b")
+_READER = re.compile(r"\bId:\s*([^\s,]+)")
+_GONE = re.compile(r"\bStatus:\s*(?:Exit|Complete|Leaving)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class QueueAttributes:
     """The index of the oldest item in it."""
     pending: int | None = None
     """Items that were handed to readers, and are not done: those that are worked on."""
+    readers: Sequence[str] | None = None
+    """Who reads it, each as `<group>.<user>`, without those who have left."""
     user_header: str | None = None
     group_header: str | None = None
 
@@ -37,6 +41,12 @@ class QueueAttributes:
         if self.length is None or not self.max_length:
             return False
         return self.length >= 0.9 * self.max_length
+
+    def is_gone(self, index: int) -> bool:
+        """Whether it holds an item no more that was in it before it told this."""
+        if self.length == 0:
+            return True
+        return self.first is not None and index < self.first
 
 
 def read_attributes(body: bytes) -> QueueAttributes:
@@ -53,14 +63,29 @@ def read_attributes(body: bytes) -> QueueAttributes:
         max_length=_number(texts.get("stream.approxMaxLength")),
         first=_number(texts.get("stream.firstEntry")),
         pending=_pending(texts),
+        readers=_readers(texts),
         user_header=texts.get("meta.header.user"),
         group_header=texts.get("meta.header.group"),
     )
 
 
+def _readers(texts: Mapping[str, str]) -> Sequence[str] | None:
+    """Who reads; None where the queue does not tell of its readers."""
+    told = _told_of(texts)
+    if not told and texts.get("consumers.stats.total") is None:
+        return None
+    found = [_READER.search(text) for text in told if not _GONE.search(text)]
+    return tuple(one[1] for one in found if one is not None)
+
+
+def _told_of(texts: Mapping[str, str]) -> list[str]:
+    """The readers as the queue shows them, a line of text for each."""
+    return [text for key, text in texts.items() if key.startswith("consumers.list")]
+
+
 def _pending(texts: Mapping[str, str]) -> int | None:
     """What all readers together were handed; None unless each of them is told of."""
-    told = [text for key, text in texts.items() if key.startswith("consumers.list")]
+    told = _told_of(texts)
     if len(told) != _number(texts.get("consumers.stats.total")):
         return None
     found = [_PENDING.search(text) for text in told]

@@ -21,6 +21,7 @@ from ..errors import (
 from ..events import Started
 from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
+from .eas_company import Company
 from .eas_frames import Frame
 from .eas_http import INPUT, SINK, QueueHttp
 from .eas_sorting import EasSorting
@@ -50,6 +51,7 @@ class EasFollowing:
         self,
         http: QueueHttp,
         sorting: EasSorting,
+        company: Company,
         *,
         watched: Callable[[], bool],
         clock: Clock = SYSTEM_CLOCK,
@@ -58,6 +60,7 @@ class EasFollowing:
         self._name = http.endpoint.name
         self._log = InstanceLog(_logger, self._name)
         self._sorting = sorting
+        self._company = company
         self._watched = watched
         self._clock = clock
         self.register = sorting.register
@@ -71,6 +74,8 @@ class EasFollowing:
         self._pulse_at = clock.monotonic() + PULSE_S
         self._sweep_at = clock.monotonic() + PULSE_S
         self._swept_to = 0
+        self._anew_at = 0.0
+        """When the sink is looked over from its beginning again."""
 
     def add(self, task: Task) -> None:
         """Follow a task until its end; a result that came before is taken at once."""
@@ -78,16 +83,27 @@ class EasFollowing:
             return
         with self.register.condition:
             self.register.put(task)
-            self._hasten_pulse()
+            self.look_sooner()
             self._thread.begin()
         self._sorting.take_early(task)
 
-    def _hasten_pulse(self) -> None:
+    def look_sooner(self) -> None:
         """Look at the queues sooner than while nobody waited for anything."""
-        now = self._clock.monotonic()
-        many = self.register.many and not self._watched()
-        self._pulse_at = min(self._pulse_at, now + PULSE_S)
-        self._sweep_at = min(self._sweep_at, now + (SWEEP_S if many else PULSE_S))
+        with self.register.condition:
+            now = self._clock.monotonic()
+            self._pulse_at = min(self._pulse_at, now + PULSE_S)
+            pause = SWEEP_S if self._sweeps_often() else PULSE_S
+            self._sweep_at = min(self._sweep_at, now + pause)
+            self.register.wake_by(self._next_pulse())
+
+    def _next_pulse(self) -> float:
+        return min(self._pulse_at, self._sweep_at)
+
+    def _sweeps_often(self) -> bool:
+        """Whether results are found sooner in the sink as a whole than one by one."""
+        if self._company.present:  # the watch may bring ours to somebody else
+            return bool(self.register.tasks)
+        return self.register.many and not self._watched()
 
     def remove(self, task_id: str, subscriber: Subscriber) -> None:
         """Follow a client's task no longer; that of another one stays."""
@@ -106,7 +122,7 @@ class EasFollowing:
     # -- asking
 
     def _run(self) -> None:
-        while self.register.await_due(min(self._pulse_at, self._sweep_at)):
+        while self.register.await_due(self._next_pulse):
             try:
                 self._attend(self.register.due(AT_ONCE))
                 self._pulse()
@@ -148,9 +164,11 @@ class EasFollowing:
         waits = self._place(task)
         if waits and task.looks % SURE:
             return
-        found = False
+        found, watched = False, self._watched()
         for frame in self._results(task):
             found = True
+            if watched:  # who else was it brought to?
+                self._company.suspect()
             self._sorting.take(frame)
         if not found:
             self._sorting.take_parked(task)
@@ -193,7 +211,12 @@ class EasFollowing:
 
     def check_sink(self, deadline: Deadline) -> None:
         """Warn before the sink is full: then the service takes no more requests."""
+        held = self._sorting.frames_held()
         sink = self._http.attributes(SINK, deadline=deadline, fresh=True)
+        self._company.look(sink)
+        for frame in held:
+            if sink.is_gone(frame.index):  # whoever it was for has it
+                self._sorting.let_pass(frame)
         if sink.nearly_full and not self._filling:
             self._log.warning(
                 "the sink holds %s of about %s results: the service stops when it is "
@@ -209,7 +232,7 @@ class EasFollowing:
         pause = PULSE_S if busy else IDLE_PULSE_S
         if now >= self._sweep_at:
             self._sweep_at = now + pause
-            if not self._watched():
+            if self._company.present or not self._watched():
                 self._sweep()
         if now >= self._pulse_at:
             self._pulse_at = now + pause
@@ -255,10 +278,14 @@ class EasFollowing:
         )
         for frame in frames:
             self._sorting.take(frame)
-        full = len(frames) >= PAGE
-        self._swept_to = max(f.index for f in frames) + 1 if full else 0
-        if full or self.register.many:
-            self._sweep_at = self._clock.monotonic() + (0.0 if full else SWEEP_S)
+        now, full = self._clock.monotonic(), len(frames) >= PAGE
+        often = self._sweeps_often()
+        if full or (often and now < self._anew_at):  # go on behind what was seen
+            self._swept_to = max((f.index + 1 for f in frames), default=self._swept_to)
+        else:
+            self._swept_to, self._anew_at = 0, now + PULSE_S
+        if full or often:
+            self._sweep_at = now + (0.0 if full else SWEEP_S)
 
     def _given_up(self, task: Task) -> bool:
         """Whether the task's time is over; then that is told."""

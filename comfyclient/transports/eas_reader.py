@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from ..config.addresses import service_at
 from ..timing import Clock
+from .eas_company import Company
 from .eas_disposal import Disposal
 from .eas_following import EasFollowing
 from .eas_frames import Frame
@@ -37,7 +38,7 @@ class EasReader:
         endpoint: Endpoint,
         options: QueueOptions,
         *,
-        others: Callable[[EasReader], Sequence[EasSorting]],
+        others: Callable[[EasReader], Sequence[EasReader]],
         clock: Clock,
     ) -> None:
         self.endpoint = endpoint
@@ -45,8 +46,15 @@ class EasReader:
         self.clock = clock
         self.pid = os.getpid()
         """Whose it is: a forked child has neither its threads nor its connections."""
+        self.user = str(uuid4())
+        """Its name as a reader of the queue; never shared."""
         self.http = QueueHttp(
-            endpoint, user=str(uuid4()), group=options.group, clock=clock
+            endpoint, user=self.user, group=options.group, clock=clock
+        )
+        self._company = Company(
+            options.group,
+            ours=lambda: {self.user, *(one.user for one in others(self))},
+            clock=clock,
         )
         watches = options.results == "watch" and endpoint.websocket
         self._disposal = Disposal(self.http, commits=watches, clock=clock)
@@ -57,10 +65,11 @@ class EasReader:
             self._disposal,
             Parking(options.parking / endpoint.name),
             unknown=options.unknown_results,
-            others=lambda: others(self),
+            company=self._company,
+            others=lambda: [one.sorting for one in others(self)],
         )
         self.following = EasFollowing(
-            self.http, self.sorting, watched=self._watched, clock=clock
+            self.http, self.sorting, self._company, watched=self._watched, clock=clock
         )
         self.watch: Watch | None = None
         if watches:
@@ -87,8 +96,11 @@ class EasReader:
         self.http.close()
 
     def _take_watched(self, frame: Frame) -> None:
+        alone, watched = not self._company.present, self._watched()
         self.sorting.take_watched(frame)
-        if not self._watched():  # this one filled the window: the rest is asked for
+        if alone and self._company.present:
+            self.following.look_sooner()
+        if watched and not self._watched():  # its window is full: the rest is asked for
             self.register.hasten_all()
 
     def _watched(self) -> bool:
@@ -148,14 +160,14 @@ class Readers:
                 return reader
         return None
 
-    def _beside(self, reader: EasReader) -> Sequence[EasSorting]:
+    def _beside(self, reader: EasReader) -> Sequence[EasReader]:
         """The others of its group at the same service."""
         with self._lock:
             if len(self._open) < 2:
                 return ()
             service, group = service_at(reader.endpoint.url), reader.options.group
             return [
-                one.sorting
+                one
                 for one in self._open
                 if one is not reader
                 and one.options.group == group

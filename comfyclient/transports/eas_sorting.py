@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 from ..errors import ConfigError
 from ..events import Queued
 from ..logs import InstanceLog
+from .eas_company import Company
 from .eas_disposal import Disposal
 from .eas_frames import Frame
 from .eas_parking import Parking
@@ -44,6 +45,7 @@ class EasSorting:
         parking: Parking,
         *,
         unknown: Unknown,
+        company: Company,
         others: Callable[[], Sequence[EasSorting]],
     ) -> None:
         self._name = name
@@ -52,6 +54,7 @@ class EasSorting:
         self._disposal = disposal
         self._parking = parking
         self._unknown = unknown
+        self._company = company
         self._others = others
         """Who sorts for the same group of this queue, and reads it in another way."""
         self._subscribers: dict[Subscriber, None] = {}
@@ -110,6 +113,8 @@ class EasSorting:
             self.dispose(frame)
         elif awaited is None:
             self._take_unknown(frame)
+        elif frame.index in self._held:
+            self._company.suspect()
 
     def _claimed(self, frame: Frame) -> Task | None:
         """The task of a frame, whoever follows it; nobody else ends it then."""

@@ -187,18 +187,23 @@ class TaskRegister:
                 task.due = now + self._pace(task, now)
             return ready
 
-    def await_due(self, until: float) -> bool:
-        """Wait until a task is due, or this moment has come; False when closed."""
+    def await_due(self, until: Callable[[], float]) -> bool:
+        """Wait until a task is due, or that moment has come; False when closed."""
         with self.condition:
             while not self._closed:
                 dues = (t.due for t in self.tasks.values() if t.sent)
-                self._wakes_at = min(dues, default=until)
-                self._wakes_at = min(self._wakes_at, until)
+                self._wakes_at = min([until(), *dues])
                 left = self._wakes_at - self._clock.monotonic()
                 if left <= 0:
                     break
                 self._clock.wait(self.condition, max(left, 0.001))
             return not self._closed
+
+    def wake_by(self, moment: float) -> None:
+        """Have whoever waits in `await_due` ask again how long, if that is too long."""
+        with self.condition:
+            if moment < self._wakes_at:
+                self.condition.notify_all()
 
     @property
     def many(self) -> bool:

@@ -108,6 +108,7 @@ transports.followed
 transports.rounds
 transports.following
 transports.eas_frames transports.eas_attributes transports.eas_options
+transports.eas_company
 transports.eas_bodies
 transports.eas_subscriber
 transports.eas_http transports.eas_results transports.eas_parking transports.eas_tasks
