@@ -31,7 +31,7 @@ MODULES = (
 )
 """What nearly every process of the tests needs."""
 _CRADLE = Path(__file__).with_name("cradle.py")
-_PATIENCE_S = 55.0
+_PATIENCE_S = 150.0
 """Seconds that anything here may take; far more than it does."""
 
 Stream = IO[str] | None

@@ -88,7 +88,7 @@ class Bench:
         self.end(course)
         return course
 
-    def end(self, course: Course, *, timeout: float = 10) -> Verdict:
+    def end(self, course: Course, *, timeout: float = 30) -> Verdict:
         """How a job ended."""
         return course.await_end(Deadline(timeout))
 

@@ -95,7 +95,7 @@ class FakeClock:
         with self._lock:
             return len(self._waiting)
 
-    def await_sleepers(self, count: int = 1, *, timeout: float = 5) -> None:
+    def await_sleepers(self, count: int = 1, *, timeout: float = 20) -> None:
         """Return once so many threads wait on this clock.
 
         Raises:
@@ -114,7 +114,7 @@ class FakeClock:
     # -- time that passes by itself
 
     def pump(
-        self, until: Callable[[], object], *, limit: float = 10, step: float = 0.25
+        self, until: Callable[[], object], *, limit: float = 30, step: float = 0.25
     ) -> None:
         """Let time pass, step by step, while real work goes on, until something is so.
 
@@ -143,7 +143,7 @@ class FakeClock:
                         calm.begin_again()
                 time.sleep(_STRAIN if stillness.strained else _BREATH)
 
-    def run(self, work: Callable[[], T], *, limit: float = 10, step: float = 0.25) -> T:
+    def run(self, work: Callable[[], T], *, limit: float = 30, step: float = 0.25) -> T:
         """What a call returns or raises that is made while time passes.
 
         Raises:
@@ -160,7 +160,7 @@ class FakeClock:
         return done.result()
 
     @contextmanager
-    def flowing(self, *, limit: float = 10, step: float = 0.25) -> Iterator[None]:
+    def flowing(self, *, limit: float = 30, step: float = 0.25) -> Iterator[None]:
         """Let time pass while the block runs.
 
         Raises:

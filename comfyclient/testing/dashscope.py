@@ -203,7 +203,7 @@ class DashScopeServer:
         self._replies.wait(scripted.late)
         return send(scripted, own, connection, request, closed=self._replies.closed)
 
-    def await_that(self, asked: str, times: int = 1, *, timeout: float = 5) -> None:
+    def await_that(self, asked: str, times: int = 1, *, timeout: float = 20) -> None:
         """Return once a route was asked so often.
 
         Raises:

@@ -153,7 +153,7 @@ class EasGateway:
         """End every connection at once, as gateways do with those that are idle."""
         self._line.cut_all(resets=resets)
 
-    def await_that(self, ready: Callable[[], object], *, timeout: float = 10) -> None:
+    def await_that(self, ready: Callable[[], object], *, timeout: float = 30) -> None:
         """Return once something of the queues is so.
 
         Raises:

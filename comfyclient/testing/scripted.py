@@ -117,7 +117,7 @@ class ScriptedServer:
         """Its files by type, subfolder and name."""
         return self.stage.files
 
-    def await_that(self, ready: Callable[[], object], *, timeout: float = 5) -> None:
+    def await_that(self, ready: Callable[[], object], *, timeout: float = 20) -> None:
         """Return once something is so.
 
         Raises:

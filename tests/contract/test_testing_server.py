@@ -359,7 +359,7 @@ class TestSilence:
             server.await_that(lambda: server.asked["GET /queue"])
             assert not asked.done()
             server.speak()
-            assert asked.result(5).status_code == 200
+            assert asked.result(20).status_code == 200
 
     def test_on_one_route(self, caller: Caller, server) -> None:
         """Other routes answer, and jobs run, while one is silent."""
@@ -370,7 +370,7 @@ class TestSilence:
             server.await_that(lambda: server.asked["GET /queue"])
             assert not asked.done()
             server.speak("GET /queue")
-            assert asked.result(5).status_code == 200
+            assert asked.result(20).status_code == 200
 
     def test_websockets_are_silent_too(self, caller: Caller, server) -> None:
         """Neither frames nor pongs come, and the job stands still."""
@@ -391,7 +391,7 @@ class TestSilence:
             server.await_that(lambda: server.asked["POST /prompt"])
             server.restart()
             with pytest.raises(requests.ConnectionError):
-                asked.result(5)
+                asked.result(20)
         assert caller.get("/queue").json()["queue_pending"] == []
         assert not server.accounts
 
@@ -411,7 +411,7 @@ class TestSilence:
             pool, asked = self.asking(lambda: Caller(server).get("/queue"))
             server.await_that(lambda: server.asked["GET /queue"])
         with pool, pytest.raises(requests.ConnectionError):
-            asked.result(5)
+            asked.result(20)
 
     def test_an_unknown_route(self, server: ScriptedServer) -> None:
         """A route that it does not have cannot fall silent."""

@@ -207,7 +207,7 @@ class TestASocketThatBreaks:
         server.await_that(lambda: server.asked["GET /ws"])
         clock.await_sleepers(1)
         clock.advance(3.1)
-        sending.join(timeout=5)
+        sending.join(timeout=20)
         assert not sending.is_alive()
         server.await_that(lambda: server.stage.history)
         advance_until(clock, lambda: course.status.final)

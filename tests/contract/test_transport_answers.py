@@ -158,5 +158,5 @@ class TestGarbage:
         server.always("GET /system_stats", Reply(200, b" " * 10_000, drips=stop))
         transport = bench.transport(server.url, websocket=False)
         with pytest.raises(UnreachableError, match="not complete"):
-            transport.submit(attempt_of(bench), bench.course(), deadline=Deadline(0.2))
+            transport.submit(attempt_of(bench), bench.course(), deadline=Deadline(1))
         stop.set()

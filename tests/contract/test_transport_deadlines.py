@@ -132,7 +132,7 @@ class TestTheInjectedClock:
             http = made(server.port, clock=clock, read_timeout=500)
             deadline = Deadline(100, clock=clock)
             future = pool.submit(http.post, "/prompt", json=b"{}", deadline=deadline)
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             clock.advance(99)
             glances()
             assert not future.done()
@@ -152,7 +152,7 @@ class TestTheInjectedClock:
             http = made(server.port, clock=clock, tls=tls, read_timeout=500)
             deadline = Deadline(100, clock=clock)
             future = pool.submit(http.post, "/prompt", json=b"{}", deadline=deadline)
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             clock.advance(100.1)
             error = error_of(future)
         assert type(error) is UnclearAnswerError
@@ -164,7 +164,7 @@ class TestTheInjectedClock:
             http = made(server.port, clock=clock, tls=contexts[1], connect_timeout=500)
             deadline = Deadline(100, clock=clock)
             future = pool.submit(http.post, "/prompt", json=b"{}", deadline=deadline)
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             clock.advance(100.1)
             error = error_of(future)
         assert type(error) is UnreachableError
@@ -178,7 +178,7 @@ class TestTheInjectedClock:
             http = made(1, clock=clock, tls=contexts[1], connect_timeout=500)
             deadline = Deadline(100, clock=clock)
             future = pool.submit(http.post, "/prompt", json=b"{}", deadline=deadline)
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             clock.advance(100.1)
             error = error_of(future)
         assert type(error) is UnreachableError
@@ -193,7 +193,7 @@ class TestTheInjectedClock:
             with http.stream("/view", deadline=deadline, params={}, what="a") as body:
                 assert isinstance(body, Stream)
                 future = pool.submit(lambda: list(body.chunks()))
-                assert server.stalled.wait(5)
+                assert server.stalled.wait(20)
                 clock.advance(100.1)
                 error = error_of(future)
         assert type(error) is OutputDamagedError
@@ -206,7 +206,7 @@ class TestTheInjectedClock:
         with RawServer(script) as server:
             http = made(server.port, clock=clock, read_timeout=500)
             future = pool.submit(download, http, Deadline(100, clock=clock))
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             clock.advance(100.1)
             error = error_of(future)
         assert type(error) is UnclearAnswerError
@@ -219,7 +219,7 @@ class TestTheInjectedClock:
             http = made(server.port, clock=clock, read_timeout=500, connect_timeout=0.2)
             deadline = Deadline(100, clock=clock)
             future = upload(pool, http, deadline)
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             threading.Event().wait(0.4)  # longer than a connection may take to be made
             assert not future.done()
             clock.advance(100.1)
@@ -234,7 +234,7 @@ class TestTheInjectedClock:
             http = made(server.port, clock=clock, read_timeout=30)
             deadline = Deadline(1000, clock=clock)
             future = pool.submit(http.get, "/queue", deadline=deadline)
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             glances(1)  # the body is being waited for
             clock.advance(30.1)
             error = error_of(future)
@@ -246,7 +246,7 @@ class TestTheInjectedClock:
         with RawServer(silent) as server:
             http = made(server.port, clock=clock, read_timeout=30)
             future = upload(pool, http, Deadline(1000, clock=clock))
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             glances()
             clock.advance(30.1)
             error = error_of(future)
@@ -285,16 +285,16 @@ class TestRealTime:
             http = made(server.port)
             begun = time.monotonic()
             with pytest.raises(UnclearAnswerError, match=LATE):
-                http.get("/queue", deadline=Deadline(0.3))
-            assert 0.25 < time.monotonic() - begun < 2
+                http.get("/queue", deadline=Deadline(1))
+            assert 0.9 < time.monotonic() - begun < 9
 
     def test_an_upload_ends_in_time(self, made, pool) -> None:
         """So does one that nobody reads."""
         with RawServer(silent) as server:
             http = made(server.port)
             begun = time.monotonic()
-            error = error_of(upload(pool, http, Deadline(0.5)))
-            assert time.monotonic() - begun < 4
+            error = error_of(upload(pool, http, Deadline(1)))
+            assert time.monotonic() - begun < 9
         assert type(error) is UnclearAnswerError
         assert "no answer within the time allowed" in str(error)
 
@@ -309,7 +309,7 @@ class TestRealTime:
         with RawServer(script) as server:
             http = made(server.port, connect_timeout=0.2)
             future = upload(pool, http, Deadline(20))
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             threading.Event().wait(0.5)
             server.going.set()
             assert future.result(20).body == b"123456789"
@@ -320,8 +320,8 @@ class TestRealTime:
             http = made(server.port, tls=contexts[1])
             begun = time.monotonic()
             with pytest.raises(UnreachableError, match="no connection within"):
-                http.post("/prompt", json=b"{}", deadline=Deadline(0.3))
-            assert time.monotonic() - begun < 2
+                http.post("/prompt", json=b"{}", deadline=Deadline(1))
+            assert time.monotonic() - begun < 9
 
 
 class TestClosing:
@@ -337,7 +337,7 @@ class TestClosing:
                 pool.submit(http.get, "/queue", deadline=deadline) for _ in range(3)
             ]
             pending.append(upload(pool, http, deadline))
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             http.close()
             errors = [future.exception(8) for future in pending]
         assert all(
@@ -351,7 +351,7 @@ class TestClosing:
         with RawServer(half_a_body) as server:
             http = made(server.port)
             future = pool.submit(download, http, Deadline(100))
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             glances(1)
             http.close()
             error = error_of(future)

@@ -173,7 +173,7 @@ class TestDeafness:
             ping_every=0.02,
         )
         listener.want(True)
-        assert listener.await_registered(5)
+        assert listener.await_registered(20)
         threading.Event().wait(0.3)
         assert server.asked["GET /ws"] == 1
         listener.close()

@@ -61,7 +61,7 @@ class TestPooledConnections:
             assert http.get("/queue", deadline=Deadline(5)).status == 200
             deadline = Deadline(100, clock=clock)
             future = pool.submit(http.get, "/queue", deadline=deadline)
-            assert server.stalled.wait(5)
+            assert server.stalled.wait(20)
             clock.advance(100.1)
             assert type(error_of(future)) is UnclearAnswerError
             assert server.accepted == 1
@@ -86,11 +86,11 @@ class TestPooledConnections:
                 assert b"".join(body.chunks()) == b"123456789"
                 later = Deadline(1000, clock=clock)
                 future = pool.submit(http.get, "/queue", deadline=later)
-                assert server.stalled.wait(5)
+                assert server.stalled.wait(20)
                 clock.advance(100.1)
                 glances()
                 server.going.set()
-                assert future.result(5).body == b"987654321"
+                assert future.result(20).body == b"987654321"
             assert server.accepted == 1
 
     def test_over_is_over(self) -> None:

@@ -96,7 +96,7 @@ transport = "embedded"
     def child(self, *arguments: str) -> Done:
         """The command in a process of its own, to its end."""
         with self.running(*arguments) as process:
-            stdout, stderr = process.communicate(timeout=50)
+            stdout, stderr = process.communicate(timeout=150)
             return Done(process.returncode, stdout, stderr)
 
     def json(self, *arguments: str) -> Any:
@@ -158,7 +158,7 @@ def shown_on_terminal(
         shown = b""
         while chunk := _read(screen):
             shown += chunk
-        assert process.wait(timeout=30) == 0, shown
+        assert process.wait(timeout=100) == 0, shown
     return shown.decode("utf-8").replace("\r\n", "\n")
 
 
@@ -175,10 +175,10 @@ def killed(shell: Shell, server: ScriptedServer, *options: str) -> None:
     with shell.running("run", str(shell.graph), *options) as process:
         server.await_that(
             lambda: server.executions.total() > before and server.stage.running,
-            timeout=30,
+            timeout=100,
         )
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=20)
+        process.wait(timeout=100)
 
 
 def await_progress(process: Child) -> None:

@@ -200,7 +200,7 @@ def served(nursery: Nursery, tmp_path: Path) -> Iterator[str]:
         assert url is not None
         yield url[0]
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=100)
 
 
 def test_serve_is_a_server_for_other_clients(served: str, comfyclient: Command) -> None:
@@ -222,7 +222,7 @@ def test_serve_leaves_nothing_when_it_is_terminated(
         folder = Path(process.stdout.readline().removeprefix("files: ").strip())
         assert folder.is_dir()
         process.terminate()
-        assert process.wait(timeout=20) == 128 + signal.SIGTERM
+        assert process.wait(timeout=100) == 128 + signal.SIGTERM
 
     assert not folder.exists()
 

@@ -291,12 +291,12 @@ def test_stopped(shell: Shell, server, nursery: Nursery) -> None:
     shell.write(1, 2, 3, 4, 5)
     arguments = ("-m", "comfyclient", "batch", "mini", "trips.jsonl", "--out", "out")
     with nursery.start(*arguments, cwd=shell.out.parent) as process:
-        server.await_that(lambda: server.executions.total() == 1, timeout=30)
+        server.await_that(lambda: server.executions.total() == 1, timeout=100)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert "no more is sent" in process.stderr.readline()
         gate.set()
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=100)
     assert process.returncode == 130, stderr
     assert "--resume" in stderr
     made = len(shell.pictures())

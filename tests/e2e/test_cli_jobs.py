@@ -140,7 +140,7 @@ class TestJobs:
             assert "nothing to resume" in done.stderr
             assert "own them: 1 job" in done.stderr
             gate.set()
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=100) == 0
 
     def test_a_failed_job(self, shell, server) -> None:
         """The error's class is in the list, its words are in the whole."""

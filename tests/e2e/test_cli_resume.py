@@ -78,8 +78,8 @@ class TestAfterAKill:
         server.play(lambda job: plays.pop(0)(job))
         killed(shell, server)
         with shell.running("run", str(shell.graph)) as process:
-            server.await_that(lambda: server.asked["POST /prompt"] == 2, timeout=30)
-            server.await_that(lambda: server.stage.pending, timeout=30)
+            server.await_that(lambda: server.asked["POST /prompt"] == 2, timeout=100)
+            server.await_that(lambda: server.stage.pending, timeout=100)
             process.kill()
         gate.set()
         done = shell.run("resume")
@@ -121,7 +121,7 @@ class TestStopped:
         with shell.running(*arguments) as process:
             await_progress(process)
             process.send_signal(number)
-            stdout, stderr = process.communicate(timeout=30)
+            stdout, stderr = process.communicate(timeout=100)
             assert process.returncode == code, stderr
         (job,) = shell.json("jobs")["jobs"]
         assert job["job_id"] in stderr
@@ -146,7 +146,7 @@ class TestStopped:
             assert process.stderr is not None
             assert process.stderr.readline() == "taken up: 1 job\n"
             process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=30)
+            stdout, stderr = process.communicate(timeout=100)
             assert process.returncode == 130, stderr
         assert stdout == ""
         assert "stopped; go on by `comfyclient resume`" in stderr

@@ -77,7 +77,7 @@ def test_the_readmes_first_program_works_as_printed(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONWARNINGS": STRICT},
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr

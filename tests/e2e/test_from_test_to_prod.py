@@ -74,7 +74,7 @@ class Shell:
             ["bash", "-c", f"{command}\nset -- $?; pwd; exit $1"],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=150,
             check=False,
         )
         self._chdir(done.stdout.splitlines()[-1])

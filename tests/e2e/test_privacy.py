@@ -81,7 +81,7 @@ def test_no_secret_is_found_in_anything_that_a_job_leaves(
 
     with Client(settings) as client:
         job = client.submit("trip-postcard", trip, seed=7)
-        events = repr(list(job.events(timeout=50)))
+        events = repr(list(job.events(timeout=150)))
         result = job.result()
         picture = result.output("postcard").save(kept)
         left = everything_under(tmp_path / "engine") + b"".join(

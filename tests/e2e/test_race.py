@@ -28,7 +28,7 @@ def echoed(client: Client, text: str) -> str:
     """What a job shows that shows a text and does nothing else."""
     graph = {"1": {"class_type": "Echo", "inputs": {"text": text}}}
     job = client.submit(Workflow.from_graph(graph))
-    (shown,) = job.result(timeout=30).values["1"]["text"]
+    (shown,) = job.result(timeout=100).values["1"]["text"]
     return str(shown)
 
 

@@ -39,7 +39,7 @@ def test_a_story_shows_every_day_with_its_photos(
     client: Client, tmp_path: Path
 ) -> None:
     """Where the template puts a photo, the photo is to be seen."""
-    result = client.run("trip-story", load_trip(BLACK_FOREST), seed=7, timeout=120)
+    result = client.run("trip-story", load_trip(BLACK_FOREST), seed=7, timeout=150)
     story = pixels_of(result.output("story").save(tmp_path))
 
     assert story.shape[1] == 1080
@@ -73,10 +73,10 @@ def test_a_cover_is_painted_by_order(
         monkeypatch.setenv("COMFYCLIENT_DASHSCOPE_POLL_S", "0")
         service.picture(Paints(content=stream.getvalue()))
         trip = load_trip(Registry().find("trip-cover").sample_trip)
-        result = client.run("trip-cover", trip, seed=2**40 + 7, timeout=60)
+        result = client.run("trip-cover", trip, seed=2**40 + 7, timeout=150)
         service.picture(Refuses("DataInspectionFailed"))
         with pytest.raises(ComfyClientError, match=r"DataInspectionFailed.*change it"):
-            client.run("trip-cover", trip, seed=8, timeout=60)
+            client.run("trip-cover", trip, seed=8, timeout=150)
         (order, _) = service.bodies("image")
 
     cover = pixels_of(result.output("cover").save(tmp_path))
@@ -92,4 +92,4 @@ def test_a_template_with_models_names_what_the_engine_lacks(client: Client) -> N
     """The embedded engine has none, and says which class is missing."""
     trip = load_trip(Registry().find("trip-poster").sample_trip)
     with pytest.raises(ComfyClientError, match=r"UNETLoader|KSampler|CLIPLoader"):
-        client.run("trip-poster", trip, seed=1, timeout=30)
+        client.run("trip-poster", trip, seed=1, timeout=150)

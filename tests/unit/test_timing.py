@@ -70,7 +70,7 @@ def test_a_fake_clock_wakes_who_waits() -> None:
     clock.advance(2)
     assert woken == []
     clock.advance(3)
-    thread.join(5)
+    thread.join(20)
     assert woken == [5]
 
 

@@ -98,7 +98,7 @@ def test_cancelled_while_it_runs(gateway: EasGateway, client: Client) -> None:
 def test_a_job_whose_time_is_over(gateway: EasGateway, client: Client) -> None:
     """It is taken out of the queue, so that no GPU works for nobody."""
     gateway.workers.hold()
-    job = client.submit(Workflow.from_graph(GRAPH), timeout=0.2)
+    job = client.submit(Workflow.from_graph(GRAPH), timeout=1)
     with pytest.raises(JobTimeoutError, match="queued"):
         job.result()
     gateway.await_that(lambda: not gateway.input.frames)

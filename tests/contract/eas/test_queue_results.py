@@ -93,7 +93,7 @@ def test_a_result_that_comes_late(queueing: Queueing) -> None:
     """After the job's time: it is dropped, and the next job is not disturbed."""
     queueing.gateway.workers.hold()
     transport = queueing.transport()
-    course, ticket = queueing.send(transport, queueing.course(total_s=0.2))
+    course, ticket = queueing.send(transport, queueing.course(total_s=1))
     assert isinstance(course.await_end(Deadline(PATIENCE)).error, JobTimeoutError)
     queueing.over_tasks.add(ticket.attempt_id)
     queueing.gateway.workers.go_on()
@@ -107,7 +107,7 @@ def test_a_result_that_comes_late(queueing: Queueing) -> None:
 def test_a_result_that_never_comes(queueing: Queueing) -> None:
     """An empty answer gives no frame: the deadline ends the job and says so."""
     queueing.gateway.workers.inference = lambda request: None
-    course, _ = queueing.send(queueing.transport(), queueing.course(total_s=0.3))
+    course, _ = queueing.send(queueing.transport(), queueing.course(total_s=1))
     error = course.await_end(Deadline(PATIENCE)).error
     assert isinstance(error, JobTimeoutError)
     if queueing.results == "poll":  # it has looked by then

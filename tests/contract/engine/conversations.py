@@ -19,17 +19,18 @@ PATIENCE_S = 2.0
 """The recording client polled where the engine is asked once."""
 
 
-FASTER, HARDLY_FASTER = 0.2, 0.8
+FASTER, HARDLY_FASTER, SLOWER = 0.2, 0.8, 4.0
 """Nodes that slept when this was recorded sleep this part of it; the second, where they
-are to be stopped before they end, whenever a busy machine comes to that."""
+are to be stopped before they end; the third, where a busy machine came too late."""
 
 
 class Conversation:
     """One scenario, played against an engine."""
 
-    def __init__(self, url: str, *, by_chance: set[str]) -> None:
+    def __init__(self, url: str, *, by_chance: set[str], pace: float) -> None:
         self._url = url
         self._by_chance = by_chance
+        self._pace = pace
         self._session = requests.Session()
         self._answers: dict[int, requests.Response] = {}
         self._requests: dict[int, dict[str, Any]] = {}
@@ -116,8 +117,7 @@ class Conversation:
 
     def _paced(self, body: Any) -> Any:
         """A recorded body with the ids of this run, and nodes that sleep less."""
-        pace = HARDLY_FASTER if self._by_chance else FASTER
-        return _faster(json.loads(self._now(json.dumps(body))), pace)
+        return _faster(json.loads(self._now(json.dumps(body))), self._pace)
 
     def _now(self, text: str) -> str:
         """A recorded text with the ids of this run."""

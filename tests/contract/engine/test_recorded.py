@@ -17,7 +17,7 @@ import pytest
 from comfyclient.local.engine import EmbeddedEngine
 from comfyclient.testing import nodes as test_nodes
 
-from .conversations import Conversation
+from .conversations import FASTER, HARDLY_FASTER, SLOWER, Conversation
 
 RECORDED = Path(__file__).parents[2] / "data" / "traces" / "engine"
 
@@ -156,6 +156,21 @@ STUBS = {each.__name__: each for each in (KSampler, EmptyLatentImage, ImageStitc
 )
 def test_conversation_is_the_recorded_one(version: str, scenario: str) -> None:
     """The engine answers each recorded request and sends each recorded message."""
+    pace = HARDLY_FASTER if scenario in INTERRUPTING else FASTER
+    try:
+        have(version, scenario, pace)
+    except AssertionError:
+        # Nodes slept while this was recorded, and were looked at meanwhile: on a busy
+        # machine the look may come when they are done.
+        have(version, scenario, SLOWER)
+
+
+def have(version: str, scenario: str, pace: float) -> None:
+    """Have a recorded conversation with the engine.
+
+    Raises:
+        AssertionError: something came differently.
+    """
     with EmbeddedEngine(
         version=version,
         node_packs=[test_nodes],
@@ -165,7 +180,7 @@ def test_conversation_is_the_recorded_one(version: str, scenario: str) -> None:
         by_chance = (
             {"progress", "progress_state"} if scenario in INTERRUPTING else set()
         )
-        conversation = Conversation(engine.url, by_chance=by_chance)
+        conversation = Conversation(engine.url, by_chance=by_chance, pace=pace)
         events = recorded(version)[scenario]
         try:
             if scenario in COUNTING:

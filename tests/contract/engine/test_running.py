@@ -86,6 +86,9 @@ class ExpandsBadly:
 CLASSES = {each.__name__: each for each in (Doubles, Spreads, ExpandsBadly)}
 
 
+OUTSIDE = "/tmp/not-of-the-engine"
+
+
 class Client:
     """A client with a websocket."""
 
@@ -133,9 +136,12 @@ class Client:
 
 
 @pytest.fixture
-def client() -> Iterator[Client]:
-    """A client of an engine with the test nodes."""
-    with EmbeddedEngine(node_packs=[test_nodes], node_classes=CLASSES) as engine:
+def client(tmp_path: Path) -> Iterator[Client]:
+    """A client of an engine with the test nodes, in a folder that nobody else uses."""
+    folder = tmp_path / "engine"
+    with EmbeddedEngine(
+        base_directory=folder, node_packs=[test_nodes], node_classes=CLASSES
+    ) as engine:
         client = Client(engine)
         yield client
         client.close()
@@ -230,7 +236,7 @@ def test_picture_carries_graph_and_words_of_any_script(client: Client) -> None:
         assert picture.getpixel((0, 0)) == (0, 0, 255)
 
 
-@pytest.mark.parametrize("prefix", ["../out", "/tmp/out", "a/../../out", "a\0b"])
+@pytest.mark.parametrize("prefix", ["../out", OUTSIDE, "a/../../out", "a\0b"])
 def test_prefix_that_leaves_the_folder_fails_when_it_runs(
     client: Client, prefix: str
 ) -> None:
@@ -245,6 +251,7 @@ def test_prefix_that_leaves_the_folder_fails_when_it_runs(
 
     assert entry["status"]["messages"][-1][0] == "execution_error"
     assert set(client.engine.base_directory.parent.iterdir()) == before
+    assert list(Path(OUTSIDE).parent.glob(f"{Path(OUTSIDE).name}*")) == []
 
 
 def test_file_that_changed_is_loaded_again(client: Client) -> None:

@@ -137,7 +137,7 @@ class TestTimes:
         """By default it is stopped there, and has failed."""
         server.play(held(gate))
         client = house.client(server.url)
-        job = client.submit(WORKFLOW, timeout=0.3)
+        job = client.submit(WORKFLOW, timeout=1)
         with pytest.raises(JobTimeoutError):
             job.result()
         server.await_that(lambda: "cancelled" in server.stage.states.values())
@@ -152,7 +152,7 @@ class TestTimes:
         if limit == "silence_timeout":
             server.always("GET /queue", Reply(500))
             server.always("GET /api/jobs/{id}", Reply(500))
-        waiting = client.submit(WORKFLOW, **{limit: 0.3})
+        waiting = client.submit(WORKFLOW, **{limit: 1})
         said = {"queue_timeout": "queue", "silence_timeout": "sign of life"}
         with pytest.raises(JobTimeoutError, match=said[limit]):
             waiting.result()

@@ -158,7 +158,7 @@ def serve() -> Iterator[Serve]:
 
     yield begin
     for thread in threads:
-        thread.join(5)
+        thread.join(20)
 
 
 def in_days(days: float) -> datetime:

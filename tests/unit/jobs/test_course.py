@@ -247,7 +247,7 @@ class TestDeadlines:
         thread.start()
         clock.await_sleepers(1)
         clock.advance(5.1)
-        thread.join(5)
+        thread.join(20)
         assert "the wait of 5 s" in str(waiting[0])
         assert not course.status.final
 

@@ -252,14 +252,14 @@ class TestPausing:
         course.cancel_asked = True
         dispatcher.wake()
         with pytest.raises(JobCancelledError):
-            future.result(5)
+            future.result(20)
 
     def test_closed(self, sending) -> None:
         """A closed client sends nothing more."""
         _, dispatcher, future = sending
         dispatcher.close()
         with pytest.raises(ClosedError):
-            future.result(5)
+            future.result(20)
 
 
 def test_busy_then_taken(journal: Journal) -> None:

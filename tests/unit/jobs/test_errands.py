@@ -70,7 +70,7 @@ def test_one_that_waits_holds_up_no_other(errands: Errands) -> None:
     gate, done = threading.Event(), Done()
 
     def wait() -> None:
-        gate.wait(5)
+        gate.wait(20)
         done.note("waited")
 
     errands.do(wait)

@@ -83,7 +83,7 @@ def test_jobs_spread_and_then_wait() -> None:
     with scene.waiting() as third:
         assert not third.done()
         second.free()
-        assert third.result(5).transport is second.transport
+        assert third.result(20).transport is second.transport
 
 
 def test_waiting_ends_with_the_deadline() -> None:
@@ -93,7 +93,7 @@ def test_waiting_ends_with_the_deadline() -> None:
     with scene.waiting(10) as late:
         scene.clock.advance(11)
         with pytest.raises(BusyError, match=r"no instance had room.*a has 1"):
-            late.result(5)
+            late.result(20)
     assert scene.jobs == {"a": 1}
 
 
@@ -105,7 +105,7 @@ def test_waiting_ends_with_the_wish() -> None:
         scene.cancelled = True
         scene.router.wake()
         with pytest.raises(JobCancelledError):
-            future.result(5)
+            future.result(20)
     place.free()
     assert scene.jobs == {"a": 0}
 
@@ -134,7 +134,7 @@ def test_one_that_did_not_answer_is_left_alone() -> None:
     with scene.waiting() as future:
         trial.taken()
         trial.free()
-        assert future.result(5).transport.name == "a"
+        assert future.result(20).transport.name == "a"
 
 
 def test_one_that_is_down_is_asked_when_no_other_is_left() -> None:
@@ -154,7 +154,7 @@ def test_a_busy_one_is_asked_again_when_it_said() -> None:
     assert scene.find().transport.name == "b"
     with scene.waiting() as future:
         scene.clock.advance(31)
-        assert future.result(5).transport.name == "a"
+        assert future.result(20).transport.name == "a"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_other_clients_jobs_are_counted() -> None:
     with scene.waiting() as future:
         scene.named["a"].backlog = 1
         scene.clock.advance(1)
-        assert future.result(5).transport.name == "a"
+        assert future.result(20).transport.name == "a"
 
 
 def test_a_drained_instance_takes_nothing_new() -> None:
@@ -201,7 +201,7 @@ def test_a_drained_instance_takes_nothing_new() -> None:
     with scene.waiting() as future:
         assert not future.done()
         scene.router.undrain("a")
-        assert future.result(5).transport.name == "a"
+        assert future.result(20).transport.name == "a"
 
 
 def test_instances_come_and_go() -> None:
@@ -210,7 +210,7 @@ def test_instances_come_and_go() -> None:
     held = scene.find()
     with scene.waiting() as future:
         scene.router.add(Berth(Named("b")))
-        assert future.result(5).transport.name == "b"
+        assert future.result(20).transport.name == "b"
     scene.router.remove("a")
     held.free()
     assert scene.router.named("a") is held.transport

@@ -76,7 +76,7 @@ class Server:
         gate = self.gate
         self.reached.set()
         if gate is not None:
-            assert gate.wait(5)
+            assert gate.wait(20)
         with self._storage.open(ref, deadline, span=span) as download:
             yield download
 
@@ -190,12 +190,12 @@ def test_a_caller_without_time(house: House) -> None:
     house.server.gate = threading.Event()
     errand = threading.Thread(target=house.errands.run)
     errand.start()
-    assert house.server.reached.wait(5)
+    assert house.server.reached.wait(20)
     house.server.gate, gate = None, house.server.gate
     with pytest.raises(OutputDamagedError, match="not read within"):
         house.output(job, ref).read(timeout=0)
     gate.set()
-    errand.join(5)
+    errand.join(20)
     assert house.output(job, ref).read() == b"picture"
 
 
@@ -206,14 +206,14 @@ def test_a_caller_waits_for_the_errand(house: House) -> None:
     house.server.gate = threading.Event()
     errand = threading.Thread(target=house.errands.run)
     errand.start()
-    assert house.server.reached.wait(5)
+    assert house.server.reached.wait(20)
     read: list[bytes] = []
     output = house.output(job, ref)
     caller = threading.Thread(target=lambda: read.append(output.read()))
     caller.start()
     house.server.gate.set()
-    caller.join(5)
-    errand.join(5)
+    caller.join(20)
+    errand.join(20)
     assert read == [b"picture"]
     assert house.server.opened == {"a.png": 1}
 
@@ -246,11 +246,11 @@ def test_two_that_come_at_once_keep_to_the_limit(house: House) -> None:
     ]
     for caller in callers:
         caller.start()
-        assert house.server.reached.wait(5)
+        assert house.server.reached.wait(20)
         house.server.reached.clear()
     house.server.gate.set()
     for caller in callers:
-        caller.join(5)
+        caller.join(20)
     assert sorted(read) == [b"\0" * 60, b"\1" * 60]
     assert [file.stat().st_size for file in house.kept()] == [60]
 

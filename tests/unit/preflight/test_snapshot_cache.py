@@ -172,7 +172,7 @@ def test_several_threads_ask_once(
 
     def slow() -> Snapshot:
         asked.set()
-        assert answered.wait(5)
+        assert answered.wait(20)
         return server.fetch()
 
     def ask() -> Snapshot:
@@ -180,7 +180,7 @@ def test_several_threads_ask_once(
 
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(ask) for _ in range(4)]
-        assert asked.wait(5)
+        assert asked.wait(20)
         answered.set()
         found = {id(one.result()) for one in answers}
 
@@ -210,12 +210,12 @@ def test_nobody_waits_longer_than_his_own_deadline(
 
     def stuck() -> Snapshot:
         asked.set()
-        assert free.wait(5)
+        assert free.wait(20)
         return server.fetch()
 
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(cache.snapshot, "p", "1", fetch=stuck, deadline=Deadline(5))
-        assert asked.wait(5)
+        assert asked.wait(20)
         cache.snapshot("p", "1", fetch=server.fetch, deadline=Deadline(0.01))
         assert not slow.done()
         free.set()

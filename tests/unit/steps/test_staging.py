@@ -63,11 +63,11 @@ def test_the_whole_takes_as_long_as_the_longest_way(trip: PublishedTrip) -> None
     clock = FakeClock()
     steps = Timed(clock)
     stages = [
-        stage("last", 10, "b", "c"),
-        stage("a", 30),
-        stage("b", 20, "a"),
-        stage("c", 45),
-        stage("d", 58),
+        stage("last", 40, "b", "c"),
+        stage("a", 120),
+        stage("b", 80, "a"),
+        stage("c", 180),
+        stage("d", 232),
     ]
     with clock.flowing(step=0.5):
         staged = Staging(steps, clock).run(
@@ -75,13 +75,13 @@ def test_the_whole_takes_as_long_as_the_longest_way(trip: PublishedTrip) -> None
         )
 
     took = clock.monotonic()
-    assert 60 <= took <= 66
+    assert 240 <= took <= 264
     assert steps.log.index("a") < steps.log.index("b") < steps.log.index("last")
     assert list(staged.values) == ["last", "a", "b", "c", "d"]
     assert staged.values["last"] == Pictures(count=2)
     for record in staged.records:
         planned = float(next(s.prompt for s in stages if s.name == record.name))
-        assert planned <= record.seconds <= planned + 3
+        assert planned <= record.seconds <= planned + 12
 
 
 def test_beginnings_and_ends_are_told(trip: PublishedTrip) -> None:

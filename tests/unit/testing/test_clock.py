@@ -73,7 +73,7 @@ class TestPump:
 
         class Late(threading.Thread):
             def _bootstrap(self) -> None:  # the machine has no core for it yet
-                there.wait(5)
+                there.wait(20)
                 super()._bootstrap()
 
         def work() -> float:

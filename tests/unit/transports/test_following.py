@@ -183,7 +183,7 @@ def test_an_end_that_was_told_is_looked_up(following, book, clock) -> None:
     book.answers["p"] = Sighting(Whereabouts.ENDED, outcome=Outcome("success"))
     following.add(ticket(), WORKFLOW, ear)
     following.signal(Ended("p", settled=True))
-    assert ear.over.wait(5)
+    assert ear.over.wait(20)
     assert ear.told[-1].error is None
     assert book.asked == 0
 
@@ -286,7 +286,7 @@ def test_jobs_of_a_dead_worker(following, book, clock, broken: bool) -> None:
         following.add(ticket(key), WORKFLOW, ear)
     pass_time(clock, ears["c"], 60)
     for ear in ears.values():
-        assert ear.over.wait(5)
+        assert ear.over.wait(20)
         assert type(ear.told[-1].error) is DeadWorkerError
     assert "x" not in book.deleted  # another one's
 
