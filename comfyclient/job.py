@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 
-from .errors import JobTimeoutError
+from .errors import JobTimeoutError, TransportError
 from .events import Event
 from .files.outputs import SavedFile
 from .jobs.course import Course, JobStatus
@@ -139,22 +139,33 @@ class Job:
         """Ask the server to drop or stop this job, and wait for how it ended.
 
         The status says what happened, not what was asked: a job that finished first
-        has succeeded.
+        has succeeded. A server that does not answer well is asked again.
 
         Raises:
             JobTimeoutError: it still runs after `timeout` seconds.
-            TransportError: the server could not be asked.
+            TransportError: likewise; the server could not be asked.
         """
         deadline = Deadline(timeout, clock=self._clock)
         self._course.cancel_asked = True
         while not self.status.final:
-            self._cancel(deadline)
+            trouble = self._ask_to_stop(deadline)
             try:
                 self._course.await_end(deadline.within(CANCEL_AGAIN))
             except JobTimeoutError:
                 if deadline.passed():
-                    raise self._course.timeout_error(deadline) from None
+                    late = self._course.timeout_error(deadline)
+                    raise trouble or late from None
         return self.status
+
+    def _ask_to_stop(self, deadline: Deadline) -> TransportError | None:
+        """Ask once; what was wrong, where the same question may be answered later."""
+        try:
+            self._cancel(deadline)
+        except TransportError as error:
+            if not error.retryable:
+                raise
+            return error
+        return None
 
     def __await__(self) -> Generator[None, None, Result]:
         return self._awaited().__await__()

@@ -9,7 +9,7 @@ from ..ledger.journal import Journal
 from ..storage.base import Storage
 from ..timing import SYSTEM_CLOCK, Clock
 from .dispatch import Dispatcher
-from .errands import Errands
+from .errands import Errands, Farewells
 from .hooking import Hooks
 from .notes import Notes
 from .router import Router
@@ -35,5 +35,7 @@ class Desk:
     notes: Notes
     shelter: Shelter
     """For what servers keep no longer than they live."""
+    farewells: Farewells = field(default_factory=Farewells)
+    """For what a server is to hear even if the client is closed meanwhile."""
     clock: Clock = SYSTEM_CLOCK
     hooks: Hooks = field(default_factory=lambda: Hooks(()))

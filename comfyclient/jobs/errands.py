@@ -186,3 +186,37 @@ class Share:
                 self._running -= not again
             if again:
                 self._errands.do(self._next, hire=False)
+
+
+class Farewells:
+    """Errands that are last words to a server: closing waits for them a little.
+
+    The connections are closed before the workers, so it is waited for before both.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._left = 0
+
+    def do(self, farewell: Callable[[], None], errands: Errands) -> None:
+        """Have it said as soon as one of these workers is free."""
+        with self._condition:
+            self._left += 1
+        if not errands.do(lambda: self._say(farewell)):
+            self._said()
+
+    def await_said(self, *, parting_s: float = PARTING_S) -> bool:
+        """Wait until all are said, but not for long; whether they are."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._left, parting_s)
+
+    def _say(self, farewell: Callable[[], None]) -> None:
+        try:
+            farewell()
+        finally:
+            self._said()
+
+    def _said(self) -> None:
+        with self._condition:
+            self._left -= 1
+            self._condition.notify_all()

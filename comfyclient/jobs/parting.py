@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ..config.settings import PolicySettings
-from ..errors import ComfyClientError, JobLostError
+from ..errors import ClosedError, ComfyClientError, JobLostError
 from ..logs import about
 from ..timing import Clock, Deadline
 from ..transports.base import Transport
@@ -25,6 +25,14 @@ def gone(instance: str, policies: PolicySettings) -> JobLostError:
         instance=instance,
         hint="policies.gone_after_s says how long it is waited for where there are "
         "others",
+    )
+
+
+def cut_short() -> ClosedError:
+    """That the client was closed before anybody could say that a server has a job."""
+    return ClosedError(
+        "the client was closed while the job was submitted",
+        hint="resume() of another client goes on with it",
     )
 
 

@@ -36,7 +36,7 @@ from .course import Course, JobStatus
 from .demands import demand_of
 from .desk import Desk
 from .dispatch import SENT_AGAIN, Options, Placed
-from .parting import gone, relieve, stop
+from .parting import cut_short, gone, relieve, stop
 from .router import Place
 from .searching import holder, search, ticket_of
 from .settling import settle, state_of, worked_s
@@ -111,8 +111,9 @@ class Pursuit:
                 raise error.attach(job_id=self._id) from error.__cause__
             self._send_in_background(self._go_on)
         except ComfyClientError as error:
-            self._finish(Verdict(error))
-            raise error.attach(job_id=self._id) from error.__cause__
+            told = cut_short() if isinstance(error, ClosedError) else error
+            self._finish(Verdict(told))
+            raise told.attach(job_id=self._id) from error.__cause__
         except BaseException:  # Ctrl-C, or a bug: a server may have the job
             self._finish(Verdict(ClosedError("its submit was interrupted")))
             raise
@@ -220,10 +221,11 @@ class Pursuit:
         """The job's time is over while the present attempt is followed."""
         if attempt is not self._present:
             return
+        placed, policy = attempt.placed, self._desk.policies.on_timeout
+        if placed is not None and policy == "cancel":  # who hears of it may close us
+            last_word = partial(stop, self._desk, placed, job_id=self._id)
+            self._desk.farewells.do(last_word, self._desk.errands)
         self._finish(Verdict(self._course.overdue_error(trouble)))
-        placed = attempt.placed
-        if placed is not None and self._desk.policies.on_timeout == "cancel":
-            self._desk.errands.do(partial(stop, self._desk, placed, job_id=self._id))
 
     # -- sending and following
 

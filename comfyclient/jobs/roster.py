@@ -147,7 +147,8 @@ class Roster:
             after = rows[-1].job_id
 
     def parting(self) -> None:
-        """Write down what the next process is to know; before the ledger is closed."""
+        """Have said and written down what must be; before the ledger is closed."""
+        self._desk.farewells.await_said()
         self._desk.notes.write_all()
         try:
             self._write_durations()

@@ -69,7 +69,9 @@ def settle(
         verdict.acknowledge()
     except (LedgerError, ClosedError) as trouble:
         # whoever resumes the job finds its end again, where its server still has it
-        _log.error(
+        no_end = isinstance(error, ClosedError)  # it is open, and stays so
+        _log.log(
+            logging.INFO if no_end else logging.ERROR,
             "job %s: its end was not recorded: %s",
             job_id,
             trouble.message,

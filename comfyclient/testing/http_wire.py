@@ -17,6 +17,8 @@ from pydantic import JsonValue
 
 from .threads import keeping_back
 
+_GLANCE = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -81,6 +83,8 @@ class Reply:
     sends: int | None = None
     """So many bytes of the answer's body go out, then the connection is cut; -1 sends
     no byte at all, not even a status line."""
+    halts: threading.Event | None = None
+    """After those bytes, wait until this is set and send the rest in place of a cut."""
     resets: bool = False
     """Cut with a TCP reset rather than an orderly end."""
 
@@ -150,7 +154,8 @@ def send(
 ) -> bool:
     """Send what the script says, or the server's own; whether the connection goes on.
 
-    `closed` tells whether the server ends: then nothing drips any more.
+    `closed` tells whether the server or the connection ended: then nothing drips, or
+    is sent on, any more.
     """
     if scripted.raw is not None:
         connection.sendall(scripted.raw)
@@ -172,8 +177,15 @@ def send(
         connection.sendall(head + body)
         return True
     connection.sendall(head + body[: scripted.sends])
-    cut(connection, resets=scripted.resets)
-    return False
+    if scripted.halts is None:
+        cut(connection, resets=scripted.resets)
+        return False
+    with keeping_back():
+        while not scripted.halts.wait(_GLANCE) and not closed():
+            pass
+    if not closed():
+        connection.sendall(body[scripted.sends :])
+    return not closed()
 
 
 def cut(connection: socket.socket, *, resets: bool = False) -> None:

@@ -235,6 +235,10 @@ class ScriptedServer:
         life = self.stage.life
         route, arguments = self._route(request)
         scripted, cue = self._scripted(route)
+
+        def over() -> bool:
+            return self._replies.closed() or not self._line.carries(connection)
+
         try:
             if self._mute(route, life):
                 return False
@@ -242,7 +246,7 @@ class ScriptedServer:
             if route and scripted.needs_own:
                 own = self._answers.own(route, request, *arguments, *cue)
             self._replies.wait(scripted.late)
-            return send(scripted, own, connection, request, closed=self._replies.closed)
+            return send(scripted, own, connection, request, closed=over)
         finally:
             for one in cue:
                 one.answered.set()

@@ -166,6 +166,11 @@ class Stage:
                 self.running = None
             self.condition.notify_all()
 
+    def idle(self) -> bool:
+        """Whether nothing waits, and nothing runs."""
+        with self.condition:
+            return not self.pending and self.running is None
+
     def forget(self, prompt_id: str | None = None) -> None:
         """Take a job out of the history; None, all."""
         with self.condition:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TypeAlias
 
 import websocket
 from websocket import (
@@ -16,24 +17,35 @@ from websocket import (
 
 from .endpoint import Endpoint
 
+Begun: TypeAlias = Callable[[websocket.WebSocket], None]
+"""Is shown a websocket before it connects, so that others can shut it meanwhile."""
+
 
 def dial(
-    endpoint: Endpoint, url: str, *, headers: Mapping[str, str] | None = None
+    endpoint: Endpoint,
+    url: str,
+    *,
+    begun: Begun,
+    headers: Mapping[str, str] | None = None,
 ) -> websocket.WebSocket:
     """A websocket to this address of the endpoint, with its token and certificates."""
     extra = {} if headers is None else headers
     shown = {**endpoint.all_headers(), **extra}
-    return websocket.create_connection(
-        url,
-        timeout=endpoint.connect_timeout,
-        header=[f"{key}: {value}" for key, value in shown.items()],
+    connection = websocket.WebSocket(
         sslopt=_ssl_options(endpoint),
-        redirect_limit=0,  # a redirect could carry the token elsewhere
-        suppress_origin=True,  # a proxy that rewrites Host would make it cross-site
         skip_utf8_validation=True,  # who reads the frames decodes them
         enable_multithread=True,
-        sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
+        sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     )
+    connection.settimeout(endpoint.connect_timeout)
+    begun(connection)
+    connection.connect(  # type: ignore[no-untyped-call]
+        url,
+        header=[f"{key}: {value}" for key, value in shown.items()],
+        redirect_limit=0,  # a redirect could carry the token elsewhere
+        suppress_origin=True,  # a proxy that rewrites Host would make it cross-site
+    )
+    return connection
 
 
 def check_accepted(connection: websocket.WebSocket) -> None:

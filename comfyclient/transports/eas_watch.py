@@ -10,7 +10,7 @@ import websocket
 from ..errors import BadAnswerError
 from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock
-from .dialling import dial, is_refusal, why
+from .dialling import Begun, dial, is_refusal, why
 from .eas_frames import Frame, read_frame
 from .eas_http import SINK
 from .endpoint import Endpoint
@@ -64,7 +64,7 @@ class Watch:
         """It is, until it is closed."""
         return not self._line.closed
 
-    def dial(self) -> websocket.WebSocket:
+    def dial(self, begun: Begun) -> websocket.WebSocket:
         """Dial, as a reader who commits what it took."""
         query = {
             "_watch_": "true",
@@ -74,7 +74,7 @@ class Watch:
             "_auto_commit_": "false",
         }
         url = self._endpoint.socket_url(SINK, query)
-        return dial(self._endpoint, url, headers=self._identity)
+        return dial(self._endpoint, url, begun=begun, headers=self._identity)
 
     def greet(self, connection: websocket.WebSocket) -> None:
         """Nothing is to be said."""

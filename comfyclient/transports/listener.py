@@ -12,7 +12,7 @@ from websocket import ABNF
 from ..errors import BadAnswerError
 from ..logs import InstanceLog
 from ..timing import SYSTEM_CLOCK, Clock
-from .dialling import dial, is_refusal, why
+from .dialling import Begun, dial, is_refusal, why
 from .endpoint import Endpoint
 from .messages import ServerStatus, Signal, read_frame
 from .socket_line import PING_EVERY, SocketLine
@@ -119,10 +119,10 @@ class Listener:
             self._idle = False
             return not self._line.closed
 
-    def dial(self) -> websocket.WebSocket:
+    def dial(self, begun: Begun) -> websocket.WebSocket:
         """Dial by our name."""
         url = self._endpoint.websocket_url(self._client_id)
-        return dial(self._endpoint, url)
+        return dial(self._endpoint, url, begun=begun)
 
     def greet(self, connection: websocket.WebSocket) -> None:
         """Say what we understand."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -107,7 +108,9 @@ class Lookup:
             return self._find_entry(attempt_id, deadline, far=far)
         if sighting.where is Whereabouts.UNKNOWN:
             return None
-        known = self._find_entry(attempt_id, deadline, far=False)
+        known: Entry | None = None
+        with suppress(TransportError):  # it is there: what more is told only helps
+            known = self._find_entry(attempt_id, deadline, far=False)
         return known or Entry(attempt_id)
 
     def _ask_jobs_api(

@@ -12,7 +12,7 @@ from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
 from ..logs import InstanceLog
 from ..timing import Clock
-from .dialling import check_accepted, hang_up, is_refusal, shut, why
+from .dialling import Begun, check_accepted, hang_up, is_refusal, shut, why
 from .late_thread import LateThread
 
 PING_EVERY = 15.0
@@ -30,8 +30,8 @@ class Ears(Protocol):
     def await_wanted(self) -> bool:
         """Wait until there is something to listen for; False ends the line."""
 
-    def dial(self) -> websocket.WebSocket:
-        """Open a websocket; whatever it raises is told to `no_way`."""
+    def dial(self, begun: Begun) -> websocket.WebSocket:
+        """Open a websocket, shown to `begun`; what it raises is told to `no_way`."""
 
     def greet(self, connection: websocket.WebSocket) -> None:
         """Say what comes first on a websocket that was accepted."""
@@ -99,7 +99,7 @@ class SocketLine:
             backoff = min(backoff * 2, LAST_BACKOFF)
 
     def _connected(self) -> websocket.WebSocket:
-        connection = self._socket = self._ears.dial()
+        connection = self._ears.dial(self._dialling)
         try:
             check_accepted(connection)
             self._ears.greet(connection)
@@ -107,6 +107,10 @@ class SocketLine:
             self._hang_up(connection)
             raise
         return connection
+
+    def _dialling(self, connection: websocket.WebSocket) -> None:
+        """Whoever closes the line need not wait until a handshake is given up."""
+        self._socket = connection
 
     def _heard_out(self, connection: websocket.WebSocket) -> str:
         """Hand on frames until the connection ends or is given up; why it did."""

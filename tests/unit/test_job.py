@@ -7,7 +7,13 @@ import threading
 
 import pytest
 
-from comfyclient.errors import JobInterruptedError, JobTimeoutError, UnreachableError
+from comfyclient.errors import (
+    AccessDeniedError,
+    JobInterruptedError,
+    JobTimeoutError,
+    UnclearAnswerError,
+    UnreachableError,
+)
 from comfyclient.events import Finished, Queued, Started
 from comfyclient.job import Job
 from comfyclient.jobs.course import Course, JobStatus
@@ -118,15 +124,41 @@ def test_cancel_tells_what_happened(desk: Desk) -> None:
     assert desk.cancelled == 1
 
 
-def test_a_cancel_that_cannot_be_asked(desk: Desk) -> None:
-    """The server's trouble is the caller's to know."""
+def test_a_cancel_that_is_refused(desk: Desk) -> None:
+    """What will not pass is the caller's to know at once."""
 
     def refuse() -> None:
+        raise AccessDeniedError("403")
+
+    desk.on_cancel = refuse
+    with pytest.raises(AccessDeniedError):
+        desk.job.cancel()
+    assert desk.cancelled == 1
+
+
+def test_a_cancel_that_cannot_be_asked(desk: Desk, clock: FakeClock) -> None:
+    """It is asked until its time is over; the last trouble is the caller's to know."""
+
+    def refuse() -> None:
+        clock.advance(8)
         raise UnreachableError("refused")
 
     desk.on_cancel = refuse
     with pytest.raises(UnreachableError):
-        desk.job.cancel()
+        clock.run(lambda: desk.job.cancel(timeout=30))
+    assert desk.cancelled == 4
+
+
+def test_a_cancel_that_is_asked_again(desk: Desk, clock: FakeClock) -> None:
+    """An answer that was lost is no reason to let the job run on."""
+
+    def lose() -> None:
+        desk.on_cancel = lambda: desk.course.ended(Verdict(JobInterruptedError("x")))
+        raise UnclearAnswerError("lost")
+
+    desk.on_cancel = lose
+    assert clock.run(desk.job.cancel) is JobStatus.CANCELLED
+    assert desk.cancelled == 2
 
 
 def test_a_cancel_without_effect(desk: Desk, clock: FakeClock) -> None:

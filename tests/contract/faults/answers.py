@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from comfyclient.testing import Reply
 
-Meaning: TypeAlias = Literal["busy", "fault", "unclear", "bad", "denied", "refused"]
+Meaning: TypeAlias = Literal[
+    "busy",
+    "far",
+    "fault",
+    "unclear",
+    "bad",
+    "denied",
+    "refused",
+    "redirected",
+    "invalid",
+]
 
 _PAGE = b"<html><body>nothing here</body></html>"
 _HTML = {"Content-Type": "text/html"}
+_INVALID = {
+    "error": {"type": "prompt_outputs_failed_validation", "message": "failed"},
+    "node_errors": {
+        "1": {
+            "errors": [{"type": "value_bigger_than_max", "message": "too big"}],
+            "dependent_outputs": ["2"],
+            "class_type": "EmptyImage",
+        }
+    },
+}
+"""What ComfyUI says of a graph that it will not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,8 @@ class Answering:
     """The server did what was asked, for all that."""
     stalls: bool = False
     """The time allowed for an answer passes."""
+    submits: bool = False
+    """It is told apart from others at the submit alone, and is played there once."""
 
     @property
     def answers(self) -> bool:
@@ -46,10 +69,21 @@ ANSWERS: Mapping[str, Answering] = {
         "503 with Retry-After",
     ),
     "503": Answering(_of(503), "busy", "503 without Retry-After"),
+    "503_far": Answering(
+        lambda: Reply(503, headers={"Retry-After": "3600"}),
+        "far",
+        "503 with a Retry-After past the job's time",
+        submits=True,
+    ),
     "429": Answering(_of(429), "busy", "429"),
+    "450": Answering(_of(450), "busy", "450", submits=True),
     "500": Answering(_of(500), "fault", "500"),
     "500_acts": Answering(
         _of(500, acts=True), "fault", "500, though it acted", acts=True
+    ),
+    "408": Answering(_of(408), "unclear", "408", submits=True),
+    "408_acts": Answering(
+        _of(408, acts=True), "unclear", "408, though it acted", acts=True, submits=True
     ),
     "502": Answering(_of(502), "unclear", "502"),
     "502_acts": Answering(
@@ -61,6 +95,18 @@ ANSWERS: Mapping[str, Answering] = {
     ),
     "403": Answering(_of(403), "denied", "403"),
     "404_page": Answering(_of(404), "refused", "a 404 page"),
+    "302": Answering(
+        lambda: Reply(302, headers={"Location": "http://127.0.0.1:1/"}),
+        "redirected",
+        "a redirect",
+        submits=True,
+    ),
+    "400": Answering(
+        lambda: Reply.of_json(_INVALID, status=400),
+        "invalid",
+        "400: a node's input is refused",
+        submits=True,
+    ),
     "garbage": Answering(lambda: Reply(200, b"\x00{no json"), "bad", "garbage"),
     "garbage_acts": Answering(
         lambda: Reply(200, b"\x00{no json", acts=True),
@@ -122,3 +168,27 @@ WATCHING = ("GET /queue", "GET /history/{id}", "GET /api/jobs/{id}")
 DOWNLOAD = "GET /view"
 ROUTES = (GREETING, SUBMIT, *WATCHING, DOWNLOAD)
 """The routes that every job may need."""
+SOCKET, FEATURES = "GET /ws", "GET /features"
+OFFERS, HEIRS = "GET /object_info", "GET /node_replacements"
+_USELESS = ("500", "403", "garbage", "reset", "broken_off", "stalls")
+HELPFUL: Mapping[str, Sequence[str]] = {
+    SOCKET: _USELESS,
+    FEATURES: _USELESS,
+    OFFERS: _USELESS,
+    HEIRS: ("500", "garbage", "stalls"),
+}
+"""The routes that a job is better with and can do without, and how they are answered,
+for ever."""
+LOOKING, UPLOAD = "HEAD /view", "POST /upload/image"
+UPLOADING: Mapping[str, Mapping[str, int | None]] = {
+    LOOKING: {"reset": 1, "404_page": None, "403": None},
+    UPLOAD: {"503": 1, "reset_acts": 1, "500": None, "garbage": None},
+}
+"""The routes that bring a job's input files, how they are answered, and how often."""
+CANCEL = "POST /api/jobs/{id}/cancel"
+CANCELLING = (CANCEL, "POST /queue", "POST /interrupt")
+"""The routes of whoever cancels a job."""
+IN_VAIN: Mapping[str, int | None] = {"503": 1, "reset_acts": 1, "stalls": None}
+"""How they are answered, and how often."""
+FREE = "POST /free"
+EVERY_ROUTE = (*ROUTES, *HELPFUL, *UPLOADING, *CANCELLING)

@@ -15,6 +15,9 @@ VERSIONS = (OLD, MIDDLE, NEW)
 TOTAL_S, QUEUE_S, SILENCE_S, GRACE_S = 90.0, 60.0, 30.0, 6.0
 """The deadlines of every case."""
 
+CANCEL_S = 4.0
+"""Seconds that a cancellation is asked for."""
+
 HANGING_S = 9.0
 """The total time of a job that would hang for ever."""
 INSTANCES = (1, 2)
@@ -22,11 +25,15 @@ INSTANCES = (1, 2)
 Mode: TypeAlias = Literal["websocket", "poll_only"]
 MODES: tuple[Mode, ...] = ("websocket", "poll_only")
 Tempo: TypeAlias = Literal["at_once", "seen"]
-"""Whether the fault strikes before the client could look, or after it has looked."""
+"""Whether the fault strikes before the client could look, or after it has looked; at
+the POST, before the server acts or after it has acted."""
 TEMPOS: tuple[Tempo, ...] = ("at_once", "seen")
-Moment: TypeAlias = Literal["before", "post", "queued", "download"] | int
+Moment: TypeAlias = Literal["before", "post", "queued", "download", "half_way"] | int
 """Before the first contact, as the job's POST arrives, while it waits behind another
-job, after so many of its messages, or before its picture is fetched."""
+job, after so many of its messages, before its picture is fetched, or when half of that
+has come."""
+FETCHING = ("download", "half_way")
+"""The moments after the job's end."""
 
 
 @dataclass(frozen=True, slots=True)

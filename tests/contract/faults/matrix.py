@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, cycle, product
 
-from .answers import ANSWERS, DOWNLOAD, ROUTES, SUBMIT, WATCHING
+from .answers import (
+    ANSWERS,
+    CANCEL,
+    CANCELLING,
+    DOWNLOAD,
+    FEATURES,
+    FREE,
+    HEIRS,
+    HELPFUL,
+    IN_VAIN,
+    ROUTES,
+    SOCKET,
+    SUBMIT,
+    UPLOADING,
+    WATCHING,
+)
 from .cases import (
     INSTANCES,
     MODES,
@@ -23,6 +38,7 @@ from .cases import (
     FullLedger,
     Mishap,
     Mode,
+    Moment,
     Noise,
     has_jobs_api,
     messages,
@@ -58,31 +74,59 @@ def faults(version: str) -> Iterator[Fault]:
 def _mishaps(version: str) -> Iterator[Mishap]:
     counts = range(len(messages(version)) + 1)
     for name, bearing in MISHAPS.items():
-        if bearing.early:
-            yield from (Mishap(name, at) for at in ("before", "post"))
-            yield from (Mishap(name, at, "seen") for at in ("queued", "download"))
-        for count in counts:
-            yield from (Mishap(name, count, tempo) for tempo in TEMPOS)
-    for name in ACTS:
-        yield Mishap(name, "queued", "seen")
-        for count in counts:
-            yield from (Mishap(name, count, tempo) for tempo in TEMPOS)
+        within = counts if bearing.within else ()
+        yield from _struck(name, (*bearing.around, *within))
+    for name, around in ACTS.items():
+        yield from _struck(name, (*around, *counts))
+        if "post" in around:
+            yield Mishap(name, "post", "seen")
+
+
+def _struck(name: str, moments: Iterable[Moment]) -> Iterator[Mishap]:
+    for at in moments:
+        match at:
+            case int():
+                yield from (Mishap(name, at, tempo) for tempo in TEMPOS)
+            case "before" | "post":
+                yield Mishap(name, at)
+            case _:
+                yield Mishap(name, at, "seen")
 
 
 def _answers() -> Iterator[BadAnswer]:
     for route in ROUTES:
         for kind, answering in ANSWERS.items():
+            if answering.submits and route != SUBMIT:
+                continue
             if answering.acts and route != SUBMIT and kind != "broken_off":
                 continue  # a question changes nothing: acted or not is the same
             if route == DOWNLOAD and answering.meaning == "bad":
                 continue  # a file's content is whatever the server says it is
             yield from _spans(route, kind)
+    for route, kinds in HELPFUL.items():
+        yield from (BadAnswer(route, kind, 1, None) for kind in kinds)
+    for route, (kind, often) in product(CANCELLING, IN_VAIN.items()):
+        yield BadAnswer(route, kind, 1, often)
+    for route, answers in UPLOADING.items():
+        yield from (BadAnswer(route, kind, 1, often) for kind, often in answers.items())
+
+
+def couples() -> Iterator[tuple[Fault, BadAnswer]]:
+    """Faults whose cure needs another question, and a bad answer to that."""
+    vain = (
+        BadAnswer("GET /queue", "500", 1, None),
+        BadAnswer("GET /api/jobs/{id}", "500", 1, None),
+        BadAnswer("GET /api/jobs/{id}", "reset", 1, None),
+    )
+    for kind, then in product(("lost", "lost_acts"), vain):
+        yield BadAnswer(SUBMIT, kind), then
+    yield BadNode("1", True), BadAnswer(FREE, "500", 1, None)
 
 
 def _spans(route: str, kind: str) -> Iterator[BadAnswer]:
     yield BadAnswer(route, kind, 1, 1)
-    if kind == "drips":
-        return  # that takes its time from the machine
+    if kind == "drips" or ANSWERS[kind].submits:
+        return  # a drip takes its time from the machine
     yield BadAnswer(route, kind, 1, None)
     if ANSWERS[kind].stalls:
         return
@@ -105,19 +149,25 @@ def usual_cases() -> Iterator[Case]:
     """
     together: dict[str, list[tuple[Fault, Mode]]] = {}
     for fault, mode in product(faults(NEW), MODES):
-        if _is_in_turn(fault, mode):
+        if _is_in_turn(fault, mode) and is_met(fault, mode):
             together.setdefault(whatever_the_moment(fault), []).append((fault, mode))
     draw = random.Random("the same each time")
     for cases in together.values():
         yield from _drawn(cases, draw)
+    for fault, also in couples():
+        both = [(fault, mode) for mode in MODES]
+        yield from _drawn(both, draw, also=also)
 
 
 def every_case() -> Iterator[Case]:
     """The same on every version, with every number of instances."""
     for version, instances in product(VERSIONS, INSTANCES):
         for fault, mode in product(faults(version), MODES):
-            if applies(fault, version):
+            if applies(fault, version) and is_met(fault, mode):
                 yield Case(fault, mode, version, instances)
+        for (fault, also), mode in product(couples(), MODES):
+            if applies(also, version):
+                yield Case(fault, mode, version, instances, also)
 
 
 def whatever_the_moment(fault: Fault) -> str:
@@ -126,7 +176,8 @@ def whatever_the_moment(fault: Fault) -> str:
         case Mishap(name=name):
             return name
         case BadAnswer(route=route, kind=kind):
-            return f"{route} {kind}"
+            aside = route not in ROUTES or ANSWERS[kind].submits
+            return f"{route}, aside" if aside else f"{route} {kind}"
         case BadNode(out_of_memory=out_of_memory, times=times):
             return f"node {out_of_memory} {times}"
         case Noise(name=name):
@@ -151,18 +202,23 @@ def whatever_the_tempo(fault: Fault) -> Fault:
     return replace(fault, tempo=TEMPOS[0]) if at_any_count else fault
 
 
-def _drawn(cases: Sequence[tuple[Fault, Mode]], draw: random.Random) -> Iterator[Case]:
+def _drawn(
+    cases: Sequence[tuple[Fault, Mode]],
+    draw: random.Random,
+    *,
+    also: BadAnswer | None = None,
+) -> Iterator[Case]:
     """Each case once, on what was met least by then; again, until all was met."""
     versions, servers = Counter[str](), Counter[tuple[str, int]]()
     for number, (fault, mode) in enumerate(cycle(cases)):
-        there = [one for one in _SERVERS if applies(fault, one[0])]
+        there = [one for one in _SERVERS if applies(also or fault, one[0])]
         if number >= len(cases) and set(chain(*servers)) >= set(chain(*there)):
             return
         draw.shuffle(there)
         server = min(there, key=lambda one: (versions[one[0]], servers[one]))
         versions[server[0]] += 1
         servers[server] += 1
-        yield Case(fault, mode, *server)
+        yield Case(fault, mode, *server, also)
 
 
 def pairs(chance: random.Random) -> Iterator[Case]:
@@ -194,6 +250,8 @@ def _joins(fault: Fault) -> bool:
     """Whether it goes with another one: it ends, and soon."""
     if not isinstance(fault, BadAnswer) or fault.times is None:
         return False
+    if fault.route not in ROUTES:
+        return False
     stalls = ANSWERS[fault.kind].stalls or fault.kind == "drips"
     return fault.route != DOWNLOAD and not stalls
 
@@ -207,5 +265,20 @@ def applies(fault: Fault, version: str) -> bool:
             return count <= len(messages(version))
         case BadAnswer(route="GET /api/jobs/{id}"):
             return has_jobs_api(version)
+        case BadAnswer(route=route) if route in {CANCEL, HEIRS}:
+            return version == NEW
+        case BadAnswer(route=route) if route in CANCELLING:
+            return version != NEW
+        case _:
+            return True
+
+
+def is_met(fault: Fault, mode: Mode) -> bool:
+    """Whether such a route is asked where jobs are followed so."""
+    match fault:
+        case BadAnswer(route=route) if route == SOCKET:
+            return mode == "websocket"
+        case BadAnswer(route=route) if route == FEATURES:
+            return mode == "poll_only"  # a websocket tells them by itself
         case _:
             return True

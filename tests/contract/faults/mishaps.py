@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
 
 from comfyclient.testing import (
+    Broadcast,
     Deafen,
     DropSockets,
     ForgetHistory,
@@ -23,11 +27,35 @@ from comfyclient.testing import (
 )
 
 from .answers import ANSWERS, WATCHING
-from .cases import HANGING_S, NEW, OLD, TOTAL_S, BadAnswer, Case, Mishap
+from .cases import (
+    FETCHING,
+    HANGING_S,
+    NEW,
+    OLD,
+    SILENCE_S,
+    TOTAL_S,
+    BadAnswer,
+    Case,
+    Mishap,
+    Moment,
+)
 
 BRIEF_S, LONG_S = 3.0, 10.0
 """Seconds that a server is away: less, and more than an attempt is searched for."""
+FOR_GOOD_S = SILENCE_S + 15
+"""More than a job may give no sign of life."""
 SILENT_S = 8.0
+AROUND: tuple[Moment, ...] = ("before", "post", "queued", "download")
+ALL: tuple[Moment, ...] = (*AROUND, "half_way")
+_ODD_FRAMES: tuple[JsonValue | bytes, ...] = (
+    {"type": "status", "data": "none"},
+    {"type": "executing", "data": {"node": None, "prompt_id": 7}},
+    {"type": ["executing"], "data": None},
+    ["a", "list"],
+    b"\x00\x00\x00\x01",
+    b"\xff\xff\xff\xff of no kind",
+    b"",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +79,14 @@ class Bearing:
     """So long connections are refused."""
     mute: bool = False
     """Nothing is answered for a while."""
-    early: bool = True
-    """It may strike before the job runs: it is the server's, not the job's."""
+    holds: bool = False
+    """What runs before the job never ends."""
+    deletes: Literal["ours", "all"] | None = None
+    """What somebody else takes out of the queue."""
+    around: tuple[Moment, ...] = AROUND
+    """The moments besides those at which the job runs; none where it is the job's."""
+    within: bool = True
+    """It may strike after any message of the job."""
 
 
 MISHAPS: Mapping[str, Bearing] = {
@@ -64,15 +98,26 @@ MISHAPS: Mapping[str, Bearing] = {
         (DropSockets(closes=True),), "every websocket ends with a close frame"
     ),
     "socket_deaf": Bearing(
-        (Deafen(),), "the websocket stays open and hears nothing", early=False
+        (Deafen(),),
+        "the websocket stays open and hears nothing",
+        around=("queued",),
     ),
     "socket_garbage": Bearing(
         (Raw(b"\xff\x00\xff no frame at all"),),
         "bytes that are no frame come over the websocket",
-        early=False,
+        around=("queued",),
+    ),
+    "socket_babbles": Bearing(
+        tuple(Broadcast(frame) for frame in _ODD_FRAMES),
+        "frames that are no message of ComfyUI's come over the websocket",
+        around=("queued",),
+        within=False,
     ),
     "restarts": Bearing(
-        (Restart(),), "the server restarts and has forgotten every job", forgets=True
+        (Restart(),),
+        "the server restarts and has forgotten every job",
+        forgets=True,
+        around=ALL,
     ),
     "restarts_older": Bearing(
         (Restart(OLD),), "it restarts as an older version", forgets=True
@@ -85,6 +130,7 @@ MISHAPS: Mapping[str, Bearing] = {
         "it is down for a few seconds, and has forgotten every job",
         forgets=True,
         away_s=BRIEF_S,
+        around=ALL,
     ),
     "away_long": Bearing(
         (Stop(LONG_S),),
@@ -96,31 +142,63 @@ MISHAPS: Mapping[str, Bearing] = {
         (Stop(BRIEF_S, remembers=True),),
         "the network to it is gone for a few seconds; its jobs go on",
         away_s=BRIEF_S,
+        around=ALL,
     ),
     "unreachable_long": Bearing(
         (Stop(LONG_S, remembers=True),),
         "the network is gone for longer than a lost attempt is searched for",
         away_s=LONG_S,
     ),
+    "unreachable_for_good": Bearing(
+        (Stop(FOR_GOOD_S, remembers=True),),
+        "the network is gone for longer than a job may give no sign of life",
+        away_s=FOR_GOOD_S,
+        around=("queued", 4, 5),
+        within=False,
+    ),
     "silent": Bearing(
         (Silence(seconds=SILENT_S),),
         "it takes requests and answers them later",
         mute=True,
+        around=ALL,
     ),
     "interrupted": Bearing(
         (Interrupt(),),
         "somebody else stops the job",
         stops_job=True,
-        early=False,
+        around=(),
     ),
     "hangs": Bearing(
-        (Hang(),), "the job runs for ever, and can be stopped", hangs=True, early=False
+        (Hang(),), "the job runs for ever, and can be stopped", hangs=True, around=()
     ),
     "hangs_hard": Bearing(
         (Hang(interruptible=False),),
         "the job runs for ever, and heeds no interruption",
         hangs=True,
-        early=False,
+        around=(),
+    ),
+    "never_starts": Bearing(
+        (),
+        "another job runs before it, and never ends",
+        holds=True,
+        around=("queued",),
+        within=False,
+    ),
+    "deleted": Bearing(
+        (),
+        "somebody else deletes the job from the queue",
+        forgets=True,
+        deletes="ours",
+        around=("queued",),
+        within=False,
+    ),
+    "queue_cleared": Bearing(
+        (),
+        "somebody else clears the queue",
+        forgets=True,
+        deletes="all",
+        around=("queued",),
+        within=False,
     ),
     "worker_dies": Bearing(
         (KillWorker(),), "HTTP lives, and no job runs any more", kills_worker=True
@@ -130,22 +208,32 @@ MISHAPS: Mapping[str, Bearing] = {
         "the worker dies over the job, which stays in the queue as running",
         hangs=True,
         kills_worker=True,
-        early=False,
+        around=(),
     ),
     "history_cleared": Bearing(
         (ForgetHistory(),),
         "somebody clears the history",
         forgets_ended=True,
-        early=False,
+        around=(),
     ),
 }
 """By name."""
 
-ACTS: Mapping[str, str] = {
-    "user_cancels": "the job is cancelled",
-    "client_closes": "the client is closed; another one resumes the job",
+ACTS: Mapping[str, tuple[Moment, ...]] = {
+    "user_cancels": ("queued", *FETCHING),
+    "client_closes": ALL,
 }
-"""What is done on our side at a moment, and what the documentation says of it."""
+"""What is done on our side, and at which moments besides those at which it runs."""
+
+
+def holds(case: Case) -> bool:
+    """Whether what runs before the job never ends."""
+    fault = case.fault
+    return (
+        isinstance(fault, Mishap)
+        and fault.name in MISHAPS
+        and MISHAPS[fault.name].holds
+    )
 
 
 def total_s(case: Case) -> float:

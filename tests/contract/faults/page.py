@@ -8,7 +8,20 @@ from itertools import chain, combinations
 from pathlib import Path
 from typing import TypeAlias
 
-from .answers import ANSWERS, DOWNLOAD, GREETING, ROUTES, SUBMIT
+from .answers import (
+    ANSWERS,
+    CANCEL,
+    DOWNLOAD,
+    EVERY_ROUTE,
+    FEATURES,
+    GREETING,
+    HEIRS,
+    LOOKING,
+    OFFERS,
+    SOCKET,
+    SUBMIT,
+    UPLOAD,
+)
 from .cases import (
     BadAnswer,
     BadNode,
@@ -21,9 +34,10 @@ from .cases import (
     has_jobs_api,
     named,
 )
-from .expectations import Outcome, expected
+from .expectations import expected
 from .matrix import every_case
-from .mishaps import ACTS, MISHAPS
+from .mishaps import MISHAPS
+from .outcomes import Outcome
 
 PAGE = "docs/faults.md"
 TEST = "tests/contract/faults/test_fault_matrix.py"
@@ -46,10 +60,10 @@ Find what went wrong; beside it stands what a job comes to, and the cases that s
 
 Each case is one job on scripted servers that fail so. It is checked how the job ends,
 how often each server ran it, what the ledger says, that another client can take up what
-was left open, and that no thread stays behind. Every fault is played at every moment of
-a job, with websockets and without, in each `make test`; how soon it strikes, versions
-and numbers of instances change from moment to moment, and `-m soak` plays all of those
-too. To play the cases of a row:
+was left open, and that no thread stays behind. Every fault is played at every moment
+that its rows name, with websockets and without, in each `make test`; how soon it
+strikes, versions and numbers of instances change from moment to moment, and `-m soak`
+plays all of those too. To play the cases of a row:
 
 ```sh
 pytest {TEST} -k 'socket_ends-'
@@ -57,11 +71,23 @@ pytest {TEST} -k 'socket_ends-'
 
 This page is made of the cases themselves: `python -m tests.contract.faults.page`.
 """
+_ACTS: Mapping[str, str] = {
+    "user_cancels": "the job is cancelled",
+    "client_closes": "the client is closed; another one resumes the job",
+}
 _CHAPTERS: Mapping[str, tuple[str, ...]] = {
     "The connection": ("socket_", "unreachable_"),
     "The server": ("restarts", "away_", "silent", "worker_dies", "history_"),
-    "The job": ("interrupted", "hangs", "node_", "noise-"),
-    "What you do": tuple(ACTS),
+    "The job": (
+        "interrupted",
+        "deleted",
+        "queue_",
+        "never_starts",
+        "hangs",
+        "node_",
+        "noise-",
+    ),
+    "What you do": tuple(_ACTS),
     "The ledger's disk is full": ("ledger_",),
 }
 """And how the names of their cases begin."""
@@ -72,7 +98,18 @@ _ROUTES: Mapping[str, str] = {
     "GET /history/{id}": "Bad answers to looks at the history",
     "GET /api/jobs/{id}": "Bad answers to looks at the jobs API",
     DOWNLOAD: "Bad answers to a download",
+    OFFERS: "Bad answers to the question for node classes",
+    HEIRS: "Bad answers to the question for replaced node classes",
+    FEATURES: "Bad answers to the question for features",
+    SOCKET: "Bad answers to the opening of the websocket",
+    LOOKING: "Bad answers to the question whether an input file is there",
+    UPLOAD: "Bad answers to an upload",
+    CANCEL: "Bad answers to a cancellation",
+    "POST /queue": "Bad answers to a deletion from the queue",
+    "POST /interrupt": "Bad answers to an interruption",
 }
+_BOTH = "Where the cure fails, too"
+"""The chapter of two faults at once."""
 _STEPS = {
     "intend": "the job is to be written down",
     "attempt": "an attempt is to be written down",
@@ -97,12 +134,14 @@ _MOMENTS = {
     "ended": "after its end, not yet seen",
     "seen": "when its end was seen",
     "download": "at the download",
+    "half_way": "half-way through the download",
     "once": "once",
     "few": "a few times",
     "ever": "for ever",
     "": "",
 }
 """In their order."""
+_TIMES = {_MOMENTS[name] for name in ("once", "few", "ever")}
 _CIRCUMSTANCES = (
     lambda case: "one instance" if case.instances == 1 else "two instances",
     lambda case: case.mode,
@@ -116,24 +155,25 @@ def page() -> str:
     """The whole page."""
     cases: dict[str, list[Case]] = {}
     for case in every_case():
-        cases.setdefault(_chapter(case.fault), []).append(case)
-    titles = [*_CHAPTERS, *_ROUTES.values()]
+        cases.setdefault(_chapter(case), []).append(case)
+    titles = [*_CHAPTERS, *_ROUTES.values(), _BOTH]
     return _HEAD + "".join(chain(*(_told(title, cases[title]) for title in titles)))
 
 
-def _chapter(fault: Fault) -> str:
-    if isinstance(fault, BadAnswer):
-        return _ROUTES[fault.route]
-    return next(
-        title for title, begins in _CHAPTERS.items() if str(fault).startswith(begins)
-    )
+def _chapter(case: Case) -> str:
+    if case.also is not None:
+        return _BOTH
+    if isinstance(case.fault, BadAnswer):
+        return _ROUTES[case.fault.route]
+    name = str(case.fault)
+    return next(title for title, begins in _CHAPTERS.items() if name.startswith(begins))
 
 
 def _told(title: str, cases: Iterable[Case]) -> Iterator[str]:
     """One chapter: a row for each end, and those together that end alike."""
     what: dict[str, list[Case]] = {}
     for case in cases:
-        what.setdefault(_what(case.fault), []).append(case)
+        what.setdefault(_what_of(case), []).append(case)
     alike: dict[str, list[str]] = {}
     for name, same in what.items():
         alike.setdefault(_rows(_ends(same)), []).append(name)
@@ -141,12 +181,12 @@ def _told(title: str, cases: Iterable[Case]) -> Iterator[str]:
     when = "How often" if answers else "When"
     yield f"\n## {title}\n\n"
     if answers:
-        route = next(route for route in ROUTES if _ROUTES[route] == title)
+        route = next(route for route in EVERY_ROUTE if _ROUTES[route] == title)
         yield f"`{route}`; the cases are `{named(route)}-…`.\n\n"
     yield f"| Fault | {when} | What becomes of the job | Cases |\n|---|---|---|---|\n"
     for rows, names in alike.items():
         starts = dict.fromkeys(
-            f"`{_start(case.fault)}`" for name in names for case in what[name]
+            f"`{_start_of(case)}`" for name in names for case in what[name]
         )
         first, *rest = rows.splitlines()
         told = "<br>".join(name[0].upper() + name[1:] for name in names)
@@ -168,7 +208,8 @@ def _ends(cases: Iterable[Case]) -> Ends:
 
 
 def _rows(ends: Ends) -> str:
-    if len(ends) == 1:
+    moments = {*chain(*(at for when in ends.values() for at in when.values()))}
+    if len(ends) == 1 and (moments == {""} or len(moments & _TIMES) > 1):
         return f"always | {next(iter(ends))}"
     return "\n".join(
         "<br>".join(_when(moments, under) for under, moments in when.items())
@@ -224,11 +265,24 @@ def _moment(case: Case) -> str:
             return ""
 
 
+def _what_of(case: Case) -> str:
+    if case.also is None:
+        return _what(case.fault)
+    route, then = case.also.route, ANSWERS[case.also.kind].page
+    return f"{_what(case.fault)}; then, at `{route}`, {then}, for ever"
+
+
+def _start_of(case: Case) -> str:
+    if case.also is None:
+        return _start(case.fault)
+    return f"{_start(case.fault)}…-and_{named(case.also.route)}-{case.also.kind}-"
+
+
 def _what(fault: Fault) -> str:
     """What goes wrong, in words."""
     match fault:
         case Mishap(name=name):
-            return ACTS[name] if name in ACTS else MISHAPS[name].page
+            return _ACTS[name] if name in _ACTS else MISHAPS[name].page
         case BadAnswer(kind=kind):
             return ANSWERS[kind].page
         case BadNode(out_of_memory=True, times=times):
@@ -264,6 +318,8 @@ def _outcome(outcome: Outcome) -> str:
     runs = sum(outcome.executions)
     if runs != (0 if outcome.error else 1):
         end += f", {_RUNS[runs]}"
+    if outcome.refusal is not None:
+        end += f", `cancel()` raises `{outcome.refusal.__name__}`"
     kinds = [f"`{kind.__name__}`" for kind in outcome.download if kind is not None]
     if kinds:
         might = "may raise" if None in outcome.download else "raises"

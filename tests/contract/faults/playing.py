@@ -10,12 +10,14 @@ from comfyclient.testing import Hold, Reply, Script, ScriptedJob, Sleep, Step, S
 from comfyclient.testing.play import ServerStep
 from comfyclient.testing.turns import Turn, inserted
 
-from .answers import WATCHING
+from .answers import CANCELLING, WATCHING
 from .cases import BadAnswer, BadNode, Fault, FullLedger, Mishap, Moment, Tempo
 from .mishaps import ACTS, MISHAPS
 
 A_LOOK_S = 3.0
 """Seconds in which a client looks for its job at least once, in either mode."""
+CANCELLED_AFTER = 4
+"""Messages of a job after which it is cancelled in vain."""
 WORK_S = 3.0
 """Seconds that a job takes which is looked for, and written down as running."""
 LONG_WORK_S = 15.5
@@ -34,6 +36,11 @@ class Doorbell(threading.Event):
         """Whether it is open."""
         self.rung.set()
         return super().is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is open, or was opened in time."""
+        self.rung.set()
+        return super().wait(timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ def script_of(fault: Fault, bell: Doorbell) -> Script:
             return Script((Strikes((Hold(bell),), moment, tempo),))
         case Mishap(name=name, moment=moment, tempo=tempo):
             return Script((Strikes(MISHAPS[name].steps, moment, tempo),))
+        case BadAnswer(route=route) if route in CANCELLING:
+            return Script((Strikes((Hold(bell),), CANCELLED_AFTER, "seen"),))
         case BadAnswer(route=route) if route in WATCHING:
             return Script.slow(WORK_S, steps=3)
         case FullLedger(step="attempt_ended"):

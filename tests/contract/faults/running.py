@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 from comfyclient.client import Client
 from comfyclient.errors import ComfyClientError
 from comfyclient.events import Event
+from comfyclient.files.outputs import Output
 from comfyclient.job import Job
 from comfyclient.jobs.course import JobStatus
 from comfyclient.ledger.records import JobState
 from comfyclient.testing import ScriptedServer
 from comfyclient.testing.bench import GRAPH
-from comfyclient.workflow import NamedOutput, Workflow
+from comfyclient.workflow import InputFile, NamedOutput, Workflow
 
-from .answers import ANSWERS, DOWNLOAD
-from .cases import BadAnswer, Case, Mishap
-from .mishaps import ACTS, MISHAPS, total_s
-from .playing import A_LOOK_S
+from .answers import ANSWERS, CANCELLING, DOWNLOAD, UPLOADING
+from .cases import CANCEL_S, FETCHING, BadAnswer, Case, Mishap
+from .mishaps import ACTS, MISHAPS, holds, total_s
+from .playing import A_LOOK_S, Doorbell
 from .scene import FOREIGN, LIMIT_S, Scene
 
 WORKFLOW = Workflow.from_graph(GRAPH, outputs=[NamedOutput("card", "2")])
+PHOTO = b"a photo"
+WITH_FILE = Workflow.from_graph(
+    {**GRAPH, "3": {"class_type": "LoadImage", "inputs": {"image": "in/photo.png"}}},
+    outputs=[NamedOutput("card", "2")],
+    files=[InputFile("in/photo.png", sha256(PHOTO).hexdigest(), len(PHOTO), PHOTO)],
+)
 T = TypeVar("T")
 
 DOWNLOAD_S, STALLED_S = 60.0, 1.0
@@ -59,8 +68,14 @@ class Observed:
     executions: tuple[int, ...] = ()
     allowed: tuple[int, ...] = ()
     """By instance, how often the job may have run there at most, by what was lost."""
+    refusal: ComfyClientError | None = None
+    """What cancelling it raised."""
+    foreign: tuple[str | None, ...] = ()
+    """How somebody else's jobs ended."""
     download: ComfyClientError | None = None
     """What the first download raised."""
+    left: list[str] = field(default_factory=list)
+    """The files that it left behind, for all that."""
     picture: bytes | None = None
     pictures: tuple[bytes, ...] = ()
     """Those that the servers hold."""
@@ -83,6 +98,8 @@ def observe(case: Case, ledger: Path) -> Observed:
         scene.heal()
         if observed.row is not None and not observed.row.state.settled:
             _second_life(scene, observed)
+        if holds(case):
+            scene.first.await_that(scene.first.stage.idle)
         _count(scene, observed)
     return observed
 
@@ -102,22 +119,31 @@ def _first_life(scene: Scene, client: Client, observed: Observed) -> None:
     job = _to_its_end(scene, client, observed)
     observed.took_s = scene.clock.monotonic() - began
     if job is not None and observed.error is None:
-        _collect(scene, job, observed)
+        with _at_download(scene, client, job, observed):
+            _collect(scene, job, observed)
 
 
 def _to_its_end(scene: Scene, client: Client, observed: Observed) -> Job | None:
     try:
-        time = total_s(scene.case)
-        job = client.submit(WORKFLOW, timeout=time)
+        with _at_submit(scene, client):
+            workflow = _workflow(scene.case)
+            job = client.submit(workflow, timeout=total_s(scene.case))
     except ComfyClientError as error:
         observed.error = error
         return None
-    job = _meddle(scene, client, job)
+    job = _meddle(scene, client, job, observed)
     observed.events = list(job.events())
     observed.status = job.status
     with _noting(observed):
         job.result()
     return job
+
+
+def _workflow(case: Case) -> Workflow:
+    """What is submitted: with an input file, where the fault meets that."""
+    fault = case.fault
+    files = isinstance(fault, BadAnswer) and fault.route in UPLOADING
+    return WITH_FILE if files else WORKFLOW
 
 
 @contextmanager
@@ -128,27 +154,40 @@ def _noting(observed: Observed) -> Iterator[None]:
         observed.error = error
 
 
-def _meddle(scene: Scene, client: Client, job: Job) -> Job:
+def _meddle(scene: Scene, client: Client, job: Job, observed: Observed) -> Job:
     """What is done at the mishap's moment by others than the servers."""
     fault = scene.case.fault
-    if not isinstance(fault, Mishap):
+    if isinstance(fault, BadAnswer) and fault.route in CANCELLING:
+        assert scene.bell.rung.wait(LIMIT_S), "the job came to its moment"
+        _cancel(scene, job, observed)
+    if not isinstance(fault, Mishap) or fault.moment in FETCHING:
         return job
     if fault.moment == "queued":
         scene.pass_by(A_LOOK_S)
     if fault.name in ACTS:
-        return _act(scene, client, job, fault)
+        return _act(scene, client, job, observed)
     if fault.moment == "queued":
-        scene.strike(MISHAPS[fault.name].steps)
-        scene.next_to_us.set()
+        scene.strike(MISHAPS[fault.name])
+        if not holds(scene.case):
+            scene.next_to_us.set()
     return job
 
 
-def _act(scene: Scene, client: Client, job: Job, fault: Mishap) -> Job:
+def _cancel(scene: Scene, job: Job, observed: Observed) -> None:
+    try:
+        job.cancel(timeout=CANCEL_S)
+    except ComfyClientError as error:
+        observed.refusal = error
+    scene.heal()
+
+
+def _act(scene: Scene, client: Client, job: Job, observed: Observed) -> Job:
+    fault = scene.case.fault
+    assert isinstance(fault, Mishap), "an act has its moment"
     if fault.moment != "queued":
         assert scene.bell.rung.wait(LIMIT_S), "the job came to its moment"
     if fault.name == "user_cancels":
-        job.cancel()
-        scene.heal()
+        _cancel(scene, job, observed)
         return job
     client.close()
     if fault.tempo == "at_once":
@@ -168,19 +207,84 @@ def _collect(scene: Scene, job: Job, observed: Observed) -> None:
     for number in range(_tries(scene.case)):
         try:
             patience = _patience(scene.case, again=number > 0)
-            observed.picture = output.read(timeout=patience)
+            observed.picture = _brought_home(scene, output, patience)
         except ComfyClientError as error:
             if number == 0:
                 observed.download = error
+                observed.left = [path.name for path in scene.folder.glob("*")]
                 scene.after_download()
         else:
             return
 
 
+def _brought_home(scene: Scene, output: Output, patience: float) -> bytes:
+    """A picture: as a file, where something happens meanwhile."""
+    fault = scene.case.fault
+    if not isinstance(fault, Mishap) or fault.moment not in FETCHING:
+        return output.read(timeout=patience)
+    return output.save(scene.folder, timeout=patience).read_bytes()
+
+
+@contextmanager
+def _at_submit(scene: Scene, client: Client) -> Iterator[None]:
+    """Close the client once its question is before the server."""
+    match scene.case.fault:
+        case Mishap(name="client_closes", moment="before" | "post"):
+            with _meanwhile(scene.bell, client.close):
+                yield
+        case _:
+            yield
+
+
+@contextmanager
+def _at_download(
+    scene: Scene, client: Client, job: Job, observed: Observed
+) -> Iterator[None]:
+    """What happens as the picture is fetched: before its first byte, or half-way."""
+    fault = scene.case.fault
+
+    def happen() -> None:
+        assert isinstance(fault, Mishap), "it has its moment"
+        if fault.name == "user_cancels":
+            job.cancel()
+        elif fault.name == "client_closes":
+            client.close()
+        else:
+            scene.strike(MISHAPS[fault.name])
+        if fault.name not in MISHAPS or not MISHAPS[fault.name].mute:
+            scene.half_way.set()
+
+    match fault:
+        case Mishap(moment="half_way"):
+            with _meanwhile(scene.half_way, happen):
+                yield
+        case Mishap(name=name, moment="download") if name in ACTS:
+            happen()
+            yield
+        case _:
+            yield
+
+
+@contextmanager
+def _meanwhile(bell: Doorbell, happen: Callable[[], None]) -> Iterator[None]:
+    """Do something once somebody stands before a gate, while the block goes on."""
+
+    def attend() -> None:
+        assert bell.rung.wait(LIMIT_S), "somebody came to the gate"
+        happen()
+
+    thread = threading.Thread(target=attend, name="comfyclient-meanwhile")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
 def _patience(case: Case, *, again: bool) -> float:
     """How long a download may take: not long where it is to be given up."""
     fault = case.fault
-    if isinstance(fault, Mishap) and fault.moment == "download":
+    if isinstance(fault, Mishap) and fault.moment in FETCHING:
         mute = fault.name in MISHAPS and MISHAPS[fault.name].mute
         return STALLED_S if mute and not again else DOWNLOAD_S
     never = isinstance(fault, BadAnswer) and fault.route == DOWNLOAD
@@ -192,7 +296,7 @@ def _tries(case: Case) -> int:
     fault = case.fault
     if isinstance(fault, BadAnswer) and fault.route == DOWNLOAD:
         return 1 if fault.times is None else fault.times + 1
-    return 2
+    return 1 if isinstance(fault, Mishap) and fault.name == "client_closes" else 2
 
 
 def _second_life(scene: Scene, observed: Observed) -> None:
@@ -204,7 +308,8 @@ def _second_life(scene: Scene, observed: Observed) -> None:
             events = list(job.events())
             observed.resumed.append(events[-1].error)
             if events[-1].error is None:
-                observed.picture = job.result().output("card").read(timeout=DOWNLOAD_S)
+                output = job.result().output("card")
+                observed.picture = _brought_home(scene, output, DOWNLOAD_S)
 
     _timed(scene, resume)
     observed.row_after = _row(scene.ledger)
@@ -223,6 +328,12 @@ def _count(scene: Scene, observed: Observed) -> None:
     observed.executions = tuple(
         sum(execution.prompt_id != FOREIGN for execution in server.accounts)
         for server in servers
+    )
+    observed.foreign = tuple(
+        execution.ended
+        for server in servers
+        for execution in server.accounts
+        if execution.prompt_id == FOREIGN
     )
     observed.pictures = tuple(
         content

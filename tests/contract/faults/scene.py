@@ -8,13 +8,26 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
+import requests
+
 from comfyclient.client import Client
 from comfyclient.config.settings import EnvironmentSettings, Settings
-from comfyclient.testing import FakeClock, Hold, Reply, ScriptedServer, Step, usual
+from comfyclient.testing import (
+    Broadcast,
+    Deafen,
+    FakeClock,
+    Hold,
+    Raw,
+    Reply,
+    ScriptedServer,
+    Step,
+    offered,
+    usual,
+)
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.play import ScriptedJob, ServerStep
 
-from .answers import ANSWERS
+from .answers import ANSWERS, DOWNLOAD, GREETING, HEIRS, OFFERS, SUBMIT
 from .cases import (
     GRACE_S,
     QUEUE_S,
@@ -26,11 +39,13 @@ from .cases import (
     Mishap,
 )
 from .full_disk import fill_disk, free_disk
-from .mishaps import MISHAPS
+from .mishaps import ACTS, MISHAPS, Bearing
 from .playing import Doorbell, script_of
 
 LIMIT_S = 10.0
 """Real seconds that a part of a case may take."""
+HALF = 60
+"""Bytes of a picture after which a fault strikes."""
 FOREIGN = str(uuid4())
 """The prompt of somebody else, which keeps a server busy."""
 
@@ -44,9 +59,12 @@ class Scene:
         self.clock = FakeClock()
         self.bell = Doorbell()
         self.next_to_us = Doorbell()
+        self.half_way = Doorbell()
+        self.folder = ledger.parent / "home"
+        """Where pictures are saved."""
         self._stack = stack
-        stack.callback(self.bell.set)
-        stack.callback(self.next_to_us.set)
+        for gate in (self.bell, self.next_to_us, self.half_way):
+            stack.callback(gate.set)
         scripts = [script_of(case.fault, self.bell), None]
         self.servers = [
             stack.enter_context(
@@ -87,22 +105,57 @@ class Scene:
     def prepare(self) -> None:
         """Let the fault strike, or lie in wait for its moment."""
         match self.case.fault:
+            case Mishap(name=name, moment="before" | "post" as moment) if name in ACTS:
+                route = GREETING if moment == "before" else SUBMIT
+                acts = self.case.fault.tempo == "seen"
+                kept = Reply(late=self.bell) if acts else Reply(gate=self.bell)
+                self.first.answer(route, kept)
             case Mishap(name=name, moment="before"):
-                self.strike(MISHAPS[name].steps)
+                self.strike(MISHAPS[name])
             case Mishap(moment="queued"):
                 self._busy()
-            case BadAnswer() as bad:
+            case Mishap(moment="half_way"):
+                half = Reply(sends=HALF, halts=self.half_way)
+                self.first.answer(DOWNLOAD, half)
+            case BadAnswer(route=route) as bad:
+                if route in {OFFERS, HEIRS}:
+                    self.first.offer(offered("EmptyImage", "SaveImage"))
                 self._answer_badly(bad)
             case FullLedger(step=step):
                 fill_disk(self.ledger, step)
         if self.case.also is not None:
             self._answer_badly(self.case.also)
 
-    def strike(self, steps: Sequence[Step]) -> None:
-        """What happens to the first server as a whole."""
-        for step in steps:
-            assert isinstance(step, ServerStep), "nothing else strikes a whole server"
-            self.first.stage.act(step)
+    def strike(self, bearing: Bearing) -> None:
+        """What happens to the first server as a whole, or to whoever listens to it."""
+        for step in bearing.steps:
+            if isinstance(step, ServerStep):
+                self.first.stage.act(step)
+            else:
+                self._disturb(step)
+        if bearing.deletes is not None:
+            self._empty_queue(ours=bearing.deletes == "ours")
+
+    def _disturb(self, step: Step) -> None:
+        sockets = self.first.stage.sockets
+        with self.first.stage.condition:
+            match step:
+                case Broadcast(frame=frame):
+                    sockets.tell_all(frame)
+                case Raw(content=content):
+                    for connected in sockets.values():
+                        connected.send_raw(content)
+                case Deafen():
+                    sockets.clear()
+                case _:
+                    raise AssertionError(f"{step} does not strike a whole server")
+
+    def _empty_queue(self, *, ours: bool) -> None:
+        """Somebody else takes what waits out of the queue, as the web page does."""
+        waiting = [job.prompt_id for job in self.first.stage.pending]
+        assert waiting, "the job waits"
+        body = {"delete": waiting} if ours else {"clear": True}
+        requests.post(f"{self.first.url}/queue", json=body, timeout=LIMIT_S)
 
     def _busy(self) -> None:
         """Somebody else's job runs on the first server."""
@@ -136,8 +189,8 @@ class Scene:
     def before_download(self) -> None:
         """The fault strikes now, or what it did to the server is over by now."""
         match self.case.fault:
-            case Mishap(name=name, moment="download"):
-                self.strike(MISHAPS[name].steps)
+            case Mishap(name=name, moment="download") if name not in ACTS:
+                self.strike(MISHAPS[name])
             case Mishap():
                 self.first.start_again()
 
@@ -157,5 +210,5 @@ class Scene:
                 free_disk(self.ledger)
         self.first.start_again()
         self.first.speak()
-        self.next_to_us.set()
-        self.bell.set()
+        for gate in (self.next_to_us, self.bell, self.half_way):
+            gate.set()

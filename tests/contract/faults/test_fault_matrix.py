@@ -19,17 +19,20 @@ from comfyclient.ledger.records import JobState
 from comfyclient.testing.threads import ours, stacks
 
 from .cases import INSTANCES, MODES, NEW, TEMPOS, VERSIONS, Case, Mishap
-from .expectations import Outcome, expected
+from .expectations import expected
 from .matrix import (
     applies,
+    couples,
     every_case,
     faults,
+    is_met,
     pairs,
     usual_cases,
     whatever_the_moment,
     whatever_the_tempo,
 )
 from .mishaps import total_s
+from .outcomes import Outcome
 from .page import PAGE, page
 from .running import Observed, observe
 
@@ -93,15 +96,24 @@ def test_the_page_tells_what_is_so() -> None:
 
 def test_the_usual_part_is_the_product() -> None:
     """Each time, every fault is played at every moment of a job, in every mode."""
-    moments = {whatever_the_tempo(fault) for fault in faults(NEW)}
-    played = {(whatever_the_tempo(case.fault), case.mode) for case in USUAL}
-    assert played == {*product(moments, MODES)}
+    moments = {
+        (whatever_the_tempo(fault), mode)
+        for fault, mode in product(faults(NEW), MODES)
+        if is_met(fault, mode)
+    }
+    played = {
+        (whatever_the_tempo(case.fault), case.mode) for case in USUAL if not case.also
+    }
+    assert played == moments
+    together = {(case.fault, case.also, case.mode) for case in USUAL if case.also}
+    assert together == {(*pair, mode) for pair, mode in product(couples(), MODES)}
 
 
 def test_what_is_drawn_covers_all() -> None:
     """Each fault meets every version, one instance as well as two, and strikes at once
     and later."""
-    for name, cases in groupby(USUAL, lambda case: whatever_the_moment(case.fault)):
+    alone = [case for case in USUAL if not case.also]
+    for name, cases in groupby(alone, lambda case: whatever_the_moment(case.fault)):
         played = list(cases)
         there = {
             version
@@ -172,6 +184,8 @@ def _of_its_end(observed: Observed, outcome: Outcome) -> Iterator[str]:
         yield f"its state in the ledger is {None if row is None else row.state}"
     if row is not None and outcome.attempts not in {None, row.attempts}:
         yield f"it took {row.attempts} attempts"
+    if _kind(observed.refusal) is not outcome.refusal:
+        yield f"cancelling it raised {observed.refusal!r}"
     if _kind(observed.download) not in outcome.download:
         yield f"the download raised {observed.download!r}"
 
@@ -203,14 +217,22 @@ def _of_any_case(observed: Observed) -> Iterator[str]:
         yield f"its last event tells of {ends[0].error!r}"
     if observed.status is not None and observed.status != _status_of(observed.error):
         yield f"its handle says {observed.status}"
+    if {*observed.foreign} & {"cancelled", "error"}:
+        yield f"somebody else's job ended so: {observed.foreign}"
+    yield from _of_its_picture(observed)
+    for record in observed.complaints:
+        if record.exc_info:
+            yield f"unforeseen: {record.getMessage()} {record.exc_info[1]!r}"
+
+
+def _of_its_picture(observed: Observed) -> Iterator[str]:
+    if observed.left:
+        yield f"what was not fetched left {observed.left}"
     if observed.picture is None:
         if observed.error is None:
             yield "it has no picture"
     elif observed.picture not in observed.pictures:
         yield "its picture is none of those that the servers hold"
-    for record in observed.complaints:
-        if record.exc_info:
-            yield f"unforeseen: {record.getMessage()} {record.exc_info[1]!r}"
 
 
 def _kind(error: ComfyClientError | None) -> type[ComfyClientError] | None:
