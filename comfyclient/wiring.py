@@ -16,9 +16,8 @@ from .config.settings import (
     InstanceSettings,
     Settings,
     StorageSettings,
-    read_token,
-    secrets_of,
 )
+from .config.tokens import read_token, secrets_of
 from .engine_start import mount_root, with_engine
 from .errors import ConfigError
 from .extras import clean_photo, open_oss

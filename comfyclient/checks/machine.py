@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config.settings import InstanceSettings, read_token
+from ..config.settings import InstanceSettings
+from ..config.tokens import read_token
 from ..errors import ComfyClientError, ConfigError
 from ..ledger.opening import LedgerSight
 from ..pins.pinned import PinnedTemplates

@@ -18,7 +18,7 @@ from ..checks.plan import Patient, patient_of, plan
 from ..checks.senses import Senses
 from ..config.dashscope import dashscope_of, read_key
 from ..config.protection import require_confirmation
-from ..config.settings import secrets_of
+from ..config.tokens import secrets_of
 from ..doctor import EACH_S, Doctor, Examined
 from ..errors import ConfigError
 from ..ledger.records import redacted

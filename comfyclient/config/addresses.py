@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from .urls import EAS_HOST, EAS_PATH
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_EAS_HOST = re.compile(
-    r"(?:(?P<service>[\w-]+)\.)?(?!vpc\.)(?P<owner>[\w-]+?)(?:[.-]vpc)?"
-    r"\.(?P<region>[a-z]{2}-[\w-]+)\.pai-eas\.aliyuncs\.com"
-)
-_EAS_PATH = re.compile(r"/(?:api/)?predict/(?P<service>[^/]+)")
 _OSS_HOST = re.compile(r"(?:^|\.)oss[-.][\w.-]*aliyuncs\.com$|\.oss\.aliyuncs\.com$")
 
 
@@ -30,7 +27,7 @@ def service_at(url: str) -> Hashable:
     """
     parts = urlsplit(url)
     host, path = _host(parts.hostname), _path(parts.path)
-    eas, named = _EAS_HOST.fullmatch(host), _EAS_PATH.match(path)
+    eas, named = EAS_HOST.fullmatch(host), EAS_PATH.match(path)
     if eas is not None:
         service = named["service"] if named is not None else eas["service"]
         if service is not None:

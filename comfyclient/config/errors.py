@@ -74,6 +74,8 @@ def _mistake(found: Mapping[str, Any], root: Shape) -> Mistake:
     if found["type"] == "extra_forbidden":
         return unknown_key(location, root)
     got = None if found["type"] == "missing" else shown(location, found["input"])
+    if found["type"] == "configuration" and got == "a table":
+        got = None  # something between its keys is wrong, and was named
     return Mistake(
         f"{dotted(location)}: {_remedy(found)}"
         + ("" if got is None else f", got {got}"),

@@ -7,10 +7,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from .types import (
+    Bucket,
     Credentials,
     Endpoint,
     FileName,
     FilePath,
+    Group,
     Host,
     HttpUrl,
     InstanceName,
@@ -100,7 +102,7 @@ class StorageSettings(SettingsModel):
     """The folder of a mount; by default the embedded engine's own."""
     visible_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 10
     """How long a file is waited for that is not seen yet through a mount."""
-    bucket: Text | None = None
+    bucket: Bucket | None = None
     """The OSS bucket."""
     endpoint: Endpoint | None = None
     """The OSS endpoint."""
@@ -122,6 +124,10 @@ class StorageSettings(SettingsModel):
         missing = [key for key in needed if getattr(self, key) is None]
         if missing:
             raise wrong(f"kind {self.kind!r} needs {' and '.join(missing)}")
+        host = (self.endpoint or "").rpartition("://")[2]
+        alone = host.removeprefix(f"{self.bucket}.oss")
+        if alone != host:
+            raise wrong(f"endpoint begins with the bucket: write https://oss{alone}")
         return self
 
 
@@ -130,7 +136,7 @@ class QueueSettings(SettingsModel):
 
     results: Literal["watch", "poll"] = "watch"
     """Over a websocket, with a fallback; or only by asking for each request."""
-    group: Annotated[Text, Field(max_length=64)] | None = None
+    group: Group | None = None
     """The consumer group; by default one for each environment."""
     window: Annotated[int, Field(ge=1, le=10_000)] = 50
     """Results that a watch hands over before the first of them is committed."""

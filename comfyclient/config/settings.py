@@ -41,11 +41,9 @@ from .models import StorageSettings as StorageSettings
 from .models import TlsSettings as TlsSettings
 from .overlay import add_arguments, add_variables, variable_of
 from .secrets import (
-    looks_secret,
     password_of_url,
     secret_headers,
     secret_of_url,
-    secrets_in_url,
     shown_key,
 )
 from .shapes import Table
@@ -58,7 +56,6 @@ from .types import FilePath, Folders, SettingsModel, defaulted
 
 _LOCAL = "local"
 LOCK_NAME = "comfyclient.lock"
-_SHORTEST_SECRET = 6
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -235,60 +232,6 @@ def default_parking(environment: str) -> Path:
     return platformdirs.user_state_path("comfyclient") / "parked" / environment
 
 
-def read_token(instance: InstanceSettings) -> str | None:
-    """The instance's token, or that of the variable or file that is named for it.
-
-    Raises:
-        ConfigError: one is named that is not there or is empty.
-    """
-    if instance.token is not None:
-        return instance.token.get_secret_value()
-    if instance.token_env is not None:
-        return _token_of_variable(instance.name, instance.token_env)
-    if instance.token_file is None:
-        return None
-    try:
-        token = instance.token_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"instance {instance.name}: cannot read token_file {instance.token_file}"
-        ) from error
-    if not token:
-        raise ConfigError(
-            f"instance {instance.name}: token_file {instance.token_file} is empty"
-        )
-    return token
-
-
-def secrets_of(instance: InstanceSettings) -> list[str]:
-    """What of an instance must never be written down, the longest first.
-
-    Its token, headers that look like credentials, and what its URL has of the kind; a
-    text too short to be one would blot out harmless words.
-
-    Raises:
-        ConfigError: the token cannot be read.
-    """
-    token = read_token(instance)
-    found = {
-        *([] if token is None else [token]),
-        *(instance.headers[name] for name in secret_headers(instance.headers)),
-        *secrets_in_url(instance.url),
-    }
-    return sorted((one for one in found if len(one) >= _SHORTEST_SECRET), key=len)[::-1]
-
-
-def _token_of_variable(instance: str, variable: str) -> str:
-    token = os.environ.get(variable, "").strip()
-    if token:
-        return token
-    shown = "…" if looks_secret(variable) else variable  # the token itself, by mistake
-    raise ConfigError(
-        f"instance {instance}: token_env names {shown}, which is not set",
-        hint=f"export {shown}=… before starting",
-    )
-
-
 def _wrong_names(settings: Settings) -> Iterator[Mistake]:
     seen: dict[str, str] = {}
     for name in settings.environments:
@@ -341,6 +284,13 @@ def _warnings(settings: Settings, sources: Sources) -> Iterator[str]:
                     "instead"
                 )
             yield f"{sources.place(at)}: {dotted(at)} holds {what}; {better}"
+    for name, environment in settings.environments.items():
+        at = ("environments", name, "queue")
+        if environment.queue.model_fields_set and environment.transport != "eas-queue":
+            yield (
+                f"{sources.place(at)}: {dotted(at)} counts for nothing with transport "
+                f"{environment.transport!r}; set 'eas-queue', or leave it out"
+            )
 
 
 def _secrets(settings: Settings) -> Iterator[tuple[Location, str]]:

@@ -6,7 +6,6 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -19,11 +18,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from .urls import slip_in
+
 _REGION = re.compile(r"[a-z]{2}-[a-z]+(-[a-z0-9]+)*")
 _LEDGER = re.compile(r"[a-z]\w*(\+\w+)?://.*", re.DOTALL)
 _ENDPOINT = re.compile(r"https?://[\w.-]+(:\d+)?/?|[\w-]+(\.[\w-]+)+(:\d+)?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]{0,31}")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_GROUP = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -58,14 +62,9 @@ def _region(text: str) -> str:
 
 
 def _http_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018  (reading it is what checks it)
-        fits = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:  # its text quotes the url, and perhaps a password in it
-        fits = False
-    if not fits or not text.isprintable() or " " in text:
-        raise wrong("the url must be http(s)://host…")
+    slip = slip_in(text)
+    if slip is not None:
+        raise wrong(f"this url has {slip}")
     return text
 
 
@@ -109,6 +108,8 @@ def _instance_name(text: str) -> str:
 
 def _file(path: Path) -> Path:
     _file_name(str(path))
+    if _URL.match(str(path)):  # a path has one slash of them left
+        raise wrong("this takes a folder or file of this machine, not a URL")
     return path
 
 
@@ -123,7 +124,21 @@ def _file_name(text: str) -> str:
     return text
 
 
+def _bucket(text: str) -> str:
+    if not _BUCKET.fullmatch(text):
+        raise wrong("this takes a bucket's name alone; write for example 'nev-aigc'")
+    return text
+
+
+def _group(text: str) -> str:
+    if not _GROUP.fullmatch(text):
+        raise wrong("this takes up to 64 letters, digits and any of _ . : -")
+    return text
+
+
 def _prefix(text: str) -> str:
+    if "://" in text:
+        raise wrong("this takes what stands behind the bucket's name, as 'comfyui/'")
     if not text.isprintable() or {".", ".."} & set(text.split("/")):
         raise wrong("a prefix has no '.', '..' or control characters in it")
     return text
@@ -165,6 +180,8 @@ Endpoint = Annotated[Text, AfterValidator(_endpoint)]
 Scheme = Annotated[str, AfterValidator(_scheme)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 InstanceName = Annotated[Text, Field(max_length=64), AfterValidator(_instance_name)]
+Bucket = Annotated[str, AfterValidator(_bucket)]
+Group = Annotated[str, AfterValidator(_group)]
 Prefix = Annotated[Text, AfterValidator(_prefix)]
 Credentials = Annotated[str, AfterValidator(_credentials)]
 Host = Annotated[str, AfterValidator(_host)]

@@ -6,12 +6,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..config.urls import EAS_HOST, EAS_PATH
+
 _REGION = r"[a-z]{2}-[a-z]+(?:-[a-z0-9]+)*"
-_EAS = re.compile(
-    r"(?:(?P<service>[\w-]+)\.)?(?P<owner>(?!vpc\.)[\w-]+?)(?P<vpc>[.-]vpc)?"
-    rf"\.(?P<region>{_REGION})\.pai-eas\.aliyuncs\.com"
-)
-_EAS_PATH = re.compile(r"/(?:api/)?predict/(?P<service>[^/]+)")
 _OSS = (
     re.compile(
         rf"(?:.+\.)?oss-(?P<region>{_REGION}?)(?P<internal>-internal)?\.aliyuncs\.com"
@@ -57,10 +54,10 @@ def eas_address(url: str) -> EasAddress | None:
         host = (parts.hostname or "").rstrip(".")
     except ValueError:
         return None
-    found = _EAS.fullmatch(host)
+    found = EAS_HOST.fullmatch(host)
     if found is None:
         return None
-    named = _EAS_PATH.match(parts.path)
+    named = EAS_PATH.match(parts.path)
     return EasAddress(
         service=found["service"] if named is None else named["service"],
         region=found["region"],

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from ..config.settings import EnvironmentSettings, default_ledger, secrets_of
+from ..config.settings import EnvironmentSettings, default_ledger
+from ..config.tokens import secrets_of
 from ..timing import SYSTEM_CLOCK, Clock
 from .journal import Journal
 from .records import redacted

@@ -7,11 +7,14 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ..config.settings import EnvironmentSettings, default_ledger, default_parking
+from ..config.urls import EAS_HOST, EAS_PATH
 from ..errors import ConfigError
 from .endpoint import Endpoint
+
+_ADDED = ("/sink", "/api_prompt", "/prompt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +78,33 @@ def check_queue_url(endpoint: Endpoint) -> None:
     Raises:
         ConfigError: it has no service's name, or goes beyond it.
     """
-    path = urlsplit(endpoint.url).path.rstrip("/")
-    for end in ("/sink", "/api_prompt", "/prompt"):
-        if path.endswith(end):
-            raise ConfigError(
-                f"instance {endpoint.name}: the url ends with {end}, which we add",
-                hint="end it with the service's name: …/api/predict/<service>",
-            )
+    parts = urlsplit(endpoint.url)
+    path = parts.path.rstrip("/")
+    ends = "end it with the service's name: …/api/predict/<service>"
+    named = EAS_PATH.fullmatch(path)
+    slip, hint = None, ends
     if not path:
-        raise ConfigError(
-            f"instance {endpoint.name}: the url has no path, and a queue needs one",
-            hint="write http://<uid>.<region>.pai-eas.aliyuncs.com/api/predict/"
-            "<service>, or the same with a gateway's host",
+        slip, hint = "has no path, and a queue needs one", _with_path(parts)
+    elif path in {"/api", "/api/predict", "/predict"}:
+        slip = f"ends with {path}, and names no service"
+    elif any(path.endswith(end) for end in _ADDED):
+        slip = f"ends with /{path.rpartition('/')[2]}, which we add"
+    elif named is not None and named["beyond"]:
+        slip = f"goes on behind the service's name, with {named['beyond'][:40]}"
+    elif parts.query:
+        slip = "has a query, which the queue would take for tags of each request"
+        hint = "leave it out; a token belongs into token_env or token_file"
+    if slip is not None:
+        raise ConfigError(f"instance {endpoint.name}: the url {slip}", hint=hint)
+
+
+def _with_path(parts: SplitResult) -> str:
+    """Where the queue is of a service that was named by a host of its own."""
+    host = EAS_HOST.fullmatch(parts.hostname or "")
+    if host is None or host["service"] is None:
+        return (
+            "write http://<uid>.<region>.pai-eas.aliyuncs.com/api/predict/<service>, "
+            "or the same with a gateway's host"
         )
+    gateway = host[0].removeprefix(f"{host['service']}.")
+    return f"write {parts.scheme}://{gateway}/api/predict/{host['service']}"

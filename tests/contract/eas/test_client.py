@@ -135,8 +135,8 @@ def test_out_of_memory_is_tried_once_more(gateway: EasGateway, client: Client) -
     ("path", "environment", "words"),
     [
         ("", {"storage": {"kind": "view"}}, "hands out no files"),
-        ("/sink", {}, "ends with /sink"),
-        ("/api_prompt", {}, "ends with /api_prompt"),
+        ("/v1", {}, "goes on behind the service's name"),
+        ("?token=x", {}, "has a query"),
     ],
 )
 def test_what_cannot_work(

@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 
 from comfyclient.config.settings import (
-    InstanceSettings,
     Settings,
     default_ledger,
     find_file,
     load_settings,
-    read_token,
-    secrets_of,
 )
 from comfyclient.errors import ConfigError
 
@@ -179,56 +176,6 @@ class TestWhereItIsFound:
         (tmp_path / "a" / "b").mkdir(parents=True)
         monkeypatch.chdir(tmp_path / "a" / "b")
         assert find_file(None) == tmp_path / "comfyclient.toml"
-
-
-class TestTokens:
-    """Tokens stand in variables or files, never in the configuration."""
-
-    def test_from_a_variable(self, monkeypatch) -> None:
-        """Blanks and line breaks at its ends are not part of it."""
-        monkeypatch.setenv("T", " abc\n")
-        assert read_token(instance(token_env="T")) == "abc"
-
-    def test_from_a_file(self, tmp_path) -> None:
-        """A file's last line break is not part of it."""
-        (tmp_path / "t").write_text("abc\n")
-        assert read_token(instance(token_file=tmp_path / "t")) == "abc"
-
-    def test_none_at_all(self) -> None:
-        """An instance may need none."""
-        assert read_token(instance()) is None
-
-    @pytest.mark.parametrize("content", [None, b"", b"\n ", b"\xff\xfe"])
-    def test_one_that_is_not_there(self, tmp_path, monkeypatch, content) -> None:
-        """A variable or file that is missing, empty or unreadable is named."""
-        file = tmp_path / "t"
-        if content is not None:
-            file.write_bytes(content)
-        with pytest.raises(ConfigError, match="token_file"):
-            read_token(instance(token_file=file))
-        with pytest.raises(ConfigError, match="token_env names T"):
-            read_token(instance(token_env="T"))
-
-
-def test_what_must_not_be_written_down(monkeypatch) -> None:
-    """Token, credentials in headers and URL, the longest first; nothing too short."""
-    monkeypatch.setenv("T", "token-1")
-    one = InstanceSettings(
-        name="a",
-        url="http://u:pass%40word@h/x?sig=a%2Fbcdefgh&n=1",
-        token_env="T",
-        headers={"X-Api-Key": "header-key", "X-Trace": "nothing-secret"},
-    )
-    found = secrets_of(one)
-    assert set(found) == {
-        "token-1", "header-key", "pass%40word", "pass@word", "a%2Fbcdefgh", "a/bcdefgh",
-    }  # fmt: skip
-    assert found == sorted(found, key=len, reverse=True)
-
-
-def instance(**more: object) -> InstanceSettings:
-    """An instance's settings."""
-    return InstanceSettings(name="a", url="http://h", **more)
 
 
 def test_each_environment_has_its_own_ledger() -> None:

@@ -290,7 +290,7 @@ class TestMistakes:
             ":4: environments.test.deadlines.total_s: Input should be greater than 0",
             ":5: unknown key environments.test.deadlines.qeue_s (did you mean 'queue_s",
             ":6: environments.test.storage: kind 'oss' needs endpoint",
-            ":11: environments.test.instances[0].url: the url must be http",
+            ":11: environments.test.instances[0].url: this url has",
             ":15: environments.test.region: this is no region",
             ":16: environments.test.comfyui_version: this is no version range",
             f"variable {UNDER}WINDOW: unknown key environments.test.window",
