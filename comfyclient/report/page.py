@@ -195,7 +195,7 @@ def _period(report: Report) -> str:
     if found is None:
         return "no job was taken by a server"
     begin, length = found
-    return f"{moment(begin)}, {span(length.total_seconds())} from there"
+    return f"{span(length.total_seconds())}, from {moment(begin)} on"
 
 
 def _clock(at: datetime) -> str:
