@@ -15,6 +15,7 @@ from typing import Self
 from ..errors import (
     ClosedError,
     ComfyClientError,
+    JobCancelledError,
     OutputError,
     OutputMissingError,
     UnreachableError,
@@ -264,8 +265,7 @@ class Batch:
             files = [] if folder is None else _saved(job, result, folder)
             outcome = Outcome(index, order, job, result, tuple(files))
         except ComfyClientError as error:
-            gone = isinstance(error, OutputMissingError)
-            if gone and self._options.remake and launch.known:
+            if self._is_to_be_made_again(launch, error):
                 self._make_again(index, launch, order, job)
                 return
             outcome = Outcome(index, order, job, error=error.attach(job_id=job.id))
@@ -274,6 +274,13 @@ class Batch:
             outcome = Outcome(index, order, job, error=failed.attach(job_id=job.id))
             _log.exception("job %s: while coming home", job.id)
         self._end(outcome)
+
+    def _is_to_be_made_again(self, launch: Launch, error: ComfyClientError) -> bool:
+        """Whether an earlier run under the batch's name left nothing to be had."""
+        if not launch.known or launch.order.key is not None:
+            return False
+        gone = isinstance(error, OutputMissingError)
+        return isinstance(error, JobCancelledError) or (gone and self._options.remake)
 
     def _make_again(self, index: int, launch: Launch, order: Order, job: Job) -> None:
         """The same picture under a key of its own, which each later run finds too."""
