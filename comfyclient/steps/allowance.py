@@ -71,6 +71,7 @@ class Allowance:
 
     def _await(self, free: Callable[[], bool], deadline: Deadline) -> None:
         with self._condition:
+            self._require_open()
             while not free():
                 self._check(0, deadline)
                 self._clock.wait(self._condition, deadline.remaining())
@@ -78,14 +79,14 @@ class Allowance:
 
     def _take_token(self, deadline: Deadline) -> None:
         with self._condition:
+            self._require_open()
             while (left := self._next - self._clock.monotonic()) > 0:
                 self._check(left, deadline)
                 self._clock.wait(self._condition, left)
             self._next = max(self._next, self._clock.monotonic()) + self._pause
 
     def _check(self, wait: float, deadline: Deadline) -> None:
-        if self._closed:
-            raise ClosedError("the client was closed while a model was to be asked")
+        self._require_open()
         left = deadline.remaining()
         if left <= 0 or wait > left:
             raise ModelThrottledError(
@@ -94,3 +95,7 @@ class Allowance:
                 model=self._model,
                 hint="allow more time, or fewer jobs at a time",
             )
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the client was closed while a model was to be asked")

@@ -33,6 +33,8 @@ _log = logging.getLogger("comfyclient.steps.asking")
 TRIES = 5
 """Requests for one answer, the first one included."""
 LONGEST_PAUSE_S = 30.0
+PARTING_S = 10.0
+"""Seconds that closing waits for answers that are on their way: they will be billed."""
 T = TypeVar("T")
 
 
@@ -93,6 +95,8 @@ class Asking:
                 usual = Rate() if known is None else known.rate
                 rate = self._limits.get(model, usual)
                 made = Allowance(model, rate, clock=self.clock)
+                if self._closed:
+                    made.close()
                 self._allowances[model] = made
             return self._allowances[model]
 
@@ -105,6 +109,7 @@ class Asking:
             ClosedError: the client was closed meanwhile.
         """
         with self._condition:
+            self._require_open()
             while digest in self._under_way:
                 self._wait(deadline)
             self._under_way.add(digest)
@@ -117,14 +122,17 @@ class Asking:
 
     def _wait(self, deadline: Deadline) -> None:
         left = deadline.remaining()
-        if self._closed:
-            raise ClosedError("the client was closed while a model was asked")
         if left <= 0:
             raise ModelThrottledError(
                 "another job asks for the same, and had no answer within the time "
                 "allowed"
             )
         self.clock.wait(self._condition, left)
+        self._require_open()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the client was closed while a model was to be asked")
 
     def trying(
         self,
@@ -159,14 +167,18 @@ class Asking:
         raise AssertionError("the last try returns or raises")
 
     def close(self) -> None:
-        """Send everybody who waits away, and let go of connections."""
+        """Send everybody who waits away, see answers home, let go of connections."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
         with self._lock:
             allowances = list(self._allowances.values())
         for allowance in allowances:
             allowance.close()
+        deadline = Deadline(PARTING_S, clock=self.clock)
         with self._condition:
-            self._closed = True
-            self._condition.notify_all()
+            while self._under_way and not deadline.passed():
+                self.clock.wait(self._condition, deadline.remaining())
         self.service.close()
 
     def kept(

@@ -10,6 +10,7 @@ import platformdirs
 
 from ..config.dashscope import site_of
 from ..config.settings import DashScopeSettings
+from ..errors import ClosedError
 from ..timing import SYSTEM_CLOCK, Clock
 from .answers import Answers
 from .asking import Asking
@@ -52,6 +53,7 @@ class HostedModels:
         self._clock = clock
         self._lock = threading.Lock()
         self._asking: Asking | None = None
+        self._closed = False
 
     def steps(self) -> HostedSteps:
         """What does the stages with them."""
@@ -99,8 +101,9 @@ class HostedModels:
         return ModelPainter(self._open(), name, relay, total_s=self._settings.task_s)
 
     def close(self) -> None:
-        """Send whoever waits away, and let go of connections."""
+        """Send whoever waits away, and let go of connections; ask nothing any more."""
         with self._lock:
+            self._closed = True
             asking, self._asking = self._asking, None
         if asking is not None:
             asking.close()
@@ -113,6 +116,8 @@ class HostedModels:
 
     def _open(self) -> Asking:
         with self._lock:
+            if self._closed:
+                raise ClosedError("the client was closed while models were to be asked")
             if self._asking is None:
                 self._asking = Asking(
                     self._connect(),

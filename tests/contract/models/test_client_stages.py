@@ -23,6 +23,7 @@ from comfyclient.config.settings import (
 from comfyclient.events import Event, Progress, StageFinished, StageStarted
 from comfyclient.hooks import Hook, JobFacts, Step
 from comfyclient.steps.answers import Usage
+from comfyclient.steps.hosted_models import HostedModels
 from comfyclient.testing import (
     DashScopeServer,
     Paints,
@@ -483,4 +484,35 @@ def test_asyncio_code_repeats_a_call_too(
     first, second = asyncio.run(both())
 
     assert first == second
+    assert asked(hosted) == (1, 1)
+
+
+def _refuses(models: HostedModels) -> bool:
+    try:
+        models.copywriter()
+    except errors.ClosedError:
+        return True
+    return False
+
+
+def test_an_answer_on_its_way_is_kept(
+    client: Opener, trip: Trip, hosted: DashScopeServer, comfy: ScriptedServer
+) -> None:
+    """A client that is closed sees home what will be billed, and asks nothing more."""
+    answered = threading.Event()
+    hosted.answer("text", Reply(gate=answered))
+    first = client()
+    models = first.models
+    batch = first.map("staged-card", [trip], seed=1, name="batch")
+    batch._read()
+    hosted.await_that("text")
+    closing = threading.Thread(target=first.close)
+    closing.start()
+    comfy.await_that(lambda: _refuses(models))
+    answered.set()
+    closing.join()
+    assert asked(hosted) == (1, 0)
+
+    [outcome] = client().map("staged-card", [trip], seed=1, name="batch")
+    assert outcome.ok
     assert asked(hosted) == (1, 1)
