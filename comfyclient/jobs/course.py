@@ -84,7 +84,10 @@ class Course:
         self._silence_s = silence_s
         self._silence = Deadline(silence_s, clock=clock)
         self._clock = clock
-        self._condition = threading.Condition()
+        self._lock = threading.RLock()
+        self._news = threading.Condition(self._lock)
+        self._end = threading.Condition(self._lock)
+        """Apart: whoever waits for the end alone is not woken by each step."""
         self._novelty = Novelty()
         self._meter = ProgressMeter(workflow)
         self._times = NodeTimes()
@@ -116,7 +119,7 @@ class Course:
 
     def heard(self, event: Event) -> None:
         """Take an event in; one that says nothing new is a sign of life still."""
-        with self._condition:
+        with self._lock:
             if not isinstance(event, ConnectionLost):
                 self._silence = Deadline(self._silence_s, clock=self._clock)
             if self.status.final or not self._is_new(event):
@@ -127,12 +130,12 @@ class Course:
             progress = self._meter.apply(event)
             if progress is not None:
                 self._append(progress)
-            self._condition.notify_all()
+            self._news.notify_all()
         self._wake()
 
     def restarted(self, event: Resubmitted) -> None:
         """Take in that it is sent again: it waits for a server anew."""
-        with self._condition:
+        with self._lock:
             if self.status.final:
                 return
             self.status = JobStatus.INTENDED
@@ -144,7 +147,7 @@ class Course:
             self._queue = Deadline(self._queue.seconds, clock=self._clock)
             self._silence = Deadline(self._silence_s, clock=self._clock)
             self._append(event)
-            self._condition.notify_all()
+            self._news.notify_all()
         self._wake()
 
     def ended(self, verdict: Verdict) -> None:
@@ -152,11 +155,12 @@ class Course:
         verdict = self.as_asked(verdict)
         if verdict.error is not None:
             verdict.error.attach(job_id=self.job_id)
-        with self._condition:
+        with self._lock:
             if self.status.final:
                 return
             self._finish(verdict)
-            self._condition.notify_all()
+            self._end.notify_all()
+            self._news.notify_all()
         self._wake()
 
     def _finish(self, verdict: Verdict) -> None:
@@ -194,9 +198,10 @@ class Course:
 
     def abandon(self) -> None:
         """Nothing more will be told: whoever waits is woken with a ClosedError."""
-        with self._condition:
+        with self._lock:
             self._abandoned = True
-            self._condition.notify_all()
+            self._end.notify_all()
+            self._news.notify_all()
         self._wake()
 
     def as_asked(self, verdict: Verdict) -> Verdict:
@@ -219,7 +224,7 @@ class Course:
     @property
     def node_seconds(self) -> Mapping[str, float]:
         """How long each node of the present attempt has been at work, where heard."""
-        with self._condition:
+        with self._lock:
             return self._times.until(self._clock.monotonic())
 
     def event_after(self, index: int, deadline: Deadline) -> tuple[int, Event] | None:
@@ -228,7 +233,7 @@ class Course:
         Raises:
             JobTimeoutError: none came before the deadline.
         """
-        with self._condition:
+        with self._lock:
             while True:
                 while index < len(self._log):
                     event = self._log[index]
@@ -237,7 +242,7 @@ class Course:
                         return index, event
                 if self.status.final:
                     return None
-                self._wait(deadline)
+                self._wait(self._news, deadline)
 
     def await_end(self, deadline: Deadline) -> Verdict:
         """How it ended.
@@ -245,18 +250,18 @@ class Course:
         Raises:
             JobTimeoutError: it has not, before the deadline.
         """
-        with self._condition:
+        with self._lock:
             while self.verdict is None:
-                self._wait(deadline)
+                self._wait(self._end, deadline)
             return self.verdict
 
     def subscribe(self, waker: Callable[[], None]) -> Callable[[], None]:
         """Call this at every event, from a transport's thread; returns its end."""
-        with self._condition:
+        with self._lock:
             self._wakers.append(waker)
 
         def unsubscribe() -> None:
-            with self._condition:
+            with self._lock:
                 self._wakers.remove(waker)
 
         return unsubscribe
@@ -286,7 +291,7 @@ class Course:
         title = self.workflow.title(current) or self.workflow.class_type(current)
         return f"running node {current} ({title}), {self.progress:.0%} done"
 
-    def _wait(self, deadline: Deadline) -> None:
+    def _wait(self, condition: threading.Condition, deadline: Deadline) -> None:
         if self._abandoned:
             raise ClosedError(
                 f"the client was closed; the job was {self.doing()}, and its server "
@@ -296,7 +301,7 @@ class Course:
         left = deadline.remaining()
         if left <= 0:
             raise self.timeout_error(deadline)
-        self._clock.wait(self._condition, left)
+        self._clock.wait(condition, left)
 
     # -- the log
 
@@ -338,7 +343,7 @@ class Course:
                 self._log[self._steps.popleft()] = None
 
     def _wake(self) -> None:
-        with self._condition:
+        with self._lock:
             wakers = list(self._wakers)
         for waker in wakers:
             waker()

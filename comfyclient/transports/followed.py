@@ -13,10 +13,12 @@ from .answers import Outcome
 from .base import Follower, Ticket, Verdict
 from .hearsay import Hearsay
 from .messages import Ended, Heard
-from .pacing import FEW, interval, rest
+from .pacing import FEW, SOONEST, interval, rest
 
 TRIES = 3
 """Looks into the history alone, once the end was told, before the job is looked for."""
+LIVELY_S = 10.0
+"""Seconds after a job until another one is less likely."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,13 +93,24 @@ class Register:
         self._rest_until = 0.0
         self._wakes_at = 0.0
         """When the thread that waits in `take` looks again by itself."""
+        self._lively_until = 0.0
 
     def put(self, followed: Followed) -> None:
         """Follow a job from now on."""
         with self.condition:
             self.jobs[followed.ticket.prompt_id] = followed
+            self._lively_until = followed.since + LIVELY_S
             followed.due = followed.since + self._pace(followed, followed.since)
             self._wake(followed)
+
+    def next_early(self, followed: Followed) -> Heard | Ended | None:
+        """The next signal that was held back; behind the last one it is followed."""
+        with self.condition:
+            if followed.early:
+                return followed.early.pop(0)
+            followed.early = None
+            self._wake(followed)
+            return None
 
     def pop(self, prompt_id: str) -> Followed | None:
         """Follow a job no longer."""
@@ -168,7 +181,9 @@ class Register:
         # the end of a job's time is not slept through
         ends = [f.follower.deadline.remaining() for f in self.jobs.values()]
         moments = [self._moment(f) for f in self.jobs.values()]
-        return min([now + 60.0, *moments, *(now + end + 0.01 for end in ends)])
+        # While jobs come, it is up in time for the next one: it need not be woken then.
+        idle = SOONEST if now < self._lively_until else 60.0
+        return min([now + idle, *moments, *(now + end + 0.01 for end in ends)])
 
     def _moment(self, followed: Followed) -> float:
         """When a look for this job may be made."""

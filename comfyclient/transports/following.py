@@ -139,7 +139,7 @@ class Following:
             ]
             self._register.put(followed)
             self._thread.begin()
-        while (early := self._next_early(followed)) is not None:
+        while (early := self._register.next_early(followed)) is not None:
             self._take(followed, early)
 
     def remove(self, prompt_id: str) -> None:
@@ -222,14 +222,6 @@ class Following:
                     self._strays.append(signal)
                 return True
         return False
-
-    def _next_early(self, followed: Followed) -> Heard | Ended | None:
-        with self._register.condition:
-            if followed.early:
-                return followed.early.pop(0)
-            followed.early = None
-            self._register.condition.notify_all()
-            return None
 
     def _find_taker(self, signal: Heard | Ended) -> None:
         """One without a prompt is of the job of ours that runs, or of nobody here."""
