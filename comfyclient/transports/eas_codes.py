@@ -16,6 +16,8 @@ from ..errors import AccessDeniedError, BusyError, TransportError, UnclearAnswer
 
 _PATH = re.compile(r"/(?:api/)?predict/[^/]+")
 _RESET = re.compile(rb"disconnect/reset before headers.*?reset reason: ([\w ]+)", re.S)
+_NO_PATH = re.compile(rb'\{\s*"detail"\s*:\s*"Not Found"\s*\}')
+_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
 _NOT_SENT = frozenset({"connection failure", "connection timeout", "overflow"})
 """Envoy's reasons for which the request did not reach the instance."""
 
@@ -67,6 +69,12 @@ _MEANINGS = {
 }
 
 
+_NO_SERVICE = (
+    "the gateway knows no such service: check the url to its last letter (it ends with "
+    "the service's name); a serverless edition has no API"
+)
+
+
 def is_gateway(url: str) -> bool:
     """Whether a gateway of PAI-EAS stands before this address."""
     return eas_address(url) is not None or _PATH.match(urlsplit(url).path) is not None
@@ -90,13 +98,39 @@ def not_found_hint(url: str, body: bytes) -> str:
     """What to look at where an address answers 404."""
     if not is_gateway(url):
         return "check the instance's url and its path prefix"
-    words = body[:200].strip().lower()
-    if words.startswith((b"url not found", b"404 page not found")):
-        return (
-            "the gateway knows no such service: check the url to its last letter (it "
-            "ends with the service's name); a serverless edition has no API"
-        )
+    if _of_the_gateway(body):
+        return _NO_SERVICE
     return (
         "the service has no such path: the API edition takes only api_prompt "
         "(transport = 'eas-queue'), and a url must not end with /prompt"
     )
+
+
+def _of_the_gateway(body: bytes) -> bool:
+    words = body[:200].strip().lower()
+    return words.startswith((b"url not found", b"404 page not found"))
+
+
+def no_queue_hint(body: bytes) -> str | None:
+    """What to look at where a queue is asked for and the answer is a 404.
+
+    None: it may be the queue's own, which has no such item.
+    """
+    if _of_the_gateway(body):
+        return _NO_SERVICE
+    if _NO_PATH.search(body):
+        return (
+            "a service answers there that has no queue: one of the standard edition "
+            "has transport = 'comfyui'; of an API edition the url ends with its name"
+        )
+    return PAGE_HINT if is_page(body) else None
+
+
+PAGE_HINT = (
+    "a page for people was answered: a proxy, or a log-in, stands before the queue"
+)
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a browser was meant: no queue answers so."""
+    return _PAGE.match(body) is not None

@@ -16,8 +16,8 @@ _logger = logging.getLogger("comfyclient.transports.eas_disposal")
 AT_ONCE = 100
 """Frames in one request."""
 PATIENCE_S = 10.0
-AGAIN_S = 0.5
-"""Seconds until what could not be deleted is tried again."""
+AGAIN_S, AGAIN_AT_MOST_S = 0.5, 30.0
+"""Seconds until what could not be deleted is tried again: at first, and later."""
 PARTING_S = 3.0
 """Seconds for what is left when the client is closed; it comes again otherwise."""
 
@@ -65,15 +65,19 @@ class Disposal:
             self._condition.notify_all()
 
     def _run(self) -> None:
+        pause = AGAIN_S
         while self._await_work():
             try:
                 self._work(Deadline(PATIENCE_S, clock=self._clock))
+                pause = AGAIN_S
             except ComfyClientError as error:
                 if self._closed or isinstance(error, ClosedError):
                     self._log.info("results stay in the sink: %s", error.message)
                     return
-                self._log.info("results are deleted later: %s", error.message)
-                self._pause(AGAIN_S)
+                level = logging.INFO if pause == AGAIN_S else logging.DEBUG
+                self._log.log(level, "results are deleted later: %s", error.message)
+                self._pause(pause)
+                pause = min(pause * 2, AGAIN_AT_MOST_S)
 
     def _await_work(self) -> bool:
         with self._condition:

@@ -94,6 +94,8 @@ def _from_json(value: JsonValue) -> list[Frame]:
 
 
 def _frame_of(frame: Mapping[str, JsonValue]) -> Frame:
+    if not frame.keys() & {"index", "tags", "data"}:
+        raise _broken("it has neither index, tags nor data")
     index = frame.get("index", 0)
     if isinstance(index, str) and index.isascii() and index.isdigit():
         index = int(index[:20])  # JSON libraries write 64 bits so

@@ -6,17 +6,20 @@ The protocol is that of the public SDKs, as `docs/pai-eas.md` tells it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import BadAnswerError, TransportError
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
 from .bodies import Answer
 from .eas_attributes import Place, QueueAttributes, read_attributes, read_place
+from .eas_codes import PAGE_HINT, is_page, no_queue_hint
 from .eas_frames import Frame, read_frames
 from .endpoint import Endpoint
 from .http import ComfyHttp
 from .probing import nothing_sent
+from .wire import printable, shortened
 
 INPUT, SINK = "", "/sink"
 """The paths of a service's two queues."""
@@ -74,11 +77,9 @@ class QueueHttp:
         )
         text = answer.body.strip()
         if not text.isdigit() or len(text) > 20:
-            raise BadAnswerError(
-                f"the answer to api_prompt is no index of the queue: {text[:60]!r}",
-                status=answer.status,
-                instance=self.endpoint.name,
-                hint="is this service of the API edition? Its url ends with its name",
+            shown = f"it begins {text[:60]!r}" if text else "it is empty"
+            raise self._no_answer(
+                f"the answer to api_prompt is no index of the queue: {shown}", answer
             )
         return Receipt(int(text), answer.headers.get(REQUEST_ID))
 
@@ -109,17 +110,23 @@ class QueueHttp:
                 headers={"Accept": "application/json"},
             )
         if answer.status == 404 and b"no data" not in answer.body:
-            raise self.not_there()
+            raise self._not_there(answer)
         if answer.status in {204, 404}:
             return []
-        return read_frames(answer.body, answer.headers.get("Content-Type", ""))
+        with self._understood(answer):
+            return read_frames(answer.body, answer.headers.get("Content-Type", ""))
 
     def place(self, index: int, *, deadline: Deadline) -> Place | None:
         """Where a request stands in the input queue; None: it is there no longer."""
         params = {"_search_": "true", "_index_": str(index)}
         with nothing_sent():
             answer = self._call("GET", INPUT, deadline=deadline, params=params)
-        return None if answer.status in {204, 404} else read_place(answer.body)
+        if answer.status == 404 and no_queue_hint(answer.body) is not None:
+            raise self._not_there(answer)
+        if answer.status in {204, 404}:
+            return None
+        with self._understood(answer):
+            return read_place(answer.body)
 
     def delete(self, queue: str, indexes: Iterable[int], *, deadline: Deadline) -> None:
         """Take items out of a queue, for everybody; those not there are no error."""
@@ -150,8 +157,9 @@ class QueueHttp:
             params = {"_attrs_": "true"}
             answer = self._call("GET", queue, deadline=deadline, params=params)
         if answer.status == 404:
-            raise self.not_there()
-        found = read_attributes(answer.body)
+            raise self._not_there(answer)
+        with self._understood(answer):
+            found = read_attributes(answer.body)
         with self._lock:
             self._attributes[queue] = (now, found)
         return found
@@ -169,14 +177,36 @@ class QueueHttp:
         """Cut off what is under way, and drop the pooled connections."""
         self._http.close()
 
-    def not_there(self) -> TransportError:
+    def _not_there(self, answer: Answer) -> TransportError:
         """The error for a service that has no such queue."""
+        words = shortened(" ".join(answer.body.decode("utf-8", "replace").split()), 60)
+        hint = no_queue_hint(answer.body)
         return BadAnswerError(
-            f"{self.endpoint.shown} has no queue: 404",
+            f"{self.endpoint.shown} has no queue: 404 {printable(words)}".rstrip(),
             status=404,
             instance=self.endpoint.name,
             hint="the url of an API edition is …/api/predict/<service>; serverless and "
-            "standard editions have no queue",
+            "standard editions have no queue"
+            if hint is None
+            else hint,
+        )
+
+    @contextmanager
+    def _understood(self, answer: Answer) -> Iterator[None]:
+        """Whatever cannot be read here was not answered by a queue."""
+        try:
+            yield
+        except BadAnswerError as error:
+            raise self._no_answer(error.message, answer) from error
+
+    def _no_answer(self, words: str, answer: Answer) -> BadAnswerError:
+        return BadAnswerError(
+            words,
+            status=answer.status,
+            instance=self.endpoint.name,
+            hint=PAGE_HINT
+            if is_page(answer.body)
+            else "is this service of the API edition? Its url ends with its name",
         )
 
     def _call(
@@ -199,5 +229,5 @@ class QueueHttp:
             headers={**self.identity, **extra},
         )
         if answer.status == 404 and method == "POST":
-            raise self.not_there()
+            raise self._not_there(answer)
         return answer

@@ -27,6 +27,7 @@ from ..errors import (
 from .eas_codes import meaning_of
 
 NO_CONNECTION = "no connection within the time allowed"
+_LONGEST_WAIT_S = 86_400.0
 NO_ANSWER = "no answer within the time allowed"
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-\d{1,19}/(\d{1,19}|\*)", re.ASCII)
 
@@ -58,7 +59,7 @@ def status_error(
     meaning = meaning_of(status, body, gateway=gateway)
     busy = meaning is None or meaning.kind is BusyError
     if status in {429, 450, 503} and busy:
-        wait = _retry_after(headers.get("Retry-After", "").strip(), now)
+        wait = _retry_after(headers, now)
         hint = None if meaning is None else meaning.hint
         return BusyError(text, retry_after=wait, hint=hint, **more)
     if meaning is not None:
@@ -145,17 +146,26 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _retry_after(value: str, now: datetime) -> float | None:
-    seconds = whole(value)
-    if seconds is not None:
-        return float(min(seconds, 86_400))
+def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds until the moment that is named: by the server's clock, if it tells it."""
+    value = headers.get("Retry-After", "").strip()
+    number, moment = whole(value), _moment(value)
+    if number is not None:
+        seconds = float(number)
+    elif moment is not None:
+        told = _moment(headers.get("Date", ""))
+        seconds = (moment - (now if told is None else told)).total_seconds()
+    else:
+        return None
+    return min(max(seconds, 0.0), _LONGEST_WAIT_S)
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+        moment = parsedate_to_datetime(text.strip())
+    except (ValueError, TypeError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        return None
-    return max(0.0, (moment - now).total_seconds())
+    return None if moment.tzinfo is None else moment
 
 
 def _excerpt(body: bytes) -> str:

@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from comfyclient.errors import BusyError, TransportError, UnclearAnswerError
-from comfyclient.transports.eas_codes import is_gateway, meaning_of, not_found_hint
+from comfyclient.transports.eas_codes import (
+    is_gateway,
+    is_page,
+    meaning_of,
+    no_queue_hint,
+    not_found_hint,
+)
 from comfyclient.transports.http_errors import status_error
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -82,3 +88,36 @@ def test_envoys_words(
 def test_where_nobody_is(url: str, body: bytes, words: str) -> None:
     """The words of a 404 tell a wrong address from a wrong edition."""
     assert words in not_found_hint(url, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"url not found\n", "no such service"),
+        (b"404 page not found", "serverless"),
+        (b'{"detail": "Not Found"}', "'comfyui'"),
+        (b"\n<!DOCTYPE html><html>", "log-in"),
+        (b"no data in stream", None),
+        (b"", None),
+    ],
+)
+def test_where_no_queue_is(body: bytes, words: str | None) -> None:
+    """A queue's own 404 is told from one that says that there is no queue."""
+    hint = no_queue_hint(body)
+    assert hint is None if words is None else words in str(hint)
+
+
+@pytest.mark.parametrize(
+    ("body", "page"),
+    [
+        (b"<html>", True),
+        (b" \r\n<!doctype HTML>", True),
+        (b'<?xml version="1.0"?>', True),
+        (b"<htmlish", False),
+        (b"42", False),
+        (b"", False),
+    ],
+)
+def test_a_page_for_people(body: bytes, *, page: bool) -> None:
+    """By how it begins, whatever its type is said to be."""
+    assert is_page(body) is page

@@ -117,6 +117,8 @@ def test_what_is_wrong_with_a_frame(content: bytes, words: str) -> None:
     [
         ("<html>", "not JSON"),
         ("[1]", "a frame is a number"),
+        ('{"code":"Unauthorized"}', "neither index, tags nor data"),
+        ("[{}]", "neither index, tags nor data"),
         ('[{"index":-1,"data":""}]', "its index is '-1'"),
         ('[{"index":true,"data":""}]', "its index is"),
         ('[{"index":1,"data":"ä"}]', "not base64"),

@@ -76,3 +76,40 @@ def test_causes_that_go_in_a_circle_have_an_end() -> None:
     first, second = ValueError("a"), KeyError("b")
     first.__cause__, second.__cause__ = second, first
     assert reason_of(first) == "KeyError"
+
+
+SOON, LATER = "Fri, 01 May 2026 12:00:30 GMT", "Fri, 01 May 2026 12:01:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "99999999999"}, 86_400),
+        ({"Retry-After": "-7"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": LATER}, 60),
+        ({"Retry-After": LATER, "Date": SOON}, 30),
+        ({"Retry-After": LATER, "Date": "Thu, 01 Jan 2026 00:00:00 GMT"}, 86_400),
+        ({"Retry-After": LATER, "Date": "?"}, 60),
+        ({"Retry-After": SOON, "Date": LATER}, 0),
+        ({"Retry-After": "Fri, 01 May 99999 12:00:00 GMT"}, None),
+    ],
+)
+def test_how_long_a_busy_server_asks_for(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    """A date counts from the server's own; no clock that is wrong makes it a year."""
+    error = status_error(503, b"", headers=headers, instance="n", now=NOW)
+    assert isinstance(error, BusyError)
+    assert error.retry_after == seconds
+
+
+def test_our_own_clock_has_jumped() -> None:
+    """Back by years: the server's date is what counts."""
+    past, headers = datetime(1970, 1, 1, tzinfo=UTC), {"Date": SOON}
+    headers["Retry-After"] = LATER
+    error = status_error(503, b"", headers=headers, instance="n", now=past)
+    assert isinstance(error, BusyError)
+    assert error.retry_after == 30
