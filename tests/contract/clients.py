@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from comfyclient.client import Client
 from comfyclient.config.settings import DeadlineSettings, EnvironmentSettings, Settings
+from comfyclient.ledger.ledger import Ledger
+from comfyclient.ledger.records import JobState
 from comfyclient.testing.bench import GRAPH
 from comfyclient.timing import SYSTEM_CLOCK, Clock
 from comfyclient.workflow import Workflow
@@ -21,3 +23,9 @@ def client_of(urls: list[str], ledger: str, *, clock: Clock = SYSTEM_CLOCK) -> C
     )
     settings = Settings(default_environment="test", environments={"test": environment})
     return Client(settings, clock=clock)
+
+
+def state_of(ledger: str, job_id: str) -> JobState:
+    """What the ledger says of a job, read by another process."""
+    with Ledger(ledger).open() as other:
+        return other.job(job_id).state

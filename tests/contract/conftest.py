@@ -13,6 +13,7 @@ from comfyclient.testing.scripted import ScriptedServer
 
 from ..scenes import comfy, gate, hosted, ledger, server
 from .clients import client_of
+from .plain_caller import Caller
 from .raw_server import made, pool
 
 __all__ = ["bench", "comfy", "gate", "hosted", "ledger", "made", "pool", "server"]
@@ -34,3 +35,9 @@ def client(server: ScriptedServer, ledger: str) -> Iterator[Client]:
     """A client of the scripted server."""
     with client_of([server.url], ledger) as client:
         yield client
+
+
+@pytest.fixture
+def caller(server: ScriptedServer) -> Caller:
+    """A plain client of the scripted server."""
+    return Caller(server)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -16,8 +17,12 @@ from comfyclient.ledger.ledger import Ledger
 from comfyclient.steps.asking import Asking
 from comfyclient.steps.calls import ModelService
 from comfyclient.steps.opening import connect_dashscope
+from comfyclient.steps.painter import ModelPainter, Painted
+from comfyclient.steps.relay import Relay
 from comfyclient.testing import DashScopeServer, FakeClock
 from comfyclient.trip.published import PublishedTrip
+
+from .painting import ALIYUN, SMALL, WAN
 
 TRIPS = Path(__file__).parents[3] / "examples" / "trips"
 
@@ -89,3 +94,24 @@ def chinese() -> PublishedTrip:
     """A trip in Chinese, likewise."""
     whole = load_trip(TRIPS / "qinghai-lake-loop.json").for_publishing()
     return whole.model_copy(update={"title": None})
+
+
+@pytest.fixture
+def relay(tmp_path: Path, server: DashScopeServer) -> Relay:
+    """One that believes the stand-in."""
+    return Relay(tmp_path / "results", hosts=[*ALIYUN, server.host])
+
+
+@pytest.fixture
+def paint(
+    relay: Relay, asker: Callable[[], Asking], clock: FakeClock
+) -> Callable[..., Painted]:
+    """Paints as a new process would."""
+
+    def painted(prompt: str = "a road", *, model: str = WAN, **order: Any) -> Painted:
+        painter = ModelPainter(asker(), model, relay)
+        size = {} if model != WAN else SMALL
+        with clock.flowing():
+            return painter.paint(prompt, **{**size, **order})
+
+    return painted

@@ -57,3 +57,9 @@ def opened(
 def ledger(opened: Callable[..., Ledger]) -> Ledger:
     """An open ledger."""
     return opened()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the ledger is."""
+    return tmp_path / "ledger.db"

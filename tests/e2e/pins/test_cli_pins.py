@@ -1,85 +1,13 @@
-"""The commands about pins and new templates, as a script and a person use them."""
+"""The commands about pins, as a script and a person use them."""
 
 from __future__ import annotations
 
-import json
-import os
-import pty
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
-from typer.testing import CliRunner
 
-from comfyclient.cli import app
-from comfyclient.commands.running import exit_code
-from comfyclient.errors import ComfyClientError
-
-from ..nursery import Nursery
-
-CONFIG = """
-default_environment = "test"
-
-[environments.test]
-transport = "embedded"
-
-[environments.test.pins]
-card = "~=1.0"
-
-[environments.prod]
-transport = "embedded"
-protected = true
-
-[environments.live]
-transport = "embedded"
-protected = true
-"""
-SHOP = ("--templates", "templates")
-GRAPH = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64}},
-    "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "a {{ cat }}"}},
-    "3": {"class_type": "A", "inputs": {"seed": 7, "image": ["1", 0], "c": ["2", 0]}},
-    "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0]}},
-}
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """What it said to a script."""
-        return json.loads(self.out)
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run commands in a folder with a configuration, without a terminal."""
-    (tmp_path / "comfyclient.toml").write_text(CONFIG)
-    (tmp_path / "graph.json").write_text(json.dumps(GRAPH))
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Done:
-        done = CliRunner().invoke(app, arguments)
-        code, err = done.exit_code, done.stderr
-        if isinstance(done.exception, ComfyClientError):
-            code, err = exit_code(done.exception), f"{err}{done.exception}"
-        elif done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return Done(code, done.stdout, err)
-
-    return command
+from .shop import CONFIG, SHOP, AtATerminal, Run, locked
 
 
 @pytest.fixture
@@ -92,25 +20,6 @@ def two_versions(run: Run, tmp_path: Path) -> Path:
     source = folder / "workflow.json.j2"
     source.write_text(source.read_text().replace('"picture"', '"postcard"'))
     return folder
-
-
-def locked(tmp_path: Path) -> dict[str, dict[str, str]]:
-    """The versions in the lock."""
-    table = tomllib.loads((tmp_path / "comfyclient.lock").read_text())
-    return {
-        environment: {name: one["version"] for name, one in of["templates"].items()}
-        for environment, of in table["environments"].items()
-    }
-
-
-def test_a_new_template_says_how_commands_will_find_it(
-    run: Run, tmp_path: Path
-) -> None:
-    """Where no folder of templates is configured, the line for it is told; else not."""
-    assert 'templates = ["templates"]' in run("templates", "new", "card").err
-    file = tmp_path / "comfyclient.toml"
-    file.write_text('templates = ["templates"]\n' + CONFIG)
-    assert run("templates", "bump", "card").err == ""
 
 
 def test_from_a_graph_to_prod(run: Run, tmp_path: Path) -> None:
@@ -311,107 +220,6 @@ def test_no_secret_and_no_second_line_gets_into_the_lock(
     assert list(locked(tmp_path)) == ["test"]
 
 
-def test_bumps_and_their_limits(run: Run, tmp_path: Path) -> None:
-    """Patch if nothing is said; a version must be newer, and new; a step at a time."""
-    run("templates", "new", "card")
-    for options, expected in (
-        ((), "1.0.1"),
-        (("--minor",), "1.1.0"),
-        (("--to", "2.0.0rc1"), "2.0.0rc1"),
-        (("--major",), "2.0.0"),
-    ):
-        done = run("templates", "bump", "card", *options, "--json")
-        assert done.json["version"] == expected
-    for options in (("--major", "--minor"), ("--to", "1.5.0"), ("--to", "2.0.0-rc.2")):
-        assert run("templates", "bump", "card", *options).code == 2
-    assert run("templates", "bump", "cord").code == 2
-    older = run("templates", "bump", "card@1.1.0", "--json")
-    assert older.json["version"] == "1.1.1"
-    twice = run("templates", "bump", "card@1.0.0", "--minor")
-    assert (twice.code, "a version 1.1.0 already" in twice.err) == (2, True)
-    assert sorted(
-        path.name for path in (tmp_path / "templates" / "card").iterdir()
-    ) == [*("1.0.0", "1.0.1", "1.1.0", "1.1.1", "2.0.0", "2.0.0rc1")]
-
-
-def test_a_shipped_template_is_bumped_into_ones_own(run: Run, tmp_path: Path) -> None:
-    """Where there is no folder of one's own as yet."""
-    done = run("templates", "bump", "trip-postcard", "--minor", "--json")
-    assert (done.code, done.json["version"]) == (0, "2.1.0")
-    assert (tmp_path / "templates" / "trip-postcard" / "2.1.0").is_dir()
-
-
-def test_new_ones_go_where_templates_are_configured(run: Run, tmp_path: Path) -> None:
-    """There they are found; --out names another folder."""
-    config = tmp_path / "comfyclient.toml"
-    config.write_text(f'templates = ["ours", "more"]\n{CONFIG}')
-    (tmp_path / "more").mkdir()
-    assert run("templates", "new", "card").code == 0
-    assert run("templates", "bump", "card").code == 0
-    assert run("templates", "bump", "card", "--out", "more").code == 0
-    found = run("templates", "list", "--json").json
-    folders = [Path(one["folder"]) for one in found if one["name"] == "card"]
-    assert folders == [
-        tmp_path / "ours" / "card" / "1.0.0",
-        tmp_path / "ours" / "card" / "1.0.1",
-        tmp_path / "more" / "card" / "1.0.2",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("../card",), "is no name"),
-        (("card", "--version", "1.0"), "is no version"),
-        (("card", "--from", "missing.json"), "cannot be read"),
-        (("card", "--from", "comfyclient.toml"), "is no JSON"),
-        (("card", "--from", "graph.json", "-p", "3.sed=seed"), "did you mean '3.seed'"),
-        (("card", "--from", "graph.json", "--photo", "1.width"), "no file's name"),
-    ],
-)
-def test_what_no_template_can_be_made_of(
-    run: Run, tmp_path: Path, arguments: tuple[str, ...], said: str
-) -> None:
-    """Nothing is left behind."""
-    done = run("templates", "new", *arguments)
-    assert done.code == 2
-    assert said in done.err
-    assert not (tmp_path / "templates").exists()
-
-
-def test_named_parameters_are_all_there_are(run: Run) -> None:
-    """Nothing else is proposed."""
-    named = ("-p", "3.seed=seed", "-p", "2.text=words")
-    done = run("templates", "new", "card", "--from", "graph.json", *named, "--json")
-    assert [one["name"] for one in done.json["parameters"]] == ["seed", "words"]
-
-
-class AtATerminal(Protocol):
-    """Runs a command that has a terminal as its input; its exit code and words."""
-
-    def __call__(self, answers: str, *arguments: str) -> tuple[int, str]:
-        """Answer its questions."""
-
-
-@pytest.fixture
-def at_a_terminal(nursery: Nursery, tmp_path: Path) -> AtATerminal:
-    """In the test's folder."""
-
-    def asked(answers: str, *arguments: str) -> tuple[int, str]:
-        ours, theirs = pty.openpty()
-        os.write(ours, answers.encode())
-        try:
-            done = nursery.run(
-                "-m", "comfyclient", *arguments, cwd=tmp_path, stdin=theirs
-            )
-        finally:
-            os.close(ours)
-            os.close(theirs)
-        return done.returncode, done.stdout + done.stderr
-
-    return asked
-
-
 def test_a_person_is_asked_and_may_say_no(
     run: Run, two_versions: Path, tmp_path: Path, at_a_terminal: AtATerminal
 ) -> None:
@@ -425,19 +233,3 @@ def test_a_person_is_asked_and_may_say_no(
     code, said = at_a_terminal("y\n", *promote)
     assert code == 0, said
     assert locked(tmp_path)["prod"] == {"card": "1.0.0"}
-
-
-def test_a_person_chooses_among_the_proposals(
-    run: Run, tmp_path: Path, at_a_terminal: AtATerminal
-) -> None:
-    """Each is asked for, with what the graph has there."""
-    code, said = at_a_terminal(
-        "y\nn\nn\ny\n",
-        *("templates", "new", "card", "--from", "graph.json"),
-    )
-    assert code == 0, said
-    assert "prompt: 2.text = 'a {{ cat }}'; a parameter?" in said
-    shown = run("templates", "list").out  # those of the package alone
-    assert "card@" not in shown.replace("postcard@", "")
-    manifest = tmp_path / "templates" / "card" / "1.0.0" / "manifest.toml"
-    assert list(tomllib.loads(manifest.read_text())["parameters"]) == ["height"]
