@@ -17,7 +17,7 @@ from .config.settings import (
     Settings,
     StorageSettings,
 )
-from .config.tokens import read_token, secrets_of
+from .config.tokens import read_token, require_tls_files, secrets_of
 from .engine_start import mount_root, with_engine
 from .errors import ConfigError
 from .extras import clean_photo, open_oss
@@ -366,9 +366,10 @@ def endpoint_of(instance: InstanceSettings) -> Endpoint:
     """Where an instance is, with its token.
 
     Raises:
-        ConfigError: the token cannot be read.
+        ConfigError: the token, or a certificate, cannot be read.
     """
     token = read_token(instance)
+    require_tls_files(instance)
     return Endpoint(
         name=instance.name,
         url=instance.url,

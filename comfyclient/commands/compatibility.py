@@ -104,7 +104,7 @@ def _asked(board: Pinboard, name: str) -> Column:
     """What an environment's servers offer: as saved where it names a snapshot."""
     target = Target(name, board.require(name))
     try:
-        return Column(name, target.offers)
+        return Column(name, target.offers, declared=target.declared)
     except InputFileError:
         raise
     except ComfyClientError as error:

@@ -25,7 +25,7 @@ from ..eas.writing import (
     service_of,
 )
 from ..errors import InputFileError, ServiceFileError, UsageError
-from ..trip.files import open_regular
+from ..regular_files import open_regular
 from .access import access
 from .console import err, out, printable
 from .eas_options import (

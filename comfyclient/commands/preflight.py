@@ -93,17 +93,23 @@ def check(
     """Check whether a server would run a graph; sends nothing."""
     place = find_place(config, env, url=url, token_env=token_env)
     template, workflow = _filled(place, what, trip, param or [])
+    declared = place.environment.comfyui_version
+    file = place.environment.snapshot if instance is None else None
     if saved is not None:
         _refuse_two(env, url, instance)
-        snapshots = [Snapshot.read(saved)]
+        file, declared = saved, None
+    if file is not None:
+        snapshots = [Snapshot.read(file)]
     else:
         with ExitStack() as stack:
             snapshots = [_take(one) for one in _chosen(place, instance, stack)]
-    reports = [(one, judge(template, workflow, one)) for one in snapshots]
+    reports = [
+        (one, judge(template, workflow, one, declared=declared)) for one in snapshots
+    ]
     if as_json:
         show_json(_all_described(what, reports))
     for taken, report in () if as_json else reports:
-        _show(what, taken, report)
+        _show(what, taken, report, asked=file is None)
     if not all(report.ok for _, report in reports):
         raise typer.Exit(FAILED)
 
@@ -160,11 +166,13 @@ def _pair(what: str, given: str) -> tuple[str, str]:
     return name, value
 
 
-def _show(what: str, taken: Snapshot, report: Report) -> None:
+def _show(what: str, taken: Snapshot, report: Report, *, asked: bool) -> None:
     """The verdict on stdout, what was found beside it; all at once."""
+    known = [] if taken.info.version is None else [f"ComfyUI {taken.info.version}"]
+    known += [] if asked else [f"as saved {taken.taken_at:%Y-%m-%d %H:%M}"]
     against = taken.instance or "a server"
-    if taken.info.version is not None:
-        against += f" (ComfyUI {taken.info.version})"
+    if known:
+        against += f" ({', '.join(known)})"
     out.print(printable(f"{what} on {against}: {report.verdict}"), markup=False)
     for finding in report.findings:
         out.print(printable(_line(finding)), markup=False)

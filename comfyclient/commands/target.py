@@ -43,6 +43,11 @@ class Target:
             return tuple(take(one, deadline=Deadline(_ASKING_S)) for one in instances)
 
     @property
+    def declared(self) -> str | None:
+        """The range of ComfyUI versions that it may have."""
+        return self._environment.comfyui_version
+
+    @property
     def saved(self) -> Snapshot | None:
         """The snapshot that is configured."""
         file = self._environment.snapshot
@@ -65,6 +70,8 @@ class Target:
         return [
             f"{offered.instance or 'snapshot'}: {finding.issue}"
             for offered in self.offers
-            for finding in judge(template, workflow, offered).findings
+            for finding in judge(
+                template, workflow, offered, declared=self.declared
+            ).findings
             if finding.is_error
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 import unicodedata
 from collections.abc import Hashable
 from contextlib import suppress
@@ -41,13 +42,23 @@ def _host(name: str | None) -> str:
     host = ("" if name is None else name).lower().rstrip(".")
     with suppress(UnicodeError):
         host = host.encode("idna").decode()
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    address = _numbers(host)
+    if address is None:
         return "localhost" if host.endswith(".localhost") else host
     if address.is_loopback or address.is_unspecified:
         return "localhost"
     return address.compressed
+
+
+def _numbers(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is in numbers, also as resolvers read `127.1`."""
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        mapped = getattr(address, "ipv4_mapped", None)
+        return address if mapped is None else mapped
+    with suppress(OSError, ValueError):
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    return None
 
 
 def _path(path: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from pydantic import SecretStr
 
 from ..errors import ConfigError
-from .secrets import looks_secret
+from .secret_sources import secret_in_file, secret_in_variable
 from .settings import DashScopeSettings, Settings
 
 HOSTS = {
@@ -42,32 +40,13 @@ def read_key(settings: DashScopeSettings) -> SecretStr:
     """
     if settings.key is not None:
         return settings.key
-    if settings.key_env is not None:
-        return SecretStr(_key_of_variable(settings.key_env))
-    if settings.key_file is None:
-        raise ConfigError(
-            "dashscope: nothing says where the key is",
-            hint='name a variable, key_env = "DASHSCOPE_API_KEY", or a file, key_file',
-        )
-    try:
-        key = settings.key_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"dashscope: cannot read key_file {settings.key_file}"
-        ) from error
-    if not key:
-        raise ConfigError(f"dashscope: key_file {settings.key_file} is empty")
-    return SecretStr(key)
-
-
-def _key_of_variable(variable: str) -> str:
-    key = os.environ.get(variable, "").strip()
-    if key:
-        return key
-    shown = "…" if looks_secret(variable) else variable  # the key itself, by mistake
+    if (variable := settings.key_env) is not None:
+        return SecretStr(secret_in_variable(variable, key="dashscope: key_env"))
+    if (file := settings.key_file) is not None:
+        return SecretStr(secret_in_file(file, key="dashscope: key_file"))
     raise ConfigError(
-        f"dashscope: key_env names {shown}, which is not set",
-        hint=f"export {shown}=… before starting",
+        "dashscope: nothing says where the key is",
+        hint='name a variable, key_env = "DASHSCOPE_API_KEY", or a file, key_file',
     )
 
 

@@ -84,7 +84,9 @@ def _mistake(found: Mapping[str, Any], root: Shape) -> Mistake:
 
 
 def _remedy(found: Mapping[str, Any]) -> str:
-    """What would be right; pydantic speaks of Python's types where it means tables."""
+    """What would be right; pydantic speaks of Python's types where it means ours."""
+    if found["type"] == "path_type":
+        return "Input should be a path"
     if found["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         return "Input should be a table"
     if found["type"] == "tuple_type":

@@ -45,6 +45,12 @@ class TlsSettings(SettingsModel):
     key_file: FileName | None = None
     """Its key, where that is another file."""
 
+    @model_validator(mode="after")
+    def _key_of_a_certificate(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            raise wrong("key_file is a certificate's: name that too, in cert_file")
+        return self
+
 
 class InstanceSettings(SettingsModel):
     """One reachable ComfyUI."""

@@ -126,7 +126,7 @@ def read_file(file: Path | None) -> Sources:
             hint="save it in the encoding UTF-8",
         ) from None
     except ValueError as error:  # TOMLDecodeError, and a number beyond all bounds
-        raise ConfigError(f"{file} is not TOML: {_without_keys(error)}") from None
+        raise _no_toml(file, text, error) from None
     lines = line_of_each_key(text)
     origins = {at: Origin("file", str(file), line) for at, line in lines.items()}
     return Sources(file, data, origins)
@@ -172,6 +172,19 @@ def _values(shape: Shape, data: Any) -> Iterator[tuple[dict[str, Any], str]]:
         case Listed(item) if isinstance(data, list):
             for inner in data:
                 yield from _values(item, inner)
+
+
+def _no_toml(file: Path, text: str, error: ValueError) -> ConfigError:
+    """What tomllib says, behind the line that it tells at the end of its words."""
+    words, told, place = _without_keys(error).partition(" (at ")
+    named = re.match(r"line (\d+)", place)
+    if not told:
+        return ConfigError(f"{file} is not TOML: {words}")
+    line = len(text.splitlines()) if named is None else int(named[1])
+    return ConfigError(
+        f"{file}:{line}: this is not TOML: {words}",
+        hint='texts stand in quotes, and each key once: name = "l20-a"',
+    )
 
 
 def _without_keys(error: ValueError) -> str:

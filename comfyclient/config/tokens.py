@@ -1,4 +1,4 @@
-"""Tokens of instances: from a variable, a file or the caller, and fit to be sent."""
+"""What instances show to be let in: tokens, fit to be sent, and certificates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 
 from ..errors import ConfigError
 from .models import InstanceSettings
-from .secrets import looks_secret, secret_headers, secrets_in_url
+from .secret_sources import secret_in_file, secret_in_variable
+from .secrets import secret_headers, secrets_in_url
 
 _SHORTEST_SECRET = 6
 _QUOTED = re.compile(r"(['\"“”‘’]).*['\"“”‘’]", re.DOTALL)
@@ -20,21 +21,35 @@ def read_token(instance: InstanceSettings) -> str | None:
     Raises:
         ConfigError: one is named that is not there, is empty, or cannot be one.
     """
+    owner, file = f"instance {instance.name}", instance.token_file
     if instance.token is not None:
         token, source = instance.token.get_secret_value(), "token"
-    elif instance.token_env is not None:
-        token = _token_of_variable(instance.name, instance.token_env)
-        source = f"token_env {instance.token_env}"
-    elif instance.token_file is not None:
-        token, source = _token_of_file(instance), f"token_file {instance.token_file}"
+    elif (variable := instance.token_env) is not None:
+        token = secret_in_variable(variable, key=f"{owner}: token_env")
+        source = f"token_env {variable}"
+    elif file is not None:
+        token = secret_in_file(file, key=f"{owner}: token_file")
+        source = f"token_file {file}"
     else:
         return None
     slip = _slip_in(token)
     if slip is not None:
-        raise ConfigError(
-            f"instance {instance.name}: the token of {source} {slip[0]}", hint=slip[1]
-        )
+        raise ConfigError(f"{owner}: the token of {source} {slip[0]}", hint=slip[1])
     return token
+
+
+def require_tls_files(instance: InstanceSettings) -> None:
+    """Let an instance pass whose certificates and key are there to be read.
+
+    Raises:
+        ConfigError: one is not; names its key and file.
+    """
+    for key, file in instance.tls:
+        if isinstance(file, str) and not os.access(file, os.R_OK):
+            raise ConfigError(
+                f"instance {instance.name}: tls.{key} {file} cannot be read",
+                hint="name a file in PEM format that this user can read",
+            )
 
 
 def secrets_of(instance: InstanceSettings) -> list[str]:
@@ -53,34 +68,6 @@ def secrets_of(instance: InstanceSettings) -> list[str]:
         *secrets_in_url(instance.url),
     }
     return sorted((one for one in found if len(one) >= _SHORTEST_SECRET), key=len)[::-1]
-
-
-def _token_of_variable(instance: str, variable: str) -> str:
-    token = os.environ.get(variable, "").strip()
-    if token:
-        return token
-    shown = "…" if looks_secret(variable) else variable  # the token itself, by mistake
-    raise ConfigError(
-        f"instance {instance}: token_env names {shown}, which is not set",
-        hint=f"export {shown}=… before starting",
-    )
-
-
-def _token_of_file(instance: InstanceSettings) -> str:
-    assert instance.token_file is not None
-    told = f"instance {instance.name}: cannot read token_file {instance.token_file}"
-    try:
-        token = instance.token_file.read_text(encoding="utf-8-sig").strip()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{told}: it is no UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None)
-        raise ConfigError(f"{told}{f': {why}' if why else ''}") from error
-    if not token:
-        raise ConfigError(
-            f"instance {instance.name}: token_file {instance.token_file} is empty"
-        )
-    return token
 
 
 def _slip_in(token: str) -> tuple[str, str] | None:

@@ -39,12 +39,29 @@ def wrong(words: str) -> PydanticCustomError:
 
 def _range(text: str) -> str:
     try:
-        filled = len(SpecifierSet(text)) > 0
+        parts = SpecifierSet(text)
     except InvalidSpecifier:
-        filled = False
-    if not filled:
+        parts = SpecifierSet()
+    if not len(parts):
         raise wrong("this is no version range; write for example '>=0.3.45' or '~=1.0'")
+    if not _holds_any(parts):
+        raise wrong("no version is in this range: its parts exclude each other")
     return text
+
+
+def _holds_any(parts: SpecifierSet) -> bool:
+    """Whether a version is in the range: at one of its ends, or right beside it."""
+    near = ["0", "99999"]
+    for part in parts:
+        if part.operator == "===":
+            return True  # it compares texts
+        end = Version(part.version.removesuffix(".*"))
+        if end.is_prerelease or end.is_postrelease:
+            return True  # what is beside these is not worth its rules
+        near += [str(end), f"{end.base_version}.0.1"]
+        for at, number in enumerate(end.release):
+            near.append(".".join(map(str, (*end.release[:at], number + 1))))
+    return any(map(parts.contains, near))
 
 
 def _version(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
-from ..trip.files import open_regular
+from ..regular_files import open_regular
 from .findings import PackFinding
 
 MAX_FILES = 3000

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import LockError
+from ..regular_files import open_regular
 from ..timing import SYSTEM_CLOCK, Clock, Deadline
-from ..trip.files import open_regular
 from .locked import Lock
 from .locktext import lock_text, parse_lock
 

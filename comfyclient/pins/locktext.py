@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC
@@ -30,6 +31,7 @@ _HEAD = """\
 # `comfyclient pins lock` and `comfyclient pins promote`. Keep it in version control;
 # what is changed by hand is refused.
 """
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 _RESTORE = (
     "restore it from version control, or move it away and write it anew by "
     "`comfyclient pins lock --env NAME`"
@@ -84,6 +86,13 @@ def parse_lock(text: str, *, file: str) -> Lock:
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
+        if _CONFLICT.search(text):
+            raise LockError(
+                "has the marks of a merge in it",
+                file=file,
+                hint="take each environment's tables whole from one side, and list "
+                "all of them in `sections`; or take one side, and lock again",
+            ) from error
         raise LockError(f"is no TOML: {error}", file=file, hint=_RESTORE) from error
     _refuse_other_schemas(table.get("schema"), file)
     try:

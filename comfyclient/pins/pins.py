@@ -50,8 +50,9 @@ def resolve(
         raise PinError(
             f"environment {environment} is protected and runs what is locked, and "
             f"nothing is locked in it; {template.ref} is the newest that it could run",
-            hint=f"comfyclient pins lock {template.name} --env {environment}, or pass "
-            f"confirm={environment!r} for this once",
+            hint=f"comfyclient pins lock {template.name} --env {environment}; or, for "
+            f"this once, pass confirm={environment!r}, or --confirm {environment} on "
+            "the command line",
         )
     return template
 

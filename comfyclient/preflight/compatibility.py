@@ -14,6 +14,7 @@ from ..errors import ComfyClientError, NodeIssue, TemplateError, TripError
 from ..templating.comparing import from_sample
 from ..templating.template import Template
 from ..transports.profile import parse_version
+from ..transports.version_range import VersionRange
 from ..workflow import Workflow
 from .findings import Finding, Outlook, Report
 from .preflight import check
@@ -28,6 +29,8 @@ class Column:
     offers: tuple[Snapshot, ...]
     trouble: ComfyClientError | None = None
     """Why that is not known."""
+    declared: str | None = None
+    """The range of ComfyUI versions that the environment declares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +86,40 @@ def judged(template: Template, columns: Sequence[Column]) -> list[Cell]:
     return [
         Cell(
             column.name,
-            tuple((one, judge(template, workflow, one)) for one in column.offers),
+            tuple(
+                (one, judge(template, workflow, one, declared=column.declared))
+                for one in column.offers
+            ),
             column.trouble,
         )
         for column in columns
     ]
 
 
-def judge(template: Template | None, workflow: Workflow, offered: Snapshot) -> Report:
-    """What a server would make of a graph, and of what its template declares."""
+def judge(
+    template: Template | None,
+    workflow: Workflow,
+    offered: Snapshot,
+    *,
+    declared: str | None = None,
+) -> Report:
+    """What would become of a graph on a server.
+
+    By the server's own rules, by what the template needs, and by the range of versions
+    that the environment declares, outside of which nothing is sent.
+    """
     report = check(workflow, offered.info)
-    needs = None if template is None else template.manifest.requirements
     version = parse_version(offered.info.version)
-    if needs is None or version is None or needs.accepts(version):
-        return report
-    issue = NodeIssue(
-        "comfyui_version",
-        f"the template needs ComfyUI {needs.comfyui}, "
-        f"and the server runs {offered.info.version}",
-    )
-    return replace(report, findings=(Finding(Outlook.FAILS, issue), *report.findings))
+    wrong: list[str] = []
+    if version is not None:
+        if declared is not None and not VersionRange(declared).allows(version):
+            wrong.append(f"the environment's comfyui_version declares {declared}")
+        needs = None if template is None else template.manifest.requirements
+        if needs is not None and not needs.accepts(version):
+            wrong.append(f"the template needs ComfyUI {needs.comfyui}")
+    runs = f", and the server runs {offered.info.version}"
+    found = [
+        Finding(Outlook.FAILS, NodeIssue("comfyui_version", words + runs))
+        for words in wrong
+    ]
+    return replace(report, findings=(*found, *report.findings))

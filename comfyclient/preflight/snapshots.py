@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
 from pydantic import JsonValue
 
 from ..errors import InputFileError
+from ..regular_files import open_regular
 from .object_info import ObjectInfo, bounded
 
 FORMAT = 1
@@ -110,9 +112,10 @@ class Snapshot:
 
 def _json(path: Path) -> dict[str, JsonValue]:
     try:
-        body = path.read_bytes()
+        with open_regular(path) as file:
+            body = file.read(MAX_SNAPSHOT_BYTES + 1)
         if body.startswith(_GZIP):
-            with gzip.open(path) as packed:
+            with gzip.open(BytesIO(body)) as packed:
                 body = packed.read(MAX_SNAPSHOT_BYTES + 1)
         if len(body) > MAX_SNAPSHOT_BYTES:
             raise _wrong(path, f"it is larger than {MAX_SNAPSHOT_BYTES >> 20} MiB")

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ComfyClientError, LedgerError
 from ..photos.stripping import stripped
+from ..regular_files import open_regular
 from ..timing import Deadline
-from ..trip.files import open_regular
 from ..trip.published import PublishedPhoto, PublishedTrip, photo_source
 from .answers import NOTHING, Usage
 from .calls import MAX_IMAGE, Image

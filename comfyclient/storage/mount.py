@@ -23,8 +23,8 @@ from ..errors import (
 )
 from ..files.outputs import PART_SUFFIX, clear_abandoned
 from ..files.refs import WHOLE, About, ByteSpan, Download, OutputRef
+from ..regular_files import open_regular
 from ..timing import Deadline
-from ..trip.files import open_regular
 from ..workflow import InputFile
 from .base import Entry
 from .paths import below_root, folder_below, missing, path_of

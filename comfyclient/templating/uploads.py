@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import RenderError
 from ..photos.kinds import HEADER_BYTES, what_else
 from ..photos.kinds import image_suffix as image_suffix
-from ..trip.files import open_regular
+from ..regular_files import open_regular
 from ..trip.published import PublishedPhoto, PublishedTrip, photo_source
 from ..workflow import InputFile
 

@@ -37,7 +37,7 @@ class VersionRange:
         version = parse_version(dialect.version)
         if version is None:
             raise self._unknown(dialect.version).attach(instance=instance)
-        if not self._allows(version):
+        if not self.allows(version):
             raise WrongVersionError(
                 f"the server runs ComfyUI {dialect.version}, but comfyui_version "
                 f"declares {self._text}: {self._differences(dialect)}",
@@ -54,7 +54,8 @@ class VersionRange:
             "comfyui_version out",
         )
 
-    def _allows(self, version: Version) -> bool:
+    def allows(self, version: Version) -> bool:
+        """Whether a version is in the range, also a pre-release."""
         return self._allowed.contains(version, prereleases=True)
 
     def _differences(self, dialect: Dialect) -> str:
@@ -83,7 +84,7 @@ class VersionRange:
         firsts = [version for version in named if version is not None]
         after = [Version(f"{first.base_version}.1") for first in firsts]
         since = [ability.since for ability in ABILITIES]
-        return [v for v in {*firsts, *after, *since} if self._allows(v)]
+        return [v for v in {*firsts, *after, *since} if self.allows(v)]
 
 
 def _named(text: str) -> Version | None:

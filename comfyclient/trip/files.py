@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import errno
-import io
 import json
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from pydantic import JsonValue
 
 from ..errors import TripError
 from ..jsontext import duplicate, line_of, members
+from ..regular_files import open_regular
 
 MAX_BYTES = 32 << 20
 """The default limit for one trip: some 300,000 track points."""
@@ -57,24 +55,6 @@ class Unread:
     line: str = ""
     """Its line as the file has it, where it is one that could be mended; bytes that
     are no text are surrogates, as names of files have them."""
-
-
-def open_regular(path: Path) -> io.BufferedReader:
-    """A file for reading; a pipe or a device, which may never answer, is refused.
-
-    Raises:
-        OSError: it cannot be opened, or is no regular file.
-    """
-    raw = io.FileIO(path, "rb", opener=_without_waiting)
-    if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
-        raw.close()
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
-    return io.BufferedReader(raw)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opening a pipe waits for its writer, unless told not to."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_document(path: Path, *, max_bytes: int) -> TripDocument:

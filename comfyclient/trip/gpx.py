@@ -13,7 +13,7 @@ from xml.parsers import expat
 from pydantic_core import PydanticCustomError
 
 from ..errors import TripError
-from .files import open_regular
+from ..regular_files import open_regular
 from .tracks import Track, track_of
 
 

@@ -211,6 +211,24 @@ class TestTheTable:
         config.write_text(config.read_text().replace("[environments.gone]", told))
 
         assert run("templates", "lint", "card", "--env", "gone").code == 0
+        checked = run("check", "card", "--env", "gone")
+        assert checked.code == 0
+        assert "card on a (ComfyUI 0.33.0, as saved " in checked.out
+
+    def test_what_the_environment_declares_counts(self, run: Run, shop: Path) -> None:
+        """To a server of another version nothing is sent: all who look say so."""
+        config = shop / "comfyclient.toml"
+        told = '[environments.old]\ncomfyui_version = ">=0.3.45"'
+        config.write_text(config.read_text().replace("[environments.old]", told))
+
+        checked = run("check", "card", "--env", "old")
+        done = run("templates", "lint", "card", "--env", "old")
+
+        words = "comfyui_version declares >=0.3.45, and the server runs 0.3.12"
+        assert (done.code, checked.code) == (1, 1)
+        assert words in done.out
+        assert words in checked.out
+        assert run("check", "card", "--env", "test").code == 0
 
     def test_what_a_template_declares_counts(self, run: Run, shop: Path) -> None:
         """A server that its range of versions leaves out is told, also by `check`."""

@@ -83,6 +83,17 @@ def test_local_is_always_there(tmp_path: Path) -> None:
         ("[environments.t.deadlines]\nqueue_s = 'soon'", 2, "got 'soon'"),
         ("[environments.t]\ncomfyui_version = 'new'", 2, "no version range"),
         ("[environments.t.pins]\na = '1.0'", 2, "no version range"),
+        ("[environments.t]\ncomfyui_version = '>=2,<1'", 2, "exclude each other"),
+        ("[environments.t.pins]\na = '==1.*,!=1.*'", 2, "no version is in this range"),
+        ("\nlock = false", 2, "lock: Input should be a path, got False"),
+        ("a = 1\nb = [", 2, "this is not TOML"),
+        ("a = 1\nb = http://x\nc = 2", 2, "this is not TOML"),
+        (
+            "[[environments.t.instances]]\nname='a'\nurl='http://h'\n"
+            "tls = { key_file = 'k' }",
+            4,
+            "name that too, in cert_file",
+        ),
         ("[privacy]\nhome_radius_m = -1", 2, "greater than or equal to 0"),
         (
             "[[environments.t.instances]]\nname='a'\nurl='u'\n"

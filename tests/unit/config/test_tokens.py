@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from comfyclient.config.settings import InstanceSettings
+from comfyclient.config.settings import InstanceSettings, TlsSettings
 from comfyclient.config.tokens import read_token, secrets_of
 from comfyclient.errors import ConfigError
+from comfyclient.wiring import endpoint_of
 
 
 def instance(**more: object) -> InstanceSettings:
@@ -73,16 +76,48 @@ class TestTokens:
         monkeypatch.setenv("T", token)
         assert read_token(instance(token_env="T")) == token
 
-    @pytest.mark.parametrize("content", [None, b"", b"\n ", b"\xff\xfe"])
-    def test_one_that_is_not_there(self, tmp_path, monkeypatch, content) -> None:
-        """A variable or file that is missing, empty or unreadable is named."""
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (None, "cannot be read: No such file"),
+            (b"", "is empty"),
+            (b"\n ", "is empty"),
+            (b"\xff\xfea\0", "is no UTF-8 text"),
+            (b"a" * 65_537, "is larger than 64 KiB"),
+        ],
+    )
+    def test_a_file_that_holds_none(self, tmp_path, content, words: str) -> None:
+        """It is named, with what is wrong and what should stand in it."""
         file = tmp_path / "t"
         if content is not None:
             file.write_bytes(content)
-        with pytest.raises(ConfigError, match="token_file"):
+        with pytest.raises(ConfigError, match=words) as caught:
             read_token(instance(token_file=file))
-        with pytest.raises(ConfigError, match="token_env names T"):
+        assert f"instance a: token_file {file} " in caught.value.message
+        assert "alone on one line" in str(caught.value.hint)
+
+    def test_a_pipe_and_a_folder(self, tmp_path) -> None:
+        """What may never answer is refused at once."""
+        os.mkfifo(tmp_path / "pipe")
+        for file in (tmp_path / "pipe", tmp_path):
+            with pytest.raises(ConfigError, match="cannot be read: "):
+                read_token(instance(token_file=file))
+
+    @pytest.mark.parametrize("value", [None, "", "\n "])
+    def test_a_variable_that_holds_none(self, monkeypatch, value: str | None) -> None:
+        """It is named, with its key and its instance."""
+        if value is not None:
+            monkeypatch.setenv("T", value)
+        with pytest.raises(ConfigError, match="instance a: token_env names T, which"):
             read_token(instance(token_env="T"))
+
+
+@pytest.mark.parametrize("key", ["ca_file", "cert_file"])
+def test_a_certificate_that_is_not_there(tmp_path, key: str) -> None:
+    """The instance, the key and the file are named before anything is sent."""
+    missing = str(tmp_path / "nope.pem")
+    with pytest.raises(ConfigError, match=rf"a: tls\.{key} {missing} cannot be read"):
+        endpoint_of(instance(tls=TlsSettings(**{key: missing})))
 
 
 def test_what_must_not_be_written_down(monkeypatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,14 @@ def test_a_saved_answer_of_a_server_is_a_snapshot_too(tmp_path: Path) -> None:
 
     assert (read.instance, read.info.version) == (None, None)
     assert "Save" in read.info
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """Nobody waits for whoever may write into it."""
+    os.mkfifo(tmp_path / "s")
+
+    with pytest.raises(InputFileError, match="no regular file"):
+        Snapshot.read(tmp_path / "s")
 
 
 def damaged(**changes: Any) -> bytes:
