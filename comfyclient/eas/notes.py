@@ -195,7 +195,7 @@ NOTES: dict[str, Note] = {
     "queue.min_replica": Note("Replicas of the queue; it has 1, at most 2.", _I),
     "autoscaler.min": Note(
         "Instances there always are. 0 is allowed for the API edition: the first job "
-        "then waits for minutes.",
+        "then waits for about 5 minutes, which deadlines.queue_s must allow.",
         _D,
     ),
     "autoscaler.max": Note("The most instances there are.", _D),

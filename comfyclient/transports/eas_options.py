@@ -31,6 +31,8 @@ class QueueOptions:
     """Results handed to this reader before it commits one."""
     unknown_results: Literal["leave", "park", "pass"] = "leave"
     """What becomes of results of tasks that no job here ever had."""
+    named_group: bool = False
+    """Whether the group was chosen: then those of other ledgers may be in it too."""
 
 
 def queue_options(
@@ -55,6 +57,7 @@ def queue_options(
         results=queue.results,
         window=queue.window,
         unknown_results=queue.unknown_results,
+        named_group=queue.group is not None,
     )
 
 

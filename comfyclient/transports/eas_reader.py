@@ -65,6 +65,7 @@ class EasReader:
             self._disposal,
             Parking(options.parking / endpoint.name),
             unknown=options.unknown_results,
+            keeps_passed=options.named_group,
             company=self._company,
             others=lambda: [one.sorting for one in others(self)],
         )

@@ -45,6 +45,7 @@ class EasSorting:
         parking: Parking,
         *,
         unknown: Unknown,
+        keeps_passed: bool,
         company: Company,
         others: Callable[[], Sequence[EasSorting]],
     ) -> None:
@@ -54,6 +55,8 @@ class EasSorting:
         self._disposal = disposal
         self._parking = parking
         self._unknown = unknown
+        self._keeps_passed = keeps_passed
+        """Other ledgers may read as our group: what one passes, another waits for."""
         self._company = company
         self._others = others
         """Who sorts for the same group of this queue, and reads it in another way."""
@@ -186,18 +189,28 @@ class EasSorting:
 
     def _take_unknown(self, frame: Frame) -> None:
         if self._unknown == "park":
-            self._park(frame)
+            self._set_aside(frame, self._parking.park, then=self.dispose)
         elif self._unknown == "pass" and frame.index in self._held:
-            self.let_pass(frame)
+            if self._keeps_passed:
+                self._set_aside(frame, self._parking.copy, then=self.let_pass)
+            else:
+                self.let_pass(frame)
 
-    def _park(self, frame: Frame) -> None:
+    def _set_aside(
+        self,
+        frame: Frame,
+        keep: Callable[[Frame], None],
+        *,
+        then: Callable[[Frame], None],
+    ) -> None:
+        """Have a frame on the disk, and only then out of our hands."""
         try:
-            self._parking.park(frame)
+            keep(frame)
         except ConfigError as error:
             self._log.error("%s", error)
             return
         task = self._claimed(frame)  # it may be followed since it was asked for
         if task is None:
-            self.dispose(frame)
+            then(frame)
         else:
             self._end(task, frame)

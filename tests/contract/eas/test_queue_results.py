@@ -171,6 +171,23 @@ def test_somebody_elses_results_are_passed(watching: Queueing) -> None:
     assert len([f for f in sink.frames.values() if f.data == b"[]"]) == 6
 
 
+def test_what_was_passed_was_for_another_ledger(watching: Queueing) -> None:
+    """Of the same group, whose client was closed: it finds a copy when it resumes."""
+    shared = {"unknown_results": "pass", "named_group": True}
+    watching.gateway.workers.hold()
+    first = watching.transport(**shared)
+    _, ticket = watching.send(first)
+    first.close()
+    watching.gateway.workers.go_on()
+    second = watching.transport(**shared, awaited=lambda task_id: None)
+    assert end_of(watching, second).error is None
+    watching.await_empty()  # there is no other group that it would be kept for
+    again, third = watching.course(), watching.transport(**shared)
+    third.follow(ticket, again.workflow, again)
+    assert again.await_end(Deadline(PATIENCE)).error is None
+    assert not list((watching.folder / "parked" / "queue").rglob("*.json"))
+
+
 def test_somebody_elses_results_are_parked(queueing: Queueing) -> None:
     """They are on the disk before they leave the sink; whoever follows one gets it."""
     queueing.gateway.workers.hold()

@@ -25,6 +25,7 @@ def test_by_default() -> None:
     options = options_of()
     assert (options.results, options.unknown_results) == ("watch", "leave")
     assert options.group.startswith("comfyclient-test-")
+    assert not options.named_group
     assert options.parking.parts[-2:] == ("parked", "test")
 
 
@@ -39,6 +40,7 @@ def test_as_configured() -> None:
     }
     options = options_of(queue=queue)
     assert (options.results, options.group, options.window) == ("poll", "ours", 7)
+    assert options.named_group
     assert (options.unknown_results, options.parking) == ("park", Path("/srv/parked"))
 
 

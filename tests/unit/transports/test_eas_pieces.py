@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from comfyclient.transports.eas_attributes import (
 )
 from comfyclient.transports.eas_bodies import fitting_body
 from comfyclient.transports.eas_frames import Frame
-from comfyclient.transports.eas_parking import Parking
+from comfyclient.transports.eas_parking import KEPT_S, Parking
 
 GRAPH = {"1": {"class_type": "A", "inputs": {"text": "长城"}, "_meta": {"title": "t"}}}
 
@@ -63,6 +64,27 @@ def test_what_is_parked_is_found(
     parking.remove(task)
     parking.remove(task)
     assert parking.find(task) is None
+
+
+def test_copies_of_what_was_passed_over(tmp_path: Path) -> None:
+    """They are found like what was parked; old ones go, and what was parked stays.
+
+    The clock is that of the file system: ours may have jumped.
+    """
+    parking = Parking(tmp_path / "queue")
+    parking.park(Frame(1, b"x", {"task_id": "parked"}))
+    for task in ("old", "young"):
+        Parking(tmp_path / "queue").copy(Frame(2, b"x", {"task_id": task}))
+    week = 7 * 86_400
+    for file in (tmp_path / "queue").rglob("*.json"):
+        days = 9 if "young" not in file.name else 7
+        os.utime(file, times=(0, file.stat().st_mtime - days * 86_400))
+    parking.copy(Frame(3, b"x", {"task_id": "new"}))
+    found = {t for t in ("parked", "old", "young", "new") if parking.find(t)}
+    assert found == {"parked", "young", "new"}
+    parking.remove("new")
+    assert parking.find("new") is None
+    assert week < KEPT_S
 
 
 def test_a_parked_file_that_is_damaged(tmp_path: Path) -> None:
