@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,15 @@ from ..batch.batch import Batch
 from ..batch.orders import Outcome, Tally
 from ..client import Client
 from ..errors import ComfyClientError
+from ..job import JobStatus
 from .console import err, out, printable
 
 SHOWN_JOBS = 8
 """Jobs whose current node is shown."""
 SETTLED = 5
 """Outcomes after which the rate that was seen counts, and not what was learned."""
+PACE = 50
+"""The last outcomes that make the rate: what an earlier run made comes in no time."""
 
 
 class Display:
@@ -31,12 +35,13 @@ class Display:
     def __init__(self, client: Client, total: int | None) -> None:
         self._client = client
         self._total = total
-        self._begun = time.monotonic()
         self._told = 0
+        self._times = deque([time.monotonic()], maxlen=PACE + 1)
+        """When the last outcomes came; before them, when it began."""
 
     def add(self, outcome: Outcome, many: Batch) -> None:
         """An outcome came."""
-        self._told += 1
+        self._count()
         name = "?" if outcome.trip is None else outcome.trip.id
         job, error = outcome.job, outcome.error
         if error is None:
@@ -68,10 +73,14 @@ class Display:
         left = self._total - tally.ended
         if left <= 0:
             return None
-        spent = time.monotonic() - self._begun
-        if tally.ended >= SETTLED:
-            return left * spent / tally.ended
+        seen = len(self._times) - 1
+        if seen >= SETTLED:
+            return left * (time.monotonic() - self._times[0]) / seen
         return self._learned(many, left)
+
+    def _count(self) -> None:
+        self._told += 1
+        self._times.append(time.monotonic())
 
     def _learned(self, many: Batch, left: int) -> float | None:
         """By what earlier jobs of its kind took, while too few of it have ended."""
@@ -93,6 +102,7 @@ class Board(Display):
 
     def add(self, outcome: Outcome, many: Batch) -> None:
         """An outcome came: a failure is told above the picture."""
+        self._count()
         if outcome.error is not None:
             name = "?" if outcome.trip is None else outcome.trip.id
             text = printable(f"{name}: {_line_of(outcome.error)}")
@@ -156,7 +166,7 @@ class Board(Display):
         return grid
 
     def _jobs(self, many: Batch) -> RenderableType | None:
-        running = [job for job in many.running if job.progress > 0]
+        running = [job for job in many.running if job.status is JobStatus.RUNNING]
         if not running:
             return None
         grid = Table.grid(padding=(0, 2))
