@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,7 +30,7 @@ from comfyclient.files.outputs import OutputRef
 from comfyclient.jobs.course import STEPS_KEPT, Course, JobStatus
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
-from comfyclient.timing import Deadline
+from comfyclient.timing import Deadline, SystemClock
 from comfyclient.transports.base import Verdict
 from comfyclient.workflow import Workflow
 
@@ -250,6 +251,35 @@ class TestDeadlines:
         thread.join(20)
         assert "the wait of 5 s" in str(waiting[0])
         assert not course.status.final
+
+
+class WaitingClock(SystemClock):
+    """The machine's own clock; it counts the waits on it."""
+
+    def __init__(self) -> None:
+        self.waits = 0
+        self.waiting = threading.Event()
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        """Count it, and wait."""
+        self.waits += 1
+        self.waiting.set()
+        super().wait(condition, seconds)
+
+
+def test_who_waits_for_the_end_is_woken_by_it_alone() -> None:
+    """A job of many steps does not wake its caller at each."""
+    clock = WaitingClock()
+    workflow = Workflow.from_graph(GRAPH)
+    course = Course("j", workflow, total_s=99, queue_s=99, silence_s=99, clock=clock)
+    with ThreadPoolExecutor(1) as pool:
+        end = pool.submit(course.await_end, Deadline(20))
+        assert clock.waiting.wait(20)
+        for step in range(200):
+            course.heard(NodeProgress("1", step, 200))
+        course.ended(Verdict(None))
+        assert end.result(20).error is None
+    assert clock.waits == 1
 
 
 def test_wakers_are_called_until_they_leave(course: Course) -> None:
