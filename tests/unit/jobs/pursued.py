@@ -40,9 +40,10 @@ class ByHand:
     def __init__(self) -> None:
         self.waiting: deque[Callable[[], None]] = deque()
 
-    def do(self, errand: Callable[[], None], *, after: float = 0) -> None:
+    def do(self, errand: Callable[[], None], *, after: float = 0) -> bool:
         """Later."""
         self.waiting.append(errand)
+        return True
 
     def run_one(self) -> None:
         """The oldest."""

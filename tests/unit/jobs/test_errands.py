@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from comfyclient.jobs.errands import Errands, Share
+from comfyclient.jobs.errands import Errands, Farewells, Share
 from comfyclient.testing.clock import FakeClock
 
 
@@ -140,3 +140,34 @@ def test_those_who_come_too_late(errands: Errands) -> None:
     assert not errands.do(lambda: None)
     assert not share.do(lambda: None)
     assert not Share(errands, at_once=1).do(lambda: None)
+
+
+class TestFarewells:
+    """The last words to servers, before the connections are closed."""
+
+    def test_they_are_waited_for(self, errands: Errands) -> None:
+        """Whoever closes goes on once they are said."""
+        farewells, gate, said = Farewells(), threading.Event(), Done()
+        farewells.do(lambda: [gate.wait(5), said.note("bye")], errands)
+        waiting = threading.Thread(target=gate.set)
+        waiting.start()
+        assert farewells.await_said()
+        assert said.names == ["bye"]
+        waiting.join()
+
+    def test_but_not_for_long(self, errands: Errands) -> None:
+        """A server that does not listen holds nobody up."""
+        farewells, gate = Farewells(), threading.Event()
+        farewells.do(lambda: gate.wait(5), errands)
+        assert not farewells.await_said(parting_s=0.01)
+        gate.set()
+
+    def test_none_is_left(self, errands: Errands, caplog) -> None:
+        """One that fails is over, and so is one that nobody is there for."""
+        farewells = Farewells()
+        farewells.do(lambda: 1 // 0, errands)
+        assert farewells.await_said()
+        errands.close()
+        farewells.do(lambda: None, errands)
+        assert farewells.await_said(parting_s=0)
+        assert "an errand failed" in caplog.text

@@ -144,11 +144,16 @@ def test_an_instance_that_is_gone_after_all_others(tmp_path) -> None:
 
 @pytest.mark.parametrize("policy", ["cancel", "leave"])
 def test_a_time_that_is_over(tmp_path, policy: str) -> None:
-    """The server is told in an errand, not by whoever follows; or not at all."""
-    bench = Bench(tmp_path, PolicySettings(on_timeout=policy))
+    """The server is told in an errand, not by whoever follows; or not at all.
+
+    It waits before the end is told: whoever hears of that may close the client.
+    """
+    bench, waiting = Bench(tmp_path, PolicySettings(on_timeout=policy)), []
     with bench.ledger:
         bench.pursuit.submit()
+        bench.course.subscribe(lambda: waiting.append(len(bench.errands.waiting)))
         bench.follower.overdue(UnreachableError("down"))
+        assert waiting[-1] == (policy == "cancel")
         assert bench.servers[0].cancels == 0
         bench.errands.run_all()
         assert bench.servers[0].cancels == (policy == "cancel")

@@ -225,6 +225,6 @@ class Pursuing(RuleBasedStateMachine):
 TestPursuing = Pursuing.TestCase
 TestPursuing.settings = settings(
     max_examples=ASKED.max_examples if SOAKING else 25,
-    stateful_step_count=25,
+    stateful_step_count=ASKED.stateful_step_count if SOAKING else 25,
     deadline=None,
 )
