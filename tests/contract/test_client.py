@@ -26,13 +26,19 @@ from comfyclient.job import Job
 from comfyclient.jobs.course import JobStatus
 from comfyclient.ledger.records import JobState
 from comfyclient.testing.bench import GRAPH
+from comfyclient.testing.clock import FakeClock
+from comfyclient.testing.http_wire import Reply
 from comfyclient.testing.play import failing
+from comfyclient.testing.script import Script
+from comfyclient.testing.scripted import ScriptedServer
 from comfyclient.workflow import NamedOutput, Workflow
 
 from ..scenes import held
 from .clients import WORKFLOW, client_of, state_of
 
 TOKEN = "s3cr3t-token-value"
+A_MOMENT_S = 0.1
+"""Real seconds in which a client that waits for nobody would be closed."""
 
 
 class TestARun:
@@ -218,6 +224,33 @@ class TestClosing:
             for wait in waits:
                 with pytest.raises(ClosedError, match="goes on with it"):
                     wait.result(20)
+
+    def test_while_a_job_is_submitted(self, server, ledger, gate) -> None:
+        """Whoever submits is told what happened, and who goes on with the job."""
+        server.answer("POST /prompt", Reply(late=gate))
+        client = client_of([server.url], ledger)
+        with ThreadPoolExecutor() as pool:
+            sending = pool.submit(client.submit, WORKFLOW)
+            server.await_that(lambda: server.asked["POST /prompt"])
+            client.close()
+            with pytest.raises(ClosedError, match="while the job was submitted"):
+                sending.result(20)
+
+    def test_the_last_word_is_said(self, ledger, gate) -> None:
+        """A job whose time is over is stopped, however soon the client is closed."""
+        clock = FakeClock()
+        with ScriptedServer(version="0.3.64", script=Script.never_finishes()) as server:
+            client = client_of([server.url], ledger, clock=clock)
+            job = clock.run(lambda: client.submit(WORKFLOW, timeout=9))
+            server.answer("GET /system_stats", Reply(gate=gate))  # before it is stopped
+            with pytest.raises(JobTimeoutError):
+                clock.run(job.result)
+            closing = threading.Thread(target=client.close)
+            closing.start()
+            closing.join(A_MOMENT_S)
+            gate.set()
+            server.await_that(lambda: "cancelled" in server.stage.states.values())
+            closing.join()
 
     def test_nothing_is_connected_before_it_is_needed(self, server, ledger) -> None:
         """Making a client sends nothing and starts nothing."""
