@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ..config.settings import PolicySettings
-from ..errors import ClosedError, ComfyClientError, JobLostError
+from ..errors import ClosedError, ComfyClientError, JobLostError, TransportError
 from ..logs import about
 from ..timing import Clock, Deadline
 from ..transports.base import Transport
@@ -54,7 +54,7 @@ def stop(desk: Desk, placed: Placed, *, job_id: str) -> None:
     deadline = Deadline(PARTING_S, clock=desk.clock)
     try:
         desk.router.require_writable(placed.transport)
-        placed.transport.cancel(placed.ticket, deadline=deadline)
+        _ask_to_stop(placed, deadline)
     except ComfyClientError as error:
         _log.warning(
             "job %s may run on: %s",
@@ -62,3 +62,13 @@ def stop(desk: Desk, placed: Placed, *, job_id: str) -> None:
             error.message,
             extra=about(job_id=job_id, instance=placed.instance),
         )
+
+
+def _ask_to_stop(placed: Placed, deadline: Deadline) -> None:
+    """Ask, and once more at once where that may help: a pause would hold up closing."""
+    try:
+        placed.transport.cancel(placed.ticket, deadline=deadline)
+    except TransportError as error:
+        if not error.retryable or deadline.passed():
+            raise
+        placed.transport.cancel(placed.ticket, deadline=deadline)

@@ -36,7 +36,7 @@ from .cases import (
     messages,
 )
 from .expected_answers import of_answer, of_couple
-from .mishaps import ACTS, MISHAPS, Bearing
+from .mishaps import ACTS, MEANWHILE, MISHAPS, Bearing
 from .outcomes import ROUNDS, Outcome, again, failed, left_open, well
 
 
@@ -193,6 +193,8 @@ def _dead(case: Case) -> Outcome:
 def _of_act(case: Case, mishap: Mishap) -> Outcome:
     if mishap.name == "client_closes":
         return _closed(case, mishap)
+    if mishap.name in MEANWHILE:
+        return _while_queued(case, MISHAPS[MEANWHILE[mishap.name]])
     if mishap.moment in FETCHING:
         return well(case, "a job that finished first has succeeded")
     ran = 0 if mishap.moment == "queued" else 1

@@ -43,7 +43,7 @@ from .cases import (
     has_jobs_api,
     messages,
 )
-from .mishaps import ACTS, MISHAPS
+from .mishaps import ACTS, MEANWHILE, MISHAPS
 
 STEPS = (
     "intend",
@@ -77,7 +77,8 @@ def _mishaps(version: str) -> Iterator[Mishap]:
         within = counts if bearing.within else ()
         yield from _struck(name, (*bearing.around, *within))
     for name, around in ACTS.items():
-        yield from _struck(name, (*around, *counts))
+        within = () if name in MEANWHILE else counts
+        yield from _struck(name, (*around, *within))
         if "post" in around:
             yield Mishap(name, "post", "seen")
 

@@ -219,9 +219,15 @@ MISHAPS: Mapping[str, Bearing] = {
 }
 """By name."""
 
+MEANWHILE: Mapping[str, str] = {
+    "left_restarts": "restarts",
+    "left_unreachable": "unreachable_long",
+}
+"""What befalls the server between a client's end and another one's beginning."""
 ACTS: Mapping[str, tuple[Moment, ...]] = {
     "user_cancels": ("queued", *FETCHING),
     "client_closes": ALL,
+    **dict.fromkeys(MEANWHILE, ("queued",)),
 }
 """What is done on our side, and at which moments besides those at which it runs."""
 

@@ -74,6 +74,10 @@ This page is made of the cases themselves: `python -m tests.contract.faults.page
 _ACTS: Mapping[str, str] = {
     "user_cancels": "the job is cancelled",
     "client_closes": "the client is closed; another one resumes the job",
+    "left_restarts": "the client is closed, and the server restarts before another one "
+    "resumes the job",
+    "left_unreachable": "the client is closed, and the network is gone for a while as "
+    "another one resumes the job",
 }
 _CHAPTERS: Mapping[str, tuple[str, ...]] = {
     "The connection": ("socket_", "unreachable_"),

@@ -26,7 +26,7 @@ from comfyclient.workflow import InputFile, NamedOutput, Workflow
 
 from .answers import ANSWERS, CANCELLING, DOWNLOAD, UPLOADING
 from .cases import CANCEL_S, FETCHING, BadAnswer, Case, Mishap
-from .mishaps import ACTS, MISHAPS, holds, total_s
+from .mishaps import ACTS, MEANWHILE, MISHAPS, holds, total_s
 from .playing import A_LOOK_S, Doorbell
 from .scene import FOREIGN, LIMIT_S, Scene
 
@@ -190,6 +190,11 @@ def _act(scene: Scene, client: Client, job: Job, observed: Observed) -> Job:
         _cancel(scene, job, observed)
         return job
     client.close()
+    if fault.name in MEANWHILE:
+        scene.strike(MISHAPS[MEANWHILE[fault.name]])
+        scene.next_to_us.set()
+        (again,) = scene.client().resume()
+        return again
     if fault.tempo == "at_once":
         scene.heal()
     (again,) = scene.client().resume()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from comfyclient.config.settings import PolicySettings
 from comfyclient.errors import (
+    BusyError,
     ComfyClientError,
     TransportError,
     UnclearAnswerError,
@@ -69,6 +70,7 @@ class Server:
         self.executed: list[str] = []
         self.freed = self.cancels = 0
         self.refuses: TransportError | ValidationError | None = None
+        self.refuses_cancels = 0
         self.loses_answer = False
         self.speaks = True
 
@@ -99,8 +101,10 @@ class Server:
         """Followed no longer; it is not told."""
 
     def cancel(self, ticket, *, deadline) -> None:
-        """Noted."""
+        """Noted, and refused at first, so many times."""
         self.cancels += 1
+        if self.cancels <= self.refuses_cancels:
+            raise BusyError("503")
 
     def relieve(self, *, deadline) -> None:
         """Noted."""

@@ -164,6 +164,26 @@ def test_a_time_that_is_over(tmp_path, policy: str) -> None:
         assert bench.free
 
 
+def test_a_last_word_that_is_not_taken(bench: Bench, caplog) -> None:
+    """It is said once more: a pooled connection may have ended meanwhile."""
+    bench.pursuit.submit()
+    bench.servers[0].refuses_cancels = 1
+    bench.follower.overdue(None)
+    bench.errands.run_all()
+    assert bench.servers[0].cancels == 2
+    assert "may run on" not in caplog.text
+
+
+def test_a_last_word_in_vain(bench: Bench, caplog) -> None:
+    """A server that does not take it then is left alone: the job may run on."""
+    bench.pursuit.submit()
+    bench.servers[0].refuses_cancels = 99
+    bench.follower.overdue(None)
+    bench.errands.run_all()
+    assert bench.servers[0].cancels == 2
+    assert "may run on: 503" in caplog.text
+
+
 def test_a_ledger_that_fails_between_attempts(bench: Bench, caplog) -> None:
     """A job that cannot be written down is not sent again, and says why."""
     bench.pursuit.submit()
