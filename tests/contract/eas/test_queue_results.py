@@ -110,8 +110,9 @@ def test_a_result_that_never_comes(queueing: Queueing) -> None:
     course, _ = queueing.send(queueing.transport(), queueing.course(total_s=1))
     error = course.await_end(Deadline(PATIENCE)).error
     assert isinstance(error, JobTimeoutError)
-    if queueing.results == "poll":  # it has looked by then
-        assert "the sink has no result of it" in str(error)
+    if queueing.results == "poll":  # it has looked by then, or was just looking
+        said = "the sink has no result of it", "no answer within the time allowed"
+        assert any(words in str(error) for words in said)
     all_once(queueing, 1)
 
 
