@@ -13,7 +13,13 @@ from ..config.errors import Mistake, mistakes_of
 from ..config.settings import EnvironmentSettings, load_settings
 from ..config.shapes import Table
 from ..eas.certainty import Sure
-from ..eas.reading import ServiceFile, mistakes_for, parse_service, service_error
+from ..eas.reading import (
+    ServiceFile,
+    mistakes_for,
+    parse_service,
+    service_error,
+    too_impatient,
+)
 from ..eas.service import ServiceSpec
 from ..eas.writing import (
     USUAL_BACKLOG,
@@ -124,6 +130,7 @@ def spec(
     to = None if to == Path("-") else to
     _write(_WRITERS[written_as](made), to)
     _tell(made, to, explain=explain)
+    target.advise(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,12 @@ class _Target:
     def mistakes(self, spec: ServiceSpec) -> list[Mistake]:
         """What is wrong with a service for it."""
         return mistakes_for(spec, self.name, self.environments, beside=self.beside)
+
+    def advise(self, spec: ServiceSpec) -> None:
+        """Tell on stderr what is right, and will not go well."""
+        words = too_impatient(spec, self.name, self.environments[self.name])
+        if words is not None:
+            err.print(printable(words), markup=False)
 
 
 def _target(config: Path | None, env: str | None, beside: Iterable[Path]) -> _Target:
@@ -201,6 +214,7 @@ def _check(file: ServiceFile, target: _Target) -> None:
         raise service_error(found, file=file.name, lines=file.lines)
     for line in _doubts(file.spec):
         err.print(printable(line), markup=False)
+    target.advise(file.spec)
     what = f"{file.spec.edition} edition for environment {target.name}: ok"
     out.print(printable(f"{file.name}: {what}"), markup=False)
 

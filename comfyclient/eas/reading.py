@@ -128,6 +128,24 @@ def mistakes_for(
     ]
 
 
+STARTS_WITHIN_S = 300.0
+"""Seconds until a new instance runs; the page on ComfyUI says about so many."""
+
+
+def too_impatient(
+    spec: ServiceSpec, name: str, environment: EnvironmentSettings
+) -> str | None:
+    """What to say where the environment's jobs give up before an instance wakes."""
+    scaler, patience = spec.autoscaler, environment.deadlines.queue_s
+    if scaler is None or scaler.min > 0 or patience > STARTS_WITHIN_S:
+        return None
+    return (
+        f"environments.{name}.deadlines.queue_s is {patience:g}: with autoscaler.min 0 "
+        f"the first job waits for about {STARTS_WITHIN_S:g} s, and gives up before; "
+        "allow it more"
+    )
+
+
 def _not_of(
     spec: ServiceSpec, name: str, environment: EnvironmentSettings
 ) -> Iterator[Mistake]:

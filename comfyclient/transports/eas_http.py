@@ -5,6 +5,7 @@ The protocol is that of the public SDKs, as `docs/pai-eas.md` tells it.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ INPUT, SINK = "", "/sink"
 REQUEST_ID = "X-Eas-Queueservice-Request-Id"
 USER_HEADER = "X-EAS-QueueService-Redis-Uid"
 GROUP_HEADER = "X-EAS-QueueService-Redis-Gid"
+"""As every SDK has them; a queue that publishes others gets those."""
+_OWN_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,80}", re.IGNORECASE)
 ATTRIBUTES_FOR_S = 5.0
 """Seconds for which a queue's attributes are not asked for again."""
 LENGTH_FOR_S = 15.0
@@ -53,12 +56,27 @@ class QueueHttp:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.endpoint = endpoint
-        self.identity = {USER_HEADER: user, GROUP_HEADER: group}
-        """The headers that tell the queue who asks."""
+        self._user, self._group = user, group
+        self._user_header, self._group_header = USER_HEADER, GROUP_HEADER
         self._http = ComfyHttp(endpoint, clock=clock)
         self._clock = clock
         self._lock = threading.Lock()
         self._attributes: dict[str, tuple[float, QueueAttributes]] = {}
+
+    def identity(self) -> Mapping[str, str]:
+        """The headers that tell the queue who asks."""
+        return {self._user_header: self._user, self._group_header: self._group}
+
+    def ask_as(self, other: QueueHttp) -> None:
+        """Tell the queue by the same headers as another one who asks who asks."""
+        self._user_header, self._group_header = other._user_header, other._group_header
+
+    def _learn(self, queue: QueueAttributes) -> None:
+        """Take the headers that a queue publishes, if it does and they may be such."""
+        if queue.user_header is not None and _OWN_HEADER.fullmatch(queue.user_header):
+            self._user_header = queue.user_header
+        if queue.group_header is not None and _OWN_HEADER.fullmatch(queue.group_header):
+            self._group_header = queue.group_header
 
     def submit(self, body: bytes, task_id: str, *, deadline: Deadline) -> Receipt:
         """Put a graph into the input queue.
@@ -160,6 +178,7 @@ class QueueHttp:
             raise self._not_there(answer)
         with self._understood(answer):
             found = read_attributes(answer.body)
+        self._learn(found)
         with self._lock:
             self._attributes[queue] = (now, found)
         return found
@@ -226,7 +245,7 @@ class QueueHttp:
             deadline=deadline,
             params=params,
             body=body,
-            headers={**self.identity, **extra},
+            headers={**self.identity(), **extra},
         )
         if answer.status == 404 and method == "POST":
             raise self._not_there(answer)

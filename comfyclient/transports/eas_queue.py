@@ -264,6 +264,7 @@ class EasQueueTransport:
                     self.endpoint, self._options, self._subscriber, clock=self._clock
                 )
         if starts:
+            reader.http.ask_as(self._http)
             reader.start()
         return reader
 

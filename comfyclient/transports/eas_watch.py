@@ -29,7 +29,7 @@ class Watch:
     def __init__(
         self,
         endpoint: Endpoint,
-        identity: Mapping[str, str],
+        identity: Callable[[], Mapping[str, str]],
         *,
         window: int,
         on_frame: Callable[[Frame], None],
@@ -74,7 +74,7 @@ class Watch:
             "_auto_commit_": "false",
         }
         url = self._endpoint.socket_url(SINK, query)
-        return dial(self._endpoint, url, begun=begun, headers=self._identity)
+        return dial(self._endpoint, url, begun=begun, headers=self._identity())
 
     def greet(self, connection: websocket.WebSocket) -> None:
         """Nothing is to be said."""

@@ -292,3 +292,27 @@ def test_no_websocket_passes(
         watching.done(transport)
     told = [r for r in caplog.records if "no watch" in r.message]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("published", "sent"),
+    [
+        ("X-Reader-Group", "x-reader-group"),
+        ("Authorization", "x-eas-queueservice-redis-gid"),
+        ("X-A\r\nX-B", "x-eas-queueservice-redis-gid"),
+    ],
+)
+def test_a_queue_that_names_its_own_headers(
+    queueing: Queueing, published: str, sent: str
+) -> None:
+    """Its names are taken, with each request and the watch; never one of ours."""
+    told = {"meta.header.group": published, "meta.header.user": "X-Reader"}
+    queueing.gateway.answer("GET input", Reply.of_json(told))
+    transport = queueing.transport()
+    transport.greet(deadline=Deadline(PATIENCE))
+    assert queueing.done(transport).verdict.error is None
+    queueing.await_empty()
+    later = queueing.gateway.requests[1:]
+    assert {request.headers.get(sent) for request in later} == {"ours"}
+    assert {request.headers.get("authorization") for request in later} == {"secret"}
+    assert all(request.headers.get("x-reader") for request in later)

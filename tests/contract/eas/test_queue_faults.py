@@ -61,6 +61,26 @@ def test_cut_within_a_frame(queueing: Queueing, proxy: FaultProxy, count: int) -
     all_once(queueing, 1)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_cut_at_every_byte(queueing: Queueing, proxy: FaultProxy) -> None:
+    """Wherever a connection ends in a result, an answer or a deletion: none is lost."""
+    transport = queueing.transport(proxy.url)
+    for count in range(700):
+        watch = transport._reading().watch
+        if watch is not None and count:
+            queueing.await_that(lambda watch=watch: watch.open)
+        queueing.gateway.workers.hold()
+        course, _ = queueing.send(transport)
+        proxy.cut_after(count)
+        queueing.gateway.workers.go_on()
+        queueing.await_that(lambda n=count: queueing.gateway.sink.put_count == n + 1)
+        proxy.behave()
+        assert course.await_end(Deadline(PATIENCE)).error is None, count
+    queueing.await_empty()
+    all_once(queueing, 700)
+
+
 def test_cut_again_and_again(watching: Queueing) -> None:
     """Watches that end after each result lose none."""
     transport = watching.transport()

@@ -14,7 +14,12 @@ from comfyclient.config.shapes import Named, Table, Value, shape_of
 from comfyclient.eas.certainty import Sure
 from comfyclient.eas.gpus import GPUS
 from comfyclient.eas.notes import NOTES, lines_of
-from comfyclient.eas.reading import mistakes_for, parse_service, service_error
+from comfyclient.eas.reading import (
+    mistakes_for,
+    parse_service,
+    service_error,
+    too_impatient,
+)
 from comfyclient.eas.service import ServiceSpec
 from comfyclient.eas.writing import (
     Wishes,
@@ -115,6 +120,23 @@ def test_a_start_outside_of_it_is_named(
     assert found.hint is not None
     assert f"set it to {right}" in found.hint
     assert found.location == ("metadata", "instance")
+
+
+@pytest.mark.parametrize(
+    ("least", "queue_s", "told"),
+    [(0, 300, True), (0, 900, False), (1, 300, False)],
+)
+def test_jobs_that_give_up_before_an_instance_wakes(
+    environments: Environments, least: int, queue_s: float, *, told: bool
+) -> None:
+    """That is said with the deadline that is too short."""
+    spec = made(environments, "prod", autoscale=(least, 4))
+    prod = environments["prod"]
+    deadlines = prod.deadlines.model_copy(update={"queue_s": queue_s})
+    patient = prod.model_copy(update={"deadlines": deadlines})
+    words = too_impatient(spec, "prod", patient)
+    assert (words is not None) is told
+    assert words is None or "environments.prod.deadlines.queue_s is 300" in words
 
 
 @pytest.mark.parametrize("gpu", [gpu.name for gpu in GPUS])
