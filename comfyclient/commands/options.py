@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from ..client import Client
+from ..config.errors import mistakes_of
 from ..config.settings import (
     EnvironmentSettings,
     InstanceSettings,
@@ -21,6 +23,7 @@ from ..config.settings import (
     default_ledger,
     load_settings,
 )
+from ..config.shapes import Table
 from ..errors import UsageError
 from ..ledger.journal import JobReads
 from ..ledger.opening import open_ledger
@@ -196,11 +199,20 @@ def _at(settings: Settings, url: str, token_env: str | None) -> Settings:
     """One ComfyUI by its URL; each has a ledger of its own, so none gets another's.
 
     What is not about environments, such as privacy, is as it is configured.
+
+    Raises:
+        UsageError: the URL is none, or the variable's name is none.
     """
+    try:
+        instance = InstanceSettings(name="url", url=url, token_env=token_env)
+    except ValidationError as error:
+        found = mistakes_of(error, Table(InstanceSettings))
+        words = "; ".join(f"--{one.words.replace('_', '-', 1)}" for one in found)
+        raise UsageError(words) from None
     address = Endpoint(name="url", url=url).shown
     mark = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     environment = EnvironmentSettings(
-        instances=(InstanceSettings(name="url", url=url, token_env=token_env),),
+        instances=(instance,),
         ledger=default_ledger(f"url-{mark}"),
     )
     return settings.model_copy(update={"environments": {"url": environment}})

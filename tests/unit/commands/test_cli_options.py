@@ -55,3 +55,25 @@ def test_two_environments_are_wrong_use(file: Path) -> None:
         find_place(file, "test", url="http://10.0.0.9:8188")
     with pytest.raises(ConfigError, match="no environment 'prod'"):
         find_place(file, "prod")
+
+
+@pytest.mark.parametrize(
+    ("url", "token_env", "words"),
+    [
+        ("127.0.0.1:8188", None, "--url: this url has no scheme"),
+        ("http://1.cn-shanghai.pai-eas.aliyuncs.com/", None, "no service in its path"),
+        ("http://me:s3cr3tTOKEN123", None, "malformed"),
+        (
+            "http://127.0.0.1:8188",
+            "s3cr3t TOKEN123",
+            "--token-env: this takes the name",
+        ),
+    ],
+)
+def test_an_address_that_is_none_is_wrong_use(
+    file: Path, url: str, token_env: str | None, words: str
+) -> None:
+    """The option is named with what to write; nothing of a secret is shown."""
+    with pytest.raises(UsageError, match=words) as caught:
+        find_place(file, None, url=url, token_env=token_env)
+    assert "s3cr3t" not in str(caught.value)
