@@ -43,6 +43,11 @@ class Stream:
         return About(size=size, start=start, mark=mark)
 
     @property
+    def kind(self) -> str:
+        """The kind of content that it is said to be, such as `image/png`."""
+        return self._headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    @property
     def size(self) -> int | None:
         """The announced size of the body; None where it is encoded or chunked."""
         encoded = self._headers.get("Content-Encoding", "identity")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from ..errors import (
     BadAnswerError,
+    OutputDamagedError,
     OutputMissingError,
     RefusedError,
     TooLargeError,
@@ -20,6 +22,10 @@ from .dialect import Dialect
 from .http import ComfyHttp
 from .probing import nothing_sent, object_of
 from .wire import printable
+
+_PAGES = {"text/html", "application/json"}
+"""What gateways say in words."""
+_NEVER_EMPTY = ("image/", "video/", "audio/")
 
 
 class Files:
@@ -56,6 +62,7 @@ class Files:
             ) as answer:
                 if not isinstance(answer, Stream):
                     raise self._missing(ref, what)
+                _refuse_stand_in(answer, ref, what)
                 yield answer
         except RefusedError as error:
             raise self._missing(ref, what) from error
@@ -103,6 +110,24 @@ class Files:
         return OutputMissingError(
             f"the server has no {what}", instance=self._instance, hint=hint
         )
+
+
+def _refuse_stand_in(answer: Stream, ref: OutputRef, what: str) -> None:
+    """Take no gateway's page for a file, and nothing for a picture.
+
+    ComfyUI says a file's kind by its suffix.
+
+    Raises:
+        OutputDamagedError: something else came, with the status of a file.
+    """
+    kind = mimetypes.guess_type(ref.filename)[0] or ""
+    if answer.kind in _PAGES and answer.kind != kind:
+        raise OutputDamagedError(
+            f"{what} came as {answer.kind}",
+            hint="something before the server answers in its place: look at it there",
+        )
+    if answer.size == 0 and kind.startswith(_NEVER_EMPTY):
+        raise OutputDamagedError(f"{what} is empty", hint="is the server's disk full?")
 
 
 def require_room(size: int, dialect: Dialect, *, what: str, instance: str) -> None:

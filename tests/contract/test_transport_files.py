@@ -95,6 +95,9 @@ class TestSaving:
             Reply(raw=b"HTTP/1.1 200 OK"),
             Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"),
             Reply(raw=b"HTTP/1.0 200 OK\r\n\r\nendless"),
+            Reply(200, b"<html>sorry", {"Content-Type": "Text/HTML; charset=utf-8"}),
+            Reply.of_json({"code": "InvokeFailed"}),
+            Reply(200, headers={"Content-Type": "image/png"}),
         ],
         ids=[
             "no-byte",
@@ -109,6 +112,9 @@ class TestSaving:
             "cut-head",
             "cut-headers",
             "no-end",
+            "page",
+            "json",
+            "empty",
         ],
     )
     def test_a_broken_stream(self, output, server, tmp_path, reply) -> None:
@@ -126,6 +132,23 @@ class TestSaving:
         server.answer("GET /view", reply)
         assert output.save(tmp_path).read_bytes() == CONTENT
         assert names_in(tmp_path) == ["a.png"]
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "content"),
+        [
+            ("notes.html", "text/html", b"<p>"),
+            ("notes.json", "application/json", b"{}"),
+            ("notes.txt", "text/plain", b""),
+            ("a.latent", "application/octet-stream", b""),
+        ],
+    )
+    def test_a_page_that_is_the_file(
+        self, bench, server, tmp_path, name: str, kind: str, content: bytes
+    ) -> None:
+        """What its name announces is taken; what is no picture may be empty."""
+        server.answer("GET /view", Reply(200, content, {"Content-Type": kind}))
+        path = output_of(bench, server, name).save(tmp_path)
+        assert path.read_bytes() == content
 
     def test_a_broken_stream_keeps_the_old_file(self, output, server, tmp_path) -> None:
         """Even with overwrite, what was there stays until the new file is whole."""

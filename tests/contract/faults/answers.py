@@ -48,6 +48,8 @@ class Answering:
     """The server did what was asked, for all that."""
     stalls: bool = False
     """The time allowed for an answer passes."""
+    downloads: bool = False
+    """It means something at a download alone."""
     submits: bool = False
     """It is told apart from others at the submit alone, and is played there once."""
 
@@ -113,6 +115,9 @@ ANSWERS: Mapping[str, Answering] = {
         "bad",
         "garbage, though it acted",
         acts=True,
+    ),
+    "page": Answering(
+        lambda: Reply(200, _PAGE, _HTML), "bad", "a page in its place", downloads=True
     ),
     "other_json": Answering(lambda: Reply.of_json(["odd"]), "bad", "other JSON"),
     "empty": Answering(lambda: Reply(200), "bad", "an empty 200"),

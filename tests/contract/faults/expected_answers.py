@@ -164,7 +164,7 @@ def _downloading(case: Case, bad: BadAnswer, answering: Answering) -> Outcome:
         "refused": OutputMissingError,
     }
     error = kinds[answering.meaning]
-    if bad.kind in {"broken_off", "drips"}:
+    if bad.kind in {"broken_off", "drips"} or answering.meaning == "bad":
         error = OutputDamagedError
     passing = error not in {AccessDeniedError, OutputMissingError}
     if bad.times is not None and passing and not answering.stalls:

@@ -101,7 +101,9 @@ def _answers() -> Iterator[BadAnswer]:
                 continue
             if answering.acts and route != SUBMIT and kind != "broken_off":
                 continue  # a question changes nothing: acted or not is the same
-            if route == DOWNLOAD and answering.meaning == "bad":
+            if answering.downloads and route != DOWNLOAD:
+                continue
+            if route == DOWNLOAD and kind in {"garbage", "other_json"}:
                 continue  # a file's content is whatever the server says it is
             yield from _spans(route, kind)
     for route, kinds in HELPFUL.items():
