@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -87,6 +88,13 @@ class InstanceSettings(SettingsModel):
         given = [key for key, value in sources.items() if value is not None]
         if len(given) > 1:
             raise wrong(f"{' and '.join(given)} both say where the token is: keep one")
+        if "@" in urlsplit(self.url).netloc:
+            given.append("the user of url")
+        given += [f"headers.{n}" for n in self.headers if n.lower() == "authorization"]
+        if len(given) > 1:
+            raise wrong(
+                f"{' and '.join(given)} are one header, Authorization: keep one"
+            )
         return self
 
 

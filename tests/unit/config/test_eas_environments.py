@@ -28,6 +28,7 @@ results = "watch"
 
 [[environments.test.instances]]
 name = "eas"
+token_env = "T"
 url = "http://1234.cn-shanghai.pai-eas.aliyuncs.com/api/predict/comfy"
 
 {OSS}"""
@@ -50,6 +51,13 @@ url = "http://1234.cn-shanghai.pai-eas.aliyuncs.com/api/predict/comfy"
         ("nev-aigc", "Nev-Aigc", "storage.bucket: this takes a bucket's name alone"),
         ("comfyui/test/", "oss://b/x/", "storage.prefix: this takes what stands behi"),
         ("//oss-cn", "//nev-aigc.oss-cn", "storage: endpoint begins with the bucket"),
+        ('name = "eas"', 'name = "eas"\ntoken_file = "t"', "both say"),
+        ("http://1234", "http://u:p@1234", "the user of url are one header"),
+        (
+            "[environments.test.storage]",
+            "headers = {authorization = 'x'}\n[environments.test.storage]",
+            "token_env and headers.authorization are one",
+        ),
         ('bucket = "nev-aigc"\n', "", "storage: kind 'oss' needs bucket"),
         ('kind = "oss"', 'kind = "mount"', "storage of kind 'mount' needs root"),
         ('kind = "oss"', 'kind = "mount"\nroot = "oss://b/"', "storage.root: this tak"),
