@@ -1,8 +1,8 @@
 """What the gateway of PAI-EAS means by an answer that is its own. Pure.
 
-The codes are those of the official page on status codes and common errors; what may be
-done about each is our reading. A request that was certainly not worked on may be sent
-again; where that is not certain, the server is asked first.
+The codes are those of the official page on status codes and common errors, but for 403,
+which is on none; what may be done about each is our reading. A request that was surely
+not worked on may be sent again; where that is not certain, the server is asked first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _MEANINGS = {
     ),
     403: Meaning(
         AccessDeniedError,
-        "the gateway lets this caller in not at all: look at its access list",
+        "no page of PAI-EAS has this code: see whether the gateway has an access list "
+        "that this caller is not on",
     ),
     408: Meaning(
         UnclearAnswerError,
