@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from rich.console import Console
 from rich.live import Live
 
@@ -20,6 +21,8 @@ from comfyclient.jobs.demands import demand_of
 from comfyclient.jobs.estimates import Learned
 from comfyclient.ledger.ledger import Ledger
 from comfyclient.testing import Reply, ScriptedServer
+from comfyclient.testing.bench import GRAPH
+from comfyclient.timing import Deadline
 from comfyclient.workflow import InputFile, Workflow
 
 from ..scenes import graph, held
@@ -70,7 +73,9 @@ def begun(batch: Batch, reading: list[Reader]) -> Reader:
 
 def at_last(ready: Callable[[], object]) -> None:
     """Return once it is so; what the client does tells no server's condition."""
+    deadline = Deadline(10)
     while not ready():
+        assert not deadline.passed()
         threading.Event().wait(0.005)
 
 
@@ -130,3 +135,41 @@ def test_what_a_terminal_shows(
     assert "2 of 2" in shown
     assert "running node 1 (EmptyImage), 0% done" in shown
     gate.set()
+
+
+def test_a_higher_priority_goes_first(
+    client: Client, server: ScriptedServer, gate, reading
+) -> None:
+    """It takes the next place that is free, before all that waited for one."""
+    server.play(held(gate))
+    usual = client.map(None, map(graph, range(6)))
+    readers = [begun(usual, reading)]
+    at_last(lambda: (usual.tally.sent, usual.tally.waiting) == (2, 4))
+    urgent = client.map(None, [graph(9)], priority=1)
+    readers.append(begun(urgent, reading))
+    at_last(lambda: all(one.waiter for one in urgent._launches.values()))
+    at_last(lambda: urgent.tally.waiting == 1)
+    gate.set()
+    for reader in readers:
+        reader.join(20)
+    sent = [one.json() for one in server.requests if one.path == "/prompt"]
+    colours = [one["prompt"]["1"]["inputs"]["color"] for one in sent if one]
+    assert (len(colours), colours[2]) == (7, 9)
+
+
+def test_jobs_of_others_are_seen_in_the_queue(
+    client: Client, server: ScriptedServer, gate, reading
+) -> None:
+    """They count as soon as the server was looked at, and end as they would have."""
+    server.play(held(gate))
+    server.always("GET /ws", Reply(404))
+    for _ in range(3):
+        body = {"prompt": GRAPH, "client_id": "somebody"}
+        requests.post(f"{server.url}/prompt", json=body, timeout=5)
+    batch = client.map(None, map(graph, range(4)))
+    reader = begun(batch, reading)
+    at_last(lambda: [one.foreign for one in client.instances] == [3])
+    gate.set()
+    reader.join(20)
+    assert [one.error for one in reader.outcomes] == [None] * 4
+    assert len(server.accounts.succeeded) == 7
