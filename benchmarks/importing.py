@@ -29,7 +29,7 @@ with Client(Settings(environments={"local": engine})) as client:
 """
 PROGRAMS = {
     "needed": f"import {NEEDED}",
-    "import": "import comfyclient",
+    "import": "from comfyclient import Client",
     "connected": CONNECTED,
     "embedded": EMBEDDED,
 }

@@ -5,36 +5,22 @@ What this module lists, and `comfyclient.errors`, `comfyclient.events`,
 API; other modules may change between versions.
 """
 
-from .batch.batch import Batch
-from .batch.orders import Order, Outcome
-from .client import Client
-from .config.settings import Settings, load_settings
-from .errors import ComfyClientError
-from .files.outputs import Output, OutputRef
-from .job import Job, JobStatus
-from .result import Provenance, Result
-from .trip.trips import Trip, load_trip, load_trips
-from .workflow import Workflow
-
-__all__ = [
-    "Batch",
-    "Client",
-    "ComfyClientError",
-    "Job",
-    "JobStatus",
-    "Order",
-    "Outcome",
-    "Output",
-    "OutputRef",
-    "Provenance",
-    "Result",
-    "Settings",
-    "Trip",
-    "Workflow",
-    "__version__",
-    "load_settings",
-    "load_trip",
-    "load_trips",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .public import *  # noqa: F403  (its `__all__` says what)
+else:
+
+    def __getattr__(name: str) -> object:
+        """A public name: all come with the first; the command line asks for none."""
+        public = import_module(".public", __name__)
+        names = (*public.__all__, "__all__")
+        globals().update((one, getattr(public, one)) for one in names)
+        try:
+            return globals()[name]
+        except KeyError:
+            words = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(words) from None

@@ -25,6 +25,11 @@ from typing import IO, Self
 
 MODULES = (
     "comfyclient.cli",
+    "comfyclient.commands.batch",
+    "comfyclient.commands.demo",
+    "comfyclient.commands.jobs",
+    "comfyclient.commands.resume",
+    "comfyclient.commands.run",
     "comfyclient.ledger.ledger",
     "comfyclient.local.engine",
     "comfyclient.transports.comfyui",

@@ -16,7 +16,8 @@ from ..errors import UsageError
 from ..pins.pinned import pinned_templates
 from ..templating.registry import Registry
 from .console import err, out, printable, show_json, show_rows
-from .options import Config, Env, Json, Place, find_place
+from .options import Config, Env, Json
+from .place import Place, find_place
 
 
 class PurposeName(StrEnum):

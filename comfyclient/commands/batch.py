@@ -26,6 +26,7 @@ from ..trip.trips import Trip, count_trips, read_trips
 from .batch_run import Run
 from .batch_views import display
 from .console import err, show_json
+from .ends import STOPS, exit_code, stoppable
 from .options import (
     FAILED,
     Config,
@@ -33,15 +34,14 @@ from .options import (
     Env,
     Json,
     Param,
-    Place,
     TokenEnv,
     Url,
     YesProd,
     confirmed,
-    find_place,
 )
 from .params import params_of
-from .running import STOPS, exit_code, stoppable
+from .place import Place, find_place
+from .running import client_of
 
 _EARLIER = re.compile(r"\.[^.]*\.failures$")
 """What names of failures have, that are run again."""
@@ -107,7 +107,7 @@ def batch(
     stop: BaseException | None = None
     run = Run(feed.lines, records, quiet=as_json)
     try:
-        with stoppable(), place.client() as client, records:
+        with stoppable(), client_of(place) as client, records:
             many = client.map(
                 None,
                 feed.orders(),

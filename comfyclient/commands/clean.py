@@ -15,16 +15,8 @@ from ..timing import SYSTEM_CLOCK, Deadline
 from ..wiring import open_storage
 from .console import err, out, printable, show_json
 from .job_views import plural, since
-from .options import (
-    Config,
-    Confirm,
-    Env,
-    Json,
-    Place,
-    YesProd,
-    confirmed,
-    find_place,
-)
+from .options import Config, Confirm, Env, Json, YesProd, confirmed
+from .place import Place, find_place
 
 TIME_S = 3600.0
 """Seconds that listing and deleting may take."""

@@ -35,8 +35,8 @@ from .options import (
     Url,
     YesProd,
     confirmed,
-    find_place,
 )
+from .place import find_place
 
 _STYLES = {
     Status.OK: "green",

@@ -13,12 +13,7 @@ from ..jobs.revival import stages_of
 from ..ledger.journal import JobReads
 from ..ledger.records import ChangeRow, JobRow, JobState, OwnerRow
 from ..timing import SYSTEM_CLOCK
-from .console import (
-    out,
-    show_json,
-    show_rows,
-    show_table,
-)
+from .console import out, show_json, show_rows, show_table
 from .job_views import (
     costs,
     job_json,
@@ -33,13 +28,8 @@ from .job_views import (
     whole_json,
     words_of,
 )
-from .options import (
-    Config,
-    Env,
-    Json,
-    Url,
-    find_place,
-)
+from .options import Config, Env, Json, Url
+from .place import find_place
 
 PAGE = 500
 CANDIDATES = 10

@@ -30,17 +30,8 @@ from ..templating.registry import Registry
 from ..timing import Deadline
 from ..wiring import open_storage
 from .console import err, out, printable, show_json, show_rows, show_table
-from .options import (
-    FAILED,
-    Config,
-    Confirm,
-    Env,
-    Json,
-    Place,
-    YesProd,
-    confirmed,
-    find_place,
-)
+from .options import FAILED, Config, Confirm, Env, Json, YesProd, confirmed
+from .place import Place, find_place
 
 _LARGE = 16 << 20
 

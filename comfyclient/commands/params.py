@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from ..errors import ParameterError
-from .options import Place
+from .place import Place
 
 
 def params_of(place: Place, what: str, given: list[str]) -> dict[str, JsonValue]:

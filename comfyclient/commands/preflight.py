@@ -21,18 +21,8 @@ from ..trip.trips import load_trip
 from ..wiring import open_instances
 from ..workflow import Workflow
 from .console import out, printable, show_json
-from .options import (
-    FAILED,
-    Config,
-    Env,
-    Json,
-    Param,
-    Place,
-    TokenEnv,
-    Url,
-    What,
-    find_place,
-)
+from .options import FAILED, Config, Env, Json, Param, TokenEnv, Url, What
+from .place import Place, find_place
 
 ASKING_S = 60.0
 """Seconds that an instance may take to tell what it offers."""

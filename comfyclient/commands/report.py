@@ -22,7 +22,8 @@ from ..report.report import as_json, build_report
 from ..timing import SYSTEM_CLOCK
 from .console import err, out, show_json
 from .job_views import plural, since
-from .options import Config, Env, Json, Place, Url, find_place
+from .options import Config, Env, Json, Url
+from .place import Place, find_place
 
 PAGE = 500
 
@@ -47,7 +48,7 @@ def report(
     url: Url = None,
     as_figures: Json = False,
 ) -> None:
-    """Make one page of the jobs: pictures, instances over time, durations, failures.
+    """Make one page of jobs: pictures, instances over time, durations, failures.
 
     The page holds everything but the pictures in full size, which it links to.
     """

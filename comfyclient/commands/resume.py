@@ -13,20 +13,13 @@ from ..client import Client
 from ..errors import ClosedError, ComfyClientError
 from ..files.saving import stem_of
 from ..job import Job
-from .console import Board, board, err, out, show_error, show_json
+from .console import err, out, show_error, show_json
+from .ends import STOPS, exit_code, stoppable
+from .job_board import Board, board
 from .job_views import plural, short_ids
-from .options import (
-    FAILED,
-    Config,
-    Env,
-    Json,
-    Out,
-    Place,
-    TokenEnv,
-    Url,
-    find_place,
-)
-from .running import STOPS, Outcome, exit_code, stoppable
+from .options import FAILED, Config, Env, Json, Out, TokenEnv, Url
+from .place import Place, find_place
+from .running import Outcome, client_of
 
 
 def resume(
@@ -45,7 +38,7 @@ def resume(
     code = 0
     if left.free:
         try:
-            with stoppable(), place.client() as client, board() as shown:
+            with stoppable(), client_of(place) as client, board() as shown:
                 _take_up(client, left.free, outcomes)
                 err.print(f"taken up: {_jobs(len(outcomes))}")
                 _bring_all_home(outcomes, out_dir, shown)

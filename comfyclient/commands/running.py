@@ -1,18 +1,13 @@
-"""What commands that run jobs share: bringing outputs home, and being stopped."""
+"""What commands that run jobs share: a client, bringing outputs home, telling of it."""
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from pydantic import JsonValue
 
+from ..client import Client
 from ..errors import (
     ClosedError,
     ComfyClientError,
@@ -20,20 +15,19 @@ from ..errors import (
     OutputError,
     OutputMissingError,
     UnsafePathError,
-    UsageError,
 )
 from ..files.outputs import Output
 from ..files.saving import save_outputs
 from ..job import Job, JobStatus
 from ..jobs.settling import stays_open
 from ..result import Result
-from .console import Board, job_report
-from .options import FAILED, WRONG_USE, Place
+from .job_board import Board
+from .place import Place
 
-STOPS = (KeyboardInterrupt, SystemExit)
-"""What ends a `stoppable` block from outside."""
 
-_STOPPED_BY_CTRL_C = 130
+def client_of(place: Place) -> Client:
+    """A client of the environment that a command is about."""
+    return Client(place.settings, environment=place.name)
 
 
 @dataclass(slots=True)
@@ -110,24 +104,61 @@ class Outcome:
         return self.job.status in {JobStatus.FAILED, JobStatus.CANCELLED}
 
 
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: all that was begun is let go of."""
-    former = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
+def job_report(
+    job: Job | None,
+    *,
+    result: Result | None = None,
+    saved: list[tuple[Output, Path]] | None = None,
+    error: ComfyClientError | None = None,
+) -> dict[str, JsonValue]:
+    """What `run --json` says of a job."""
+    template, _, version = ("", "", "")
+    if job is not None and job.workflow.template is not None:
+        template, _, version = job.workflow.template.partition("@")
+    return {
+        "job_id": _job_id(job, error),
+        "status": "failed" if job is None else job.status.value,
+        "environment": None if job is None else job.environment,
+        "instance": None if job is None else job.instance,
+        "template": template or None,
+        "version": version or None,
+        "digest": None if job is None else job.workflow.digest,
+        "seed": None if job is None else job.workflow.seed,
+        "outputs": [_output_report(*one) for one in saved or []],
+        "values": _values(result),
+        "error": None if error is None else _error_report(error),
+    }
 
 
-def exit_code(end: BaseException) -> int:
-    """How the command tells its caller of an error, or of what stopped it."""
-    if isinstance(end, KeyboardInterrupt):
-        return _STOPPED_BY_CTRL_C
-    if isinstance(end, SystemExit):
-        return end.code if isinstance(end.code, int) else FAILED
-    return WRONG_USE if isinstance(end, UsageError) else FAILED
+def _job_id(job: Job | None, error: ComfyClientError | None) -> str | None:
+    if job is not None:
+        return job.id
+    return None if error is None else error.job_id
 
 
-def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+def _values(result: Result | None) -> dict[str, JsonValue]:
+    if result is None:
+        return {}
+    return {node_id: dict(shown) for node_id, shown in result.values.items()}
+
+
+def _output_report(output: Output, path: Path) -> dict[str, JsonValue]:
+    saved = output.saved
+    return {
+        "path": str(path),
+        "name": output.name,
+        "node_id": output.ref.node_id,
+        "type": output.ref.type,
+        "bytes": None if saved is None else saved.bytes,
+        "sha256": None if saved is None else saved.sha256,
+    }
+
+
+def _error_report(error: ComfyClientError) -> dict[str, JsonValue]:
+    return {
+        "class": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "retryable": error.retryable,
+        "text": str(error),
+    }

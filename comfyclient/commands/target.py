@@ -12,7 +12,6 @@ from ..preflight.snapshots import Snapshot
 from ..templating.comparing import from_sample
 from ..templating.template import Template
 from ..timing import Deadline
-from ..wiring import open_instances
 
 _ASKING_S = 60.0
 """Seconds that an instance may take to tell what it offers."""
@@ -38,6 +37,8 @@ class Target:
         """
         if (saved := self.saved) is not None:
             return (saved,)
+        from ..wiring import open_instances
+
         with ExitStack() as stack:
             instances = open_instances(self._name, self._environment, stack)
             return tuple(take(one, deadline=Deadline(_ASKING_S)) for one in instances)

@@ -161,6 +161,7 @@ checks.calling_out checks.round_trip
 checks.plan_models checks.plan_storage
 checks.plan
 doctor
+public
 __init__
 commands.console commands.job_views commands.pin_views report.timeline batch.folder
 commands.batch_views
@@ -176,13 +177,15 @@ packs.node_rules
 packs.code_rules
 packs.check
 commands.options
+commands.ends commands.job_board commands.place
+commands.running
 commands.params commands.pinboard commands.scaffolding commands.target
 commands.compatibility commands.verifying
 commands.access commands.layout commands.eas_options
-commands.config commands.doctor commands.eas commands.nodes commands.running
-    commands.templates commands.pins
-commands.batch commands.clean commands.jobs commands.report commands.resume
-    commands.preflight
+commands.config commands.doctor commands.eas commands.nodes commands.serve
+    commands.templates commands.pins commands.version
+commands.batch commands.clean commands.demo commands.jobs commands.report
+    commands.resume commands.preflight commands.run
 cli
 __main__
 """
@@ -198,8 +201,8 @@ ISLANDS = {"local": {"errors.__init__", "timing"}, "comfy_nodes": set[str]()}
 GARDEN = "testing"
 """The test kit looks at everything, and nothing looks at it."""
 
-MOST_MODULES = 169
-"""Of ours that `import comfyclient` loads: a module is a third of a millisecond, and
+MOST_MODULES = 170
+"""Of ours that the first public name brings: a module is a third of a millisecond, and
 each frozen dataclass in it as much again."""
 
 
@@ -298,14 +301,13 @@ def test_no_two_modules_import_each_other() -> None:
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    """What a fresh interpreter has loaded once the package is imported."""
-    return set(_said("import sys, comfyclient; print(*sys.modules)"))
+    """What a fresh interpreter has loaded once a public name is imported."""
+    return set(_said("import sys; from comfyclient import Trip; print(*sys.modules)"))
 
 
-def _said(program: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+def _said(program: str, *arguments: str) -> list[str]:
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
@@ -339,7 +341,7 @@ def test_importing_the_package_loads_so_many_modules_of_its_own(
 def test_importing_the_package_builds_no_validator() -> None:
     """Records from outside have theirs built when the first one is read."""
     built = _said(
-        "import sys, comfyclient\n"
+        "import sys; from comfyclient import Trip\n"
         "for name, module in list(sys.modules.items()):\n"
         "    if name.startswith('comfyclient'):\n"
         "        for one in vars(module).values():\n"
@@ -348,6 +350,28 @@ def test_importing_the_package_builds_no_validator() -> None:
     )
 
     assert built == []
+
+
+def test_the_command_line_loads_no_more_than_a_command_needs() -> None:
+    """The list of commands is there without them, and so is what is configured."""
+    program = (
+        "import sys; from comfyclient.cli import app\n"
+        "try: app(sys.argv[1:])\n"
+        "except SystemExit: print(*sys.modules)"
+    )
+    shown = set(_said(program, "--help"))
+    configured = set(_said(program, "config", "show"))
+    pinned = set(_said(program, "pins", "show"))
+
+    assert not shown & {"comfyclient.config.settings", "comfyclient.public"}
+    assert not configured & {"jinja2", "requests", "comfyclient.public"}
+    assert not pinned & {"requests", "comfyclient.wiring", "comfyclient.public"}
+
+
+def test_a_name_that_is_not_there_is_no_attribute() -> None:
+    """Public names come when they are asked for; no other one does."""
+    with pytest.raises(AttributeError, match="has no attribute 'Cilent'"):
+        comfyclient.Cilent  # noqa: B018  (looking is what raises)
 
 
 def test_everything_promised_is_there_and_sorted() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comfyclient.cli import ORDER
+from comfyclient.cli import COMMANDS, Deferred
 
 from ..nursery import Nursery
 
@@ -116,10 +116,16 @@ def test_the_version_is_told_either_way(comfyclient: Command) -> None:
 
 
 def test_help_lists_what_a_newcomer_needs_first(comfyclient: Command) -> None:
-    """Every command is in the order, and none is left to the end of it."""
+    """Every command, in the order of the list."""
     shown = re.findall(r"^│ ([a-z]+) ", comfyclient("--help").stdout, re.MULTILINE)
 
-    assert tuple(shown) == ORDER
+    assert shown == [one.name for one in COMMANDS]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda one: str(one.name))
+def test_the_list_says_of_a_command_what_it_says_itself(command: Deferred) -> None:
+    """The list is shown without loading any of them."""
+    assert command.load().help.partition("\n\n")[0] == command.help
 
 
 def test_a_trip_with_a_fault_is_named_by_file_line_and_field(

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from comfyclient.cli import app
-from comfyclient.commands.running import exit_code
+from comfyclient.commands.ends import exit_code
 from comfyclient.config.settings import EngineSettings
 from comfyclient.engine_start import start_engine
 from comfyclient.errors import ComfyClientError

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from comfyclient.cli import app
-from comfyclient.commands.running import exit_code
+from comfyclient.commands.ends import exit_code
 from comfyclient.errors import ComfyClientError
 from comfyclient.testing import EasGateway, Produced, QueueFrame
 from comfyclient.testing.eas_inference import instant

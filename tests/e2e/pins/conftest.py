@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from comfyclient.cli import app
-from comfyclient.commands.running import exit_code
+from comfyclient.commands.ends import exit_code
 from comfyclient.errors import ComfyClientError
 
 from ...nursery import Nursery

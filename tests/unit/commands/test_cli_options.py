@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from comfyclient.commands.options import find_place
+from comfyclient.commands.place import find_place
+from comfyclient.commands.running import client_of
 from comfyclient.errors import ConfigError, UsageError
 
 FILE = """\
@@ -37,7 +38,7 @@ def test_an_address_has_the_privacy_of_the_configuration(file: Path) -> None:
     assert set(place.settings.environments) == {"url"}
     assert place.settings.privacy.home_radius_m == 2000
     assert place.settings.templates == (file.parent / "ours",)
-    assert place.client().environment == "url"
+    assert client_of(place).environment == "url"
 
 
 def test_a_command_about_an_address_names_the_configuration_too(file: Path) -> None:
