@@ -18,13 +18,17 @@ ledger = "postgresql://jobs:s3cret@db/jobs"
 [[environments.test.instances]]
 name = "a"
 url = "http://u:s3cret@a/x?token=s3cret"
-token = "s3cret"
+window = 3
 headers = { X-Api-Key = "s3cret", X-Trace = "on" }
 [environments.prod]
 protected = true
 [[environments.prod.instances]]
 name = "p"
 url = "http://p"
+[[environments.test.instances]]
+name = "b"
+url = "http://b"
+token = "s3cret"
 """
 
 
