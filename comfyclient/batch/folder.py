@@ -106,7 +106,8 @@ class Records:
     """Writes down what became of each trip, as it is known; a context manager.
 
     Both files are written anew each time. That of the failures is gone afterwards where
-    nothing failed; else, run again, it is a batch.
+    nothing failed; else, run again, it is a batch. A former one, in which somebody may
+    have mended lines, is put aside.
     """
 
     def __init__(self, folder: Path, failures: Path) -> None:
@@ -123,6 +124,7 @@ class Records:
             self._outcomes = path.open("a", encoding="utf-8", errors="backslashreplace")
             _require_only(self._outcomes, self._folder)
             self._outcomes.truncate(0)
+            self._put_former_aside()
             # now: what cannot be written is known before anything is sent
             self._failures = self.failures.open(
                 "w", encoding="utf-8", errors="surrogateescape", newline="\n"
@@ -160,6 +162,11 @@ class Records:
                 f"the batch's records cannot be written: {error.strerror}",
                 hint="the same command with --resume goes on",
             ) from error
+
+    def _put_former_aside(self) -> None:
+        former = self.failures
+        if former.is_file() and former.stat().st_size:
+            former.replace(former.with_name(f"{former.name}.bak"))
 
     def _close(self) -> None:
         for file in (self._outcomes, self._failures):

@@ -171,7 +171,10 @@ def failures_of(trips: Path, folder: Path, given: Path | None) -> Path:
     own = f".{folder.resolve().name}{FAILURES}"
     if trips.is_dir():
         return trips / own.removeprefix(".")
-    return trips.with_name(_EARLIER.sub("", trips.stem) + own)
+    beside = trips.with_name(_EARLIER.sub("", trips.stem) + own)
+    if beside.name != trips.name:
+        return beside
+    return trips.with_name(trips.stem.removesuffix(".failures") + own)
 
 
 def _require_other(failures: Path, trips: Path) -> None:

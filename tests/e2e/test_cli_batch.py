@@ -154,7 +154,10 @@ def test_failures_can_be_run_again(shell: Shell, server) -> None:
     again = shell.batch("--out", "again", trips=failed.name)
     assert (again.code, len(shell.pictures("again"))) == (0, 1)
     assert len(shell.pictures() + shell.pictures("again")) == 2
-    assert failed.exists()
+    failed.write_bytes(b"not json")
+    same = shell.batch("--out", "sub/out", trips=failed.name)
+    assert "trips.out.out.failures.jsonl: a batch" in same.stderr
+    assert failed.read_bytes() == b"not json"
     assert not shell.trips.with_name("trips.again.failures.jsonl").exists()
 
 
@@ -171,9 +174,13 @@ def test_a_folder_of_trips(shell: Shell, server) -> None:
     done = shell.batch("--out", "out", trips="many")
     assert (done.code, "made: 3 of 4, failed: 2" in done.stderr) == (1, False)
     assert "made: 3 of 5, failed: 2" in done.stderr
-    assert (many / "out.failures.jsonl").read_text(encoding="utf-8") == "not json\n"
+    failures = many / "out.failures.jsonl"
+    assert failures.read_text(encoding="utf-8") == "not json\n"
+    failures.write_text("mended", encoding="utf-8")
     again = shell.batch("--out", "out", "--resume", trips="many")
     assert "made: 3 of 5, failed: 2" in again.stderr
+    assert failures.read_text(encoding="utf-8") == "not json\n"
+    assert failures.with_suffix(".jsonl.bak").read_text(encoding="utf-8") == "mended"
     for wrong in (("--out", "many"), ("--out", "o", "--failures", "many/left.jsonl")):
         refused = shell.batch(*wrong, trips="many")
         assert (refused.code, "read" in refused.stderr) == (2, True)
