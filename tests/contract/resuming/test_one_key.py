@@ -9,6 +9,7 @@ import pytest
 
 from comfyclient.errors import (
     BusyError,
+    ClosedError,
     LedgerConflictError,
 )
 from comfyclient.ledger.records import JobState
@@ -62,6 +63,25 @@ class TestTheSameKey:
         again = house.client(server.url).submit(WORKFLOW, idempotency_key="trip-7")
         assert again == job
         gate.set()
+        assert again.result().outputs
+        assert server.executions.total() == 1
+
+    @pytest.mark.parametrize("taken", [True, False])
+    def test_of_a_submit_that_was_cut_short(
+        self, house: House, server, gate, taken: bool
+    ) -> None:
+        """The client was closed over its POST: the next finds the job, or sends it."""
+        kept = Reply(late=gate) if taken else Reply(gate=gate, sends=-1)
+        server.answer("POST /prompt", kept)
+        first = house.client(server.url)
+        with ThreadPoolExecutor(1) as pool:
+            cut = pool.submit(first.submit, WORKFLOW, idempotency_key="trip-7")
+            server.await_that(lambda: server.asked["POST /prompt"])
+            first.close()
+            with pytest.raises(ClosedError, match="goes on with it"):
+                cut.result(20)
+        gate.set()
+        again = house.client(server.url).submit(WORKFLOW, idempotency_key="trip-7")
         assert again.result().outputs
         assert server.executions.total() == 1
 
