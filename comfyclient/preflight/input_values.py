@@ -141,14 +141,20 @@ def converted(one: InputInfo, value: JsonValue) -> Taken | Problem:
 def server_side_value(
     one: InputInfo, value: JsonValue, *, known: bool
 ) -> Problem | None:
-    """A value in the place of a link: servers take it, and the node cannot use it."""
-    if not is_server_side(one.kind) or (value is None and not one.required):
+    """A value in the place of a link: servers take it, and the node cannot use it.
+
+    `null` is a doubt: 0.3.64 ran an ImageStitch with none for its required `image1`,
+    which then hands on the other picture.
+    """
+    nothing = value is None
+    if not is_server_side(one.kind) or (nothing and not one.required):
         return None
+    then = "most nodes then fail" if nothing else "the node then fails"
     return Problem(
         "value_in_place_of_link",
         f"the input takes a link to an output of type {one.kind}; the server accepts "
-        "a value and the node then fails",
-        outlook=Outlook.FAILS if known else Outlook.DOUBTFUL,
+        f"a value and {then}",
+        outlook=Outlook.FAILS if known and not nothing else Outlook.DOUBTFUL,
         input_name=one.name,
         value=shown(one.name, value),
         allowed=f"a link to {one.kind}",

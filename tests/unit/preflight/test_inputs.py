@@ -126,6 +126,13 @@ def test_a_value_for_a_link_makes_the_node_fail() -> None:
     ]
 
 
+def test_nothing_for_a_link_may_do() -> None:
+    """A real ImageStitch runs without its required first picture: none is refused."""
+    assert found(saved(a=node("Invert", image=None))) == [
+        ("doubtful", "a", "value_in_place_of_link", "image")
+    ]
+
+
 @pytest.mark.parametrize(
     ("source", "wanted", "fits"),
     [
