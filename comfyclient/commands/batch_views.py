@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from ..batch.orders import Outcome, Tally
 from ..client import Client
 from ..errors import ComfyClientError
 from ..job import JobStatus
+from ..timing import SYSTEM_CLOCK, Clock
 from .console import err, out, printable
 
 SHOWN_JOBS = 8
@@ -32,11 +32,14 @@ PACE = 50
 class Display:
     """Lines on stderr: one for each outcome."""
 
-    def __init__(self, client: Client, total: int | None) -> None:
+    def __init__(
+        self, client: Client, total: int | None, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._client = client
         self._total = total
+        self._clock = clock
         self._told = 0
-        self._times = deque([time.monotonic()], maxlen=PACE + 1)
+        self._times = deque([self._clock.monotonic()], maxlen=PACE + 1)
         """When the last outcomes came; before them, when it began."""
 
     def add(self, outcome: Outcome, many: Batch) -> None:
@@ -75,12 +78,12 @@ class Display:
             return None
         seen = len(self._times) - 1
         if seen >= SETTLED:
-            return left * (time.monotonic() - self._times[0]) / seen
+            return left * (self._clock.monotonic() - self._times[0]) / seen
         return self._learned(many, left)
 
     def _count(self) -> None:
         self._told += 1
-        self._times.append(time.monotonic())
+        self._times.append(self._clock.monotonic())
 
     def _learned(self, many: Batch, left: int) -> float | None:
         """By what earlier jobs of its kind took, while too few of it have ended."""

@@ -15,13 +15,15 @@ from rich.live import Live
 from comfyclient.batch.batch import Batch
 from comfyclient.batch.orders import Outcome
 from comfyclient.client import Client
-from comfyclient.commands.batch_views import Board
+from comfyclient.commands.batch_views import Board, Display
+from comfyclient.errors import TripError
 from comfyclient.jobs.crew import PORTERS
 from comfyclient.jobs.demands import demand_of
 from comfyclient.jobs.estimates import Learned
 from comfyclient.ledger.ledger import Ledger
 from comfyclient.testing import Reply, ScriptedServer
 from comfyclient.testing.bench import GRAPH
+from comfyclient.testing.clock import FakeClock
 from comfyclient.timing import Deadline
 from comfyclient.workflow import InputFile, Workflow
 
@@ -135,6 +137,21 @@ def test_what_a_terminal_shows(
     assert "2 of 2" in shown
     assert "running node 1 (EmptyImage), 0% done" in shown
     gate.set()
+
+
+def test_what_came_in_no_time_tells_nothing_of_the_rest(client: Client) -> None:
+    """What an earlier run made, or what cannot be read, makes no pace."""
+    clock = FakeClock()
+    display = Display(client, 160, clock=clock)
+    batch = client.map(None, [TripError("no trip")] * 60)
+    outcomes = list(batch)
+    for outcome in outcomes:
+        display.add(outcome, batch)
+    assert display.eta(batch) == 0
+    for outcome in outcomes:
+        clock.advance(10)
+        display.add(outcome, batch)
+    assert display.eta(batch) == pytest.approx(1000)
 
 
 def test_a_higher_priority_goes_first(

@@ -311,3 +311,24 @@ def test_stopped(shell: Shell, server, nursery: Nursery) -> None:
     assert shell.batch("--out", "out", "--resume").code == 0
     assert len(shell.pictures()) == 5
     assert server.executions.total() == 5
+
+
+def test_stopped_twice(shell: Shell, server, nursery: Nursery) -> None:
+    """A second Ctrl-C has it cancelled at the server; --resume makes that, too."""
+    gate = threading.Event()
+    server.play(lambda job: [*usual(job)[:5], Hold(gate), *usual(job)[5:]])
+    shell.write(1, 2, 3)
+    arguments = ("-m", "comfyclient", "batch", "mini", "trips.jsonl", "--out", "out")
+    with nursery.start(*arguments, cwd=shell.out.parent) as process:
+        server.await_that(lambda: server.executions.total() == 1, timeout=30)
+        assert process.stderr is not None
+        for told in ("no more is sent", "cancelling what was sent"):
+            process.send_signal(signal.SIGINT)
+            assert told in process.stderr.readline()
+        _, stderr = process.communicate(timeout=30)
+    gate.set()
+    assert (process.returncode, "JobCancelledError" in stderr) == (130, True), stderr
+    assert shell.pictures() == []
+    again = shell.batch("--out", "out", "--resume")
+    assert (again.code, len(shell.pictures())) == (0, 3)
+    assert len(server.accounts.succeeded) == 3
