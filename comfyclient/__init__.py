@@ -24,3 +24,7 @@ else:
         except KeyError:
             words = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(words) from None
+
+    def __dir__() -> list[str]:
+        """Also the names that nobody has asked for yet."""
+        return sorted({*globals(), *import_module(".public", __name__).__all__})
