@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -149,7 +150,7 @@ def _facts(job: ReportJob) -> Iterable[tuple[str, str]]:
         ("environment", row.environment),
         ("instance", row.instance or ""),
         ("seed", "" if row.seed is None else str(row.seed)),
-        ("parameters", ", ".join(f"{n} = {v}" for n, v in row.params.items())),
+        ("parameters", ", ".join(_given(row.params))),
         ("models", ", ".join(sorted(job.models))),
         ("begun", moment(row.created_at)),
         ("waited", "" if job.queued_s is None else span(job.queued_s)),
@@ -159,6 +160,14 @@ def _facts(job: ReportJob) -> Iterable[tuple[str, str]]:
         ("digest", row.digest),
     )
     return ((name, value) for name, value in facts if value)
+
+
+def _given(params: Mapping[str, object]) -> Iterator[str]:
+    """The parameters that have a value, as a template's author writes them."""
+    for name, value in params.items():
+        if value is not None:
+            text = value if isinstance(value, str) else json.dumps(value, default=str)
+            yield f"{name} = {text}"
 
 
 def _drawn(

@@ -267,6 +267,12 @@ class TestPage:
         assert picture_of(report.jobs[0]) == files[1].path
         assert 'src="data:image/webp;base64,AAAA"' in page
 
+    def test_parameters_are_told_as_they_are_written(self) -> None:
+        """True and false as in a template; what has no value is left out."""
+        params = {"title": None, "footer": "Home", "stops": True, "width": 9.0}
+        page = a_page(a_report(replace(a_row(1), params=params)))
+        assert "footer = Home, stops = true, width = 9.0<" in page
+
     def test_nothing_is_fetched(self) -> None:
         """No style, script, font or picture from elsewhere: it works offline."""
         seen = Seen(a_page(a_report(a_row(1))))
