@@ -114,6 +114,10 @@ class Commands(TyperGroup):
         super().__init__(**options)
         self.commands = {str(one.name): one for one in COMMANDS}
 
+    def list_commands(self, _: Any) -> list[str]:
+        """In their order: older releases of typer would sort them by name."""
+        return [*self.commands]
+
 
 app = typer.Typer(
     name="comfyclient",
