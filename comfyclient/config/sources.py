@@ -87,7 +87,10 @@ def find_file(
     for named, by in ((path, "the argument"), (given.get(VARIABLE), VARIABLE)):
         if named is not None and str(named):
             if not _is_file(Path(named)):
-                raise ConfigError(f"{by} names {str(named)!r}, which is no file")
+                raise ConfigError(
+                    f"{by} names {str(named)!r}, which is no file",
+                    hint=f"name a {FILE_NAME}; where none is named, it is looked for",
+                )
             return Path(named)
     here = Path.cwd()
     for folder in (here, *here.parents):
