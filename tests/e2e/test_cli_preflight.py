@@ -292,6 +292,17 @@ class TestVerifyingWithServers:
         assert "c: node 1 (TripBackdrop" in told["old"]
         assert "no node class TripBackdrop" in told["old"]
 
+    def test_servers_outside_the_declared_versions(self, run: Run, shop: Path) -> None:
+        """Nothing is sent to them, so nothing that is locked runs there."""
+        config = shop / "comfyclient.toml"
+        told = '[environments.test]\ncomfyui_version = "<0.4"\n'
+        config.write_text(config.read_text().replace("[environments.test]\n", told, 1))
+
+        asked = run("pins", "verify", "--servers", "--env", "test")
+
+        assert asked.code == 1
+        assert "declares <0.4, and the server runs 0.33.0" in asked.out
+
     def test_node_classes_that_changed_since(self, run: Run, shop: Path) -> None:
         """The lock has the fingerprint of a snapshot that is configured."""
         for name, env in (("s.json.gz", "test"), ("old.json.gz", "old")):
