@@ -55,6 +55,7 @@ from .toml_lines import Location
 from .types import FilePath, Folders, SettingsModel, defaulted
 
 _LOCAL = "local"
+_MADE_BY_COMFYUI = {"input", "output", "temp"}
 LOCK_NAME = "comfyclient.lock"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -291,6 +292,20 @@ def _warnings(settings: Settings, sources: Sources) -> Iterator[str]:
                 f"{sources.place(at)}: {dotted(at)} counts for nothing with transport "
                 f"{environment.transport!r}; set 'eas-queue', or leave it out"
             )
+        key, last = _last_step(environment.storage)
+        if last in _MADE_BY_COMFYUI:
+            at = ("environments", name, "storage", key)
+            yield (
+                f"{sources.place(at)}: {dotted(at)} ends with {last}/, a folder that "
+                "ComfyUI makes itself in what its service mounts; name the one above it"
+            )
+
+
+def _last_step(storage: StorageSettings) -> tuple[str, str]:
+    """The last folder on the way to the files of an environment, and who names it."""
+    if storage.root is not None:
+        return "root", storage.root.name
+    return "prefix", (storage.prefix or "").rstrip("/").rpartition("/")[2]
 
 
 def _secrets(settings: Settings) -> Iterator[tuple[Location, str]]:

@@ -83,6 +83,22 @@ def test_a_right_one(tmp_path: Path) -> None:
     assert load(file, variables={}).warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("comfyui/test/", "comfyui/test/output/", "prefix"),
+        ('kind = "oss"', 'kind = "mount"\nroot = "/mnt/comfyui/temp"', "root"),
+    ],
+)
+def test_one_folder_too_deep(tmp_path: Path, old: str, new: str, key: str) -> None:
+    """The folders of outputs are below what the service mounts, and found there."""
+    file = tmp_path / "comfyclient.toml"
+    file.write_text(FILE.replace(old, new))
+    (told,) = load(file, variables={}).warnings
+    assert f"environments.test.storage.{key} ends with" in told
+    assert "name the one above it" in told
+
+
 def test_a_queue_that_counts_for_nothing(tmp_path: Path) -> None:
     """Its keys are read by nobody where the transport is another."""
     file = tmp_path / "comfyclient.toml"
