@@ -44,7 +44,10 @@ def verdict_of_frame(frame: Frame, workflow: Workflow) -> Verdict:
         shown = _Shown.read(frame.data)
         if code != "200":
             return Verdict(_failed_call(code, frame.data, shown, workflow))
-        error = shown.error(workflow) or _incomplete(shown, workflow)
+        error = shown.error(workflow)
+        if error is None and shown.words and not shown.outputs:
+            error = _failure("answered no outputs", frame.data, workflow)
+        error = error or _incomplete(shown, workflow)
     except BadAnswerError as unreadable:
         if code != "200":
             return Verdict(_failed_call(code, frame.data, _Shown(), workflow))
@@ -67,6 +70,8 @@ class _Shown:
     cached: tuple[str, ...] = ()
     failure: JsonObject | None = None
     """The first message or answer that tells of a failure."""
+    words: bool = False
+    """Whether texts stand where outputs should: an answer that nobody documents."""
 
     @classmethod
     def read(cls, data: bytes) -> _Shown:
@@ -95,6 +100,8 @@ class _Shown:
         for node_id, ui in part.items():
             if isinstance(ui, dict):
                 _add(self.outputs, node_id, ui)
+            else:
+                self.words = self.words or isinstance(ui, str)
 
     def error(self, workflow: Workflow) -> ComfyClientError | None:
         """The failure as an error of ours; None where nothing failed."""
@@ -148,12 +155,17 @@ def _failed_call(
         told = None
     if told is not None:
         return told
+    return _failure(f"answered {shortened(code, 20)}", data, workflow)
+
+
+def _failure(what: str, data: bytes, workflow: Workflow) -> ComfyClientError:
+    """The error of an answer of which its words alone are known."""
     words = shortened(" ".join(data[:1000].decode("utf-8", "replace").split()), 300)
     told = read_execution_error(
         Failure(exception_type="Exception", exception_message=words), workflow
     )
-    told.exception_type = None  # its words alone are known
-    told.message = f"the service's ComfyUI answered {shortened(code, 20)}: {words}"
+    told.exception_type = None
+    told.message = f"the service's ComfyUI {what}: {words}"
     told.hint = told.hint or _HINT
     return told
 
@@ -170,4 +182,9 @@ def _incomplete(shown: _Shown, workflow: Workflow) -> BadResultError | None:
         )
     if not shown.outputs:
         return BadResultError("the result names no output at all", hint=_HINT)
+    if workflow.graph and not workflow.graph.keys() & shown.outputs.keys():
+        nodes = shortened(", ".join(sorted(shown.outputs)), 60)
+        return BadResultError(
+            f"the result is of nodes that the graph does not have: {nodes}", hint=_HINT
+        )
     return None

@@ -220,6 +220,13 @@ def test_somebody_elses_results_are_parked(queueing: Queueing) -> None:
         (b"[]", BadResultError, "no output at all"),
         (b"[{}]", BadResultError, "no output at all"),
         (b"[1, 2]", BadResultError, "not a list of objects"),
+        (
+            b'{"code":"InternalError","message":"the worker died"}',
+            ExecutionError,
+            'answered no outputs: {"code":"InternalError","message":"the worker',
+        ),
+        (b'[{"detail":"CUDA out of memory"}]', OutOfMemoryError, "answered no outputs"),
+        (b'{"status":"failed","9":{}}', BadResultError, "does not have: 9"),
         (b'[{"type":"execution_interrupted","data":{}}]', JobInterruptedError, ""),
         (
             b'[{"type":"execution_error","data":{"node_id":"1","exception_type":"E",'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from comfyclient.timing import Deadline
-from comfyclient.transports import eas_tasks
+from comfyclient.transports import eas_following, eas_tasks
 from comfyclient.transports.eas_queue import EasQueueTransport
 
 from .queueing import PATIENCE, Queueing
@@ -16,7 +16,11 @@ KNOWN = {"awaited": lambda task_id: True}
 
 @pytest.fixture(autouse=True)
 def asks_for_no_task_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a watch is open: what it does not bring must be found otherwise."""
+    """While a watch is open: what it does not bring must be found otherwise.
+
+    Nor does the look that is due every ten seconds help out.
+    """
+    monkeypatch.setattr(eas_following, "PULSE_S", 1000.0)
     monkeypatch.setattr(eas_tasks, "WATCHED_EVERY_S", 1000.0)
     monkeypatch.setattr(eas_tasks, "WATCHED_AT_MOST_S", 1000.0)
 
