@@ -26,24 +26,28 @@ class Company:
         self._ours = ours
         """The names of this process's readers: they hand over at once."""
         self._clock = clock
-        self._told = False
+        self._told = self._trusted = False
         self._suspected_until = clock.monotonic()
+        self.doubted = False
+        """Whether the sink is to be looked at again: what it told may be so no more."""
 
     @property
     def present(self) -> bool:
         """Whether results of ours may be handed to somebody else."""
-        return self._told or self._clock.monotonic() < self._suspected_until
+        suspected = self._clock.monotonic() < self._suspected_until
+        return self._told or (suspected and not self._trusted)
 
     def look(self, sink: QueueAttributes) -> None:
-        """Note who reads the sink, as far as it tells."""
-        if sink.readers is None:
-            return
-        ours = self._ours()
-        names = (reader.rpartition(".") for reader in sink.readers)
-        self._told = any(
-            group == self._group and user not in ours for group, _, user in names
-        )
+        """Note who reads the sink: a list that has ourselves is taken at its word."""
+        self.doubted = False
+        ours, readers = self._ours(), sink.readers or ()
+        group = [name.rpartition(".") for name in readers]
+        users = {user for name, _, user in group if name == self._group}
+        self._trusted = bool(users & set(ours))
+        if sink.readers is not None:
+            self._told = bool(users - set(ours))
 
     def suspect(self) -> None:
-        """We were handed what another process waits for: so it may have ours."""
+        """Note a sign of others: one was handed what is of the other, or late."""
         self._suspected_until = self._clock.monotonic() + SUSPECTED_S
+        self.doubted = not self._told

@@ -7,6 +7,7 @@ them. What becomes of a frame says `eas_sorting`.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -40,6 +41,8 @@ TWICE = 4
 """Frames of one request that are read at once: more than one is a duplicate."""
 PAGE, SWEEP_S = 100, 0.5
 """Frames that are read at once, and seconds between such reads, where many are due."""
+DOUBT_S = 2.0
+"""Seconds at least between two questions who reads the sink."""
 SURE = 5
 """Every so many looks, a task that waits is looked for in the sink all the same."""
 
@@ -76,6 +79,8 @@ class EasFollowing:
         self._swept_to = 0
         self._anew_at = 0.0
         """When the sink is looked over from its beginning again."""
+        self._doubt_at, self._told_at = math.inf, 0.0
+        """When the sink is asked who reads it, because of a doubt; and when it was."""
 
     def add(self, task: Task) -> None:
         """Follow a task until its end; a result that came before is taken at once."""
@@ -94,10 +99,12 @@ class EasFollowing:
             self._pulse_at = min(self._pulse_at, now + PULSE_S)
             pause = SWEEP_S if self._sweeps_often() else PULSE_S
             self._sweep_at = min(self._sweep_at, now + pause)
+            if self._company.doubted:
+                self._doubt_at = max(now, self._told_at + DOUBT_S)
             self.register.wake_by(self._next_pulse())
 
     def _next_pulse(self) -> float:
-        return min(self._pulse_at, self._sweep_at)
+        return min(self._pulse_at, self._sweep_at, self._doubt_at)
 
     def _sweeps_often(self) -> bool:
         """Whether results are found sooner in the sink as a whole than one by one."""
@@ -169,6 +176,7 @@ class EasFollowing:
             found = True
             if watched:  # who else was it brought to?
                 self._company.suspect()
+                self.look_sooner()
             self._sorting.take(frame)
         if not found:
             self._sorting.take_parked(task)
@@ -214,6 +222,7 @@ class EasFollowing:
         held = self._sorting.frames_held()
         sink = self._http.attributes(SINK, deadline=deadline, fresh=True)
         self._company.look(sink)
+        self._told_at, self._doubt_at = self._clock.monotonic(), math.inf
         for frame in held:
             if sink.is_gone(frame.index):  # whoever it was for has it
                 self._sorting.let_pass(frame)
@@ -230,6 +239,9 @@ class EasFollowing:
         now = self._clock.monotonic()
         busy = bool(self.register.tasks or self._sorting.held)
         pause = PULSE_S if busy else IDLE_PULSE_S
+        if now >= self._doubt_at:
+            self._doubt_at = math.inf
+            self.check_sink(self._patience())
         if now >= self._sweep_at:
             self._sweep_at = now + pause
             if self._company.present or not self._watched():

@@ -99,7 +99,7 @@ class EasReader:
     def _take_watched(self, frame: Frame) -> None:
         alone, watched = not self._company.present, self._watched()
         self.sorting.take_watched(frame)
-        if alone and self._company.present:
+        if self._company.doubted or (alone and self._company.present):
             self.following.look_sooner()
         if watched and not self._watched():  # its window is full: the rest is asked for
             self.register.hasten_all()

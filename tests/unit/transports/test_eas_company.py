@@ -65,10 +65,26 @@ def test_who_has_left(company: Company) -> None:
     assert not company.present
 
 
-def test_a_sign_of_others(company: Company, clock: FakeClock) -> None:
-    """It counts for a while, whatever a sink tells that may not know all readers."""
-    company.suspect()
+def test_a_doubt_of_what_the_sink_told(company: Company) -> None:
+    """A list that has ourselves counts until it is asked again, which is wanted."""
     company.look(shown("ours.a"))
+    assert not company.doubted
+    company.suspect()
+    assert company.doubted
+    assert not company.present
+    company.look(shown("ours.a", "ours.c"))
+    assert company.present
+    company.suspect()
+    assert not company.doubted
+
+
+@pytest.mark.parametrize("sink", [QueueAttributes(), shown(), shown("theirs.c")])
+def test_a_sign_of_others(
+    company: Company, clock: FakeClock, sink: QueueAttributes
+) -> None:
+    """It counts for a while where the sink does not even tell of ourselves."""
+    company.suspect()
+    company.look(sink)
     clock.advance(SUSPECTED_S - 1)
     assert company.present
     clock.advance(1)
