@@ -175,12 +175,12 @@ ROUTES = (GREETING, SUBMIT, *WATCHING, DOWNLOAD)
 """The routes that every job may need."""
 SOCKET, FEATURES = "GET /ws", "GET /features"
 OFFERS, HEIRS = "GET /object_info", "GET /node_replacements"
-_USELESS = ("500", "403", "garbage", "reset", "broken_off", "stalls")
+_USELESS = ("500", "garbage", "reset", "broken_off", "stalls")
 HELPFUL: Mapping[str, Sequence[str]] = {
     SOCKET: _USELESS,
     FEATURES: _USELESS,
     OFFERS: _USELESS,
-    HEIRS: ("500", "garbage", "stalls"),
+    HEIRS: ("500", "garbage"),
 }
 """The routes that a job is better with and can do without, and how they are answered,
 for ever."""

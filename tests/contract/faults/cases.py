@@ -19,7 +19,7 @@ CANCEL_S = 4.0
 """Seconds that a cancellation is asked for."""
 
 HANGING_S = 9.0
-"""The total time of a job that would hang for ever."""
+"""The total time of a job that would hang for ever, or another limit that it passes."""
 INSTANCES = (1, 2)
 
 Mode: TypeAlias = Literal["websocket", "poll_only"]

@@ -26,7 +26,6 @@ from comfyclient.ledger.records import JobState
 from .cases import (
     FETCHING,
     GRACE_S,
-    SILENCE_S,
     BadAnswer,
     BadNode,
     Case,
@@ -118,7 +117,7 @@ def _while_queued(case: Case, bearing: Bearing) -> Outcome:
         return _dead(case)
     if bearing.holds:
         return failed(case, JobTimeoutError, "its time in the queue is over")
-    if bearing.away_s > SILENCE_S:
+    if bearing.passes == "silence_timeout":
         return _out_of_sight(case)
     if bearing.forgets:
         return again(case, "the server knows the job no longer", first=0)
@@ -156,7 +155,7 @@ def _while_running(case: Case, bearing: Bearing, *, ended: bool, seen: bool) -> 
         return well(case, "it had ended before")
     if bearing.hangs:
         return failed(case, JobTimeoutError, "its time is over", ran=1)
-    if bearing.away_s > SILENCE_S:
+    if bearing.passes == "silence_timeout":
         return _out_of_sight(case)
     if bearing.stops_job:
         return failed(

@@ -18,6 +18,7 @@ from .answers import (
     HEIRS,
     HELPFUL,
     IN_VAIN,
+    OFFERS,
     ROUTES,
     SOCKET,
     SUBMIT,
@@ -277,11 +278,15 @@ def applies(fault: Fault, version: str) -> bool:
 
 
 def is_met(fault: Fault, mode: Mode) -> bool:
-    """Whether such a route is asked where jobs are followed so."""
+    """Whether a fault is met where jobs are followed so.
+
+    A websocket tells features by itself; what is asked before anything is followed is
+    played one way.
+    """
     match fault:
         case BadAnswer(route=route) if route == SOCKET:
             return mode == "websocket"
-        case BadAnswer(route=route) if route == FEATURES:
-            return mode == "poll_only"  # a websocket tells them by itself
+        case BadAnswer(route=route) if route in {FEATURES, OFFERS, HEIRS, *UPLOADING}:
+            return mode == "poll_only"
         case _:
             return True

@@ -32,7 +32,6 @@ from .cases import (
     HANGING_S,
     NEW,
     OLD,
-    SILENCE_S,
     TOTAL_S,
     BadAnswer,
     Case,
@@ -42,8 +41,8 @@ from .cases import (
 
 BRIEF_S, LONG_S = 3.0, 10.0
 """Seconds that a server is away: less, and more than an attempt is searched for."""
-FOR_GOOD_S = SILENCE_S + 15
-"""More than a job may give no sign of life."""
+FOR_GOOD_S = HANGING_S + 6
+"""Seconds that a server is away: more than a job may give no sign of life."""
 SILENT_S = 8.0
 AROUND: tuple[Moment, ...] = ("before", "post", "queued", "download")
 ALL: tuple[Moment, ...] = (*AROUND, "half_way")
@@ -81,6 +80,8 @@ class Bearing:
     """Nothing is answered for a while."""
     holds: bool = False
     """What runs before the job never ends."""
+    passes: Literal["queue_timeout", "silence_timeout"] | None = None
+    """The limit of the job that it passes, besides its total time."""
     deletes: Literal["ours", "all"] | None = None
     """What somebody else takes out of the queue."""
     around: tuple[Moment, ...] = AROUND
@@ -153,6 +154,7 @@ MISHAPS: Mapping[str, Bearing] = {
         (Stop(FOR_GOOD_S, remembers=True),),
         "the network is gone for longer than a job may give no sign of life",
         away_s=FOR_GOOD_S,
+        passes="silence_timeout",
         around=("queued", 4, 5),
         within=False,
     ),
@@ -181,6 +183,7 @@ MISHAPS: Mapping[str, Bearing] = {
         (),
         "another job runs before it, and never ends",
         holds=True,
+        passes="queue_timeout",
         around=("queued",),
         within=False,
     ),
@@ -240,6 +243,15 @@ def holds(case: Case) -> bool:
         and fault.name in MISHAPS
         and MISHAPS[fault.name].holds
     )
+
+
+def limits(case: Case) -> dict[str, float]:
+    """What the job is submitted with, so that a limit is passed before long."""
+    fault, total = case.fault, {"timeout": total_s(case)}
+    passes = None
+    if isinstance(fault, Mishap) and fault.name in MISHAPS:
+        passes = MISHAPS[fault.name].passes
+    return total if passes is None else {**total, passes: HANGING_S}
 
 
 def total_s(case: Case) -> float:

@@ -61,9 +61,10 @@ Find what went wrong; beside it stands what a job comes to, and the cases that s
 Each case is one job on scripted servers that fail so. It is checked how the job ends,
 how often each server ran it, what the ledger says, that nobody else's job was stopped,
 that another client can take up what was left open, and that no thread stays behind.
-Every fault is played at every moment that its rows name, with websockets and without,
-in each `make test`; how soon it strikes, versions and numbers of instances change from
-moment to moment, and `-m soak` plays all of those too. To play the cases of a row:
+Every fault is played at every moment that its rows name, with websockets and without
+where that may matter, in each `make test`; how soon it strikes, versions and numbers of
+instances change from moment to moment, and `-m soak` plays all of those too. To play
+the cases of a row:
 
 ```sh
 pytest {TEST} -k 'socket_ends-'

@@ -26,7 +26,7 @@ from comfyclient.workflow import InputFile, NamedOutput, Workflow
 
 from .answers import ANSWERS, CANCELLING, DOWNLOAD, UPLOADING
 from .cases import CANCEL_S, FETCHING, BadAnswer, Case, Mishap
-from .mishaps import ACTS, MEANWHILE, MISHAPS, holds, total_s
+from .mishaps import ACTS, MEANWHILE, MISHAPS, holds, limits
 from .playing import A_LOOK_S, Doorbell
 from .scene import FOREIGN, LIMIT_S, Scene
 
@@ -127,7 +127,7 @@ def _to_its_end(scene: Scene, client: Client, observed: Observed) -> Job | None:
     try:
         with _at_submit(scene, client):
             workflow = _workflow(scene.case)
-            job = client.submit(workflow, timeout=total_s(scene.case))
+            job = client.submit(workflow, **limits(scene.case))
     except ComfyClientError as error:
         observed.error = error
         return None
