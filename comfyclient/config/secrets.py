@@ -24,6 +24,8 @@ _WORD = re.compile(r"[A-Za-z0-9+/=_.~-]{12,}")
 _OPAQUE = re.compile(
     r"(?=[a-z+/=_.~-]{0,80}[A-Z0-9])[A-Za-z0-9+/=_.~-]{10,}|.{60}", re.S
 )
+_PASSWORD = re.compile(r":.*@", re.DOTALL)
+"""What stands before a host, perhaps in a key that takes no such address."""
 _ASSIGNED = re.compile(r"=[^/]+")
 _USER_INFO = re.compile(r"://(?:[^:/@]*|.*:.*)@", re.DOTALL)
 _NO_PORT = re.compile(r"://(?!\[)[^/@:?#]+:(?!\d{0,5}(?:[/?#]|$))[^/@?#]*")
@@ -45,7 +47,8 @@ def looks_secret(text: str) -> bool:
 
 def _may_be_quoted(text: str) -> bool:
     """Whether a text is surely no secret: short, or nothing but small words."""
-    return _SCHEME_WORD.match(text) is None and _OPAQUE.search(text) is None
+    found = (_SCHEME_WORD.match(text), _OPAQUE.search(text), _PASSWORD.search(text))
+    return found == (None, None, None)
 
 
 def masked_url(url: str) -> str:

@@ -102,6 +102,8 @@ def test_looks(text: str, is_one: bool) -> None:
         ("transport", "smtp", "'smtp'"),
         ("transport", "sk-0a1b2c3d", None),
         ("transport", "bearer x", None),
+        ("endpoint", "https://u:pw@oss", None),
+        ("ca_file", "u:pw@oss", None),
         ("token_env", "x", None),
         ("url", "x", None),
         ("window", [1], "an array"),
