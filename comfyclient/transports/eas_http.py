@@ -95,7 +95,8 @@ class QueueHttp:
         )
         text = answer.body.strip()
         if not text.isdigit() or len(text) > 20:
-            shown = f"it begins {text[:60]!r}" if text else "it is empty"
+            told = self.endpoint.without_secrets(text)
+            shown = f"it begins {told[:60]!r}" if text else "it is empty"
             raise self._no_answer(
                 f"the answer to api_prompt is no index of the queue: {shown}", answer
             )
@@ -219,8 +220,9 @@ class QueueHttp:
             raise self._no_answer(error.message, answer) from error
 
     def _no_answer(self, words: str, answer: Answer) -> BadAnswerError:
+        told = self.endpoint.without_secrets(words.encode("utf-8", "replace"))
         return BadAnswerError(
-            words,
+            told.decode(),
             status=answer.status,
             instance=self.endpoint.name,
             hint=PAGE_HINT

@@ -51,6 +51,21 @@ def test_to_a_submit_that_did_not(watching: Queueing, body: bytes) -> None:
     assert watching.gateway.asked["POST input"] == 1
 
 
+def test_a_mirror(watching: Queueing) -> None:
+    """What repeats a request, token and all, is quoted without the token."""
+    echo = b"GET / HTTP/1.1\nAuthorization: secret\n"
+    watching.gateway.always("POST input", Reply(200, echo))
+    transport = watching.transport(grace_s=0.0)
+    with pytest.raises(BadAnswerError, match="no index") as caught:
+        watching.send(transport)
+    assert "secret" not in str(caught.value)
+    watching.gateway.always("GET input", Reply(200, echo))
+    with pytest.raises(BadAnswerError, match="attributes") as caught:
+        transport.probe(deadline=Deadline(PATIENCE))
+    assert "Authorization" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 @strange
 def test_to_whatever_is_asked(queueing: Queueing, body: bytes) -> None:
     """Places, attributes and results are asked for again, or done without."""
