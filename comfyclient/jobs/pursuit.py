@@ -174,9 +174,8 @@ class Pursuit:
     def cancel(self, deadline: Deadline) -> None:
         """Ask the server to drop or stop the job; one not yet sent is not sent."""
         if self._waits_no_longer():
-            self._finish(
-                Verdict(JobCancelledError("cancelled before it was sent anew"))
-            )
+            unsent = JobCancelledError("cancelled before it was sent anew")
+            self._finish(Verdict(unsent))
             return
         self._desk.dispatcher.wake()
         placed = self._await_placed(deadline)
@@ -193,10 +192,9 @@ class Pursuit:
         self._course.heard(event)
         if self._course.status is JobStatus.RUNNING and self._place is not None:
             self._place.started()
-        if self._running_noted or self._course.status is not JobStatus.RUNNING:
-            return
-        self._running_noted = True
-        self._desk.notes.running(self._id)
+        if self._course.status is JobStatus.RUNNING and not self._running_noted:
+            self._running_noted = True
+            self._desk.notes.running(self._id)
 
     def attempt_ended(self, attempt: Attempt, verdict: Verdict) -> None:
         """The present attempt ended: so does the job, unless it is sent again."""
