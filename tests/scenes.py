@@ -13,6 +13,7 @@ from comfyclient.testing.clock import FakeClock
 from comfyclient.testing.dashscope import DashScopeServer
 from comfyclient.testing.play import Hold, Play, usual
 from comfyclient.testing.scripted import ScriptedServer
+from comfyclient.timing import SystemClock
 from comfyclient.workflow import Workflow
 
 LONG = {"total_s": 900, "queue_s": 900, "silence_s": 900}
@@ -84,3 +85,23 @@ def advance_until(
         clock.advance(step)
         threading.Event().wait(0.005)  # let the others act on it
     raise AssertionError("what the test waits for did not happen")
+
+
+class WaitingClock(SystemClock):
+    """The machine's own clock; it counts the waits on it."""
+
+    def __init__(self) -> None:
+        self.waits = 0
+        self.changed = threading.Condition()
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        """Count it, and wait."""
+        with self.changed:
+            self.waits += 1
+            self.changed.notify_all()
+        super().wait(condition, seconds)
+
+    def await_waits(self, count: int) -> None:
+        """Return at so many waits."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.waits >= count, 20)

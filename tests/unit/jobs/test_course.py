@@ -30,9 +30,11 @@ from comfyclient.files.outputs import OutputRef
 from comfyclient.jobs.course import STEPS_KEPT, Course, JobStatus
 from comfyclient.testing.bench import GRAPH
 from comfyclient.testing.clock import FakeClock
-from comfyclient.timing import Deadline, SystemClock
+from comfyclient.timing import Deadline
 from comfyclient.transports.base import Verdict
 from comfyclient.workflow import Workflow
+
+from ...scenes import WaitingClock
 
 REF = OutputRef("2", "images", "a.png")
 
@@ -253,20 +255,6 @@ class TestDeadlines:
         assert not course.status.final
 
 
-class WaitingClock(SystemClock):
-    """The machine's own clock; it counts the waits on it."""
-
-    def __init__(self) -> None:
-        self.waits = 0
-        self.waiting = threading.Event()
-
-    def wait(self, condition: threading.Condition, seconds: float) -> None:
-        """Count it, and wait."""
-        self.waits += 1
-        self.waiting.set()
-        super().wait(condition, seconds)
-
-
 def test_who_waits_for_the_end_is_woken_by_it_alone() -> None:
     """A job of many steps does not wake its caller at each."""
     clock = WaitingClock()
@@ -274,7 +262,7 @@ def test_who_waits_for_the_end_is_woken_by_it_alone() -> None:
     course = Course("j", workflow, total_s=99, queue_s=99, silence_s=99, clock=clock)
     with ThreadPoolExecutor(1) as pool:
         end = pool.submit(course.await_end, Deadline(20))
-        assert clock.waiting.wait(20)
+        clock.await_waits(1)
         for step in range(20):
             course.heard(NodeProgress("1", step, 20))
             threading.Event().wait(0.005)  # whoever was woken has a turn

@@ -5,32 +5,14 @@ from __future__ import annotations
 import threading
 
 from comfyclient.testing.bench import GRAPH
-from comfyclient.timing import Deadline, SystemClock
+from comfyclient.timing import Clock, Deadline
 from comfyclient.transports.base import Ticket
 from comfyclient.transports.followed import Followed, Register
 from comfyclient.workflow import Workflow
 
+from ...scenes import WaitingClock
+
 WORKFLOW = Workflow.from_graph(GRAPH)
-
-
-class WaitingClock(SystemClock):
-    """The machine's own clock; it counts the waits on it."""
-
-    def __init__(self) -> None:
-        self.waits = 0
-        self.changed = threading.Condition()
-
-    def wait(self, condition: threading.Condition, seconds: float) -> None:
-        """Count it, and wait."""
-        with self.changed:
-            self.waits += 1
-            self.changed.notify_all()
-        super().wait(condition, seconds)
-
-    def await_waits(self, count: int) -> None:
-        """Return at so many waits."""
-        with self.changed:
-            assert self.changed.wait_for(lambda: self.waits >= count, 20)
 
 
 class Patient:
@@ -40,7 +22,7 @@ class Patient:
         self.deadline = Deadline(999)
 
 
-def followed(clock: SystemClock, prompt_id: str) -> Followed:
+def followed(clock: Clock, prompt_id: str) -> Followed:
     """A job that begins to be followed."""
     ticket = Ticket("n", prompt_id, prompt_id, "c")
     return Followed(ticket, WORKFLOW, Patient(), since=clock.monotonic(), due=0.0)

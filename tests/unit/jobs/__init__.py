@@ -1,1 +1,0 @@
-"""The router and its policy."""
