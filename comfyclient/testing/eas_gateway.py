@@ -27,6 +27,7 @@ from .eas_store import Consumer, QueueStore
 from .eas_wire import DEFAULT_GROUP, GROUP, USER, answer, tags_of
 from .http_wire import Reply, Request, read_request, send
 from .line import Line
+from .patience import await_so
 from .route_replies import RouteReplies
 from .websocket_wire import ServerSocket, handshake
 
@@ -159,13 +160,7 @@ class EasGateway:
         Raises:
             TimeoutError: it is not after `timeout` seconds.
         """
-        with self.sink.condition:
-            pause, left = 0.01, timeout
-            while not ready():
-                if left <= 0:
-                    raise TimeoutError("what the test waits for did not happen")
-                self.sink.condition.wait(pause)
-                left -= pause
+        await_so(self.sink.condition, ready, timeout=timeout)
 
     # -- its life
 

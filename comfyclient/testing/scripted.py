@@ -30,6 +30,7 @@ from .accounts import Accounts
 from .answers import NOT_FOUND, ROUTES, Answers, match
 from .http_wire import Reply, Request, cut, encoded, read_request, send
 from .line import Line
+from .patience import await_so
 from .pictures import FileKey
 from .play import Cue, KillWorker, Play, Restart, Silence, Stop, status, usual
 from .route_replies import RouteReplies
@@ -123,9 +124,7 @@ class ScriptedServer:
         Raises:
             TimeoutError: it is not after `timeout` seconds.
         """
-        with self.stage.condition:
-            if not self.stage.condition.wait_for(ready, timeout):
-                raise TimeoutError("what the test waits for did not happen")
+        await_so(self.stage.condition, ready, timeout=timeout)
 
     # -- what a test scripts
 

@@ -142,6 +142,15 @@ def test_models_that_take_long_are_no_standstill(
     assert [str(one.error) for one in batch if not one.ok] == []
 
 
+def is_closed(client: Client) -> bool:
+    """Whether it takes nothing any more."""
+    try:
+        client._connect()
+    except ClosedError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("at", ["stage", "line"])
 def test_a_submit_is_told_that_the_client_is_closed(
     opened: Opener, hosted: DashScopeServer, comfy: ScriptedServer, trip: Trip, at: str
@@ -160,10 +169,14 @@ def test_a_submit_is_told_that_the_client_is_closed(
             await asyncio.sleep(0.005)
         while at == "stage" and not hosted.asked["text"]:
             await asyncio.sleep(0.005)
-        await asyncio.to_thread(client.close)
+        closing = asyncio.create_task(asyncio.to_thread(client.close))
+        while not is_closed(client):
+            await asyncio.sleep(0.005)
+        gate.set()  # an answer that is on its way is waited for
         with pytest.raises(ClosedError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await submit
+        await closing
 
     try:
         asyncio.run(main())

@@ -41,7 +41,7 @@ class Done:
     def await_count(self, count: int) -> None:
         """Return once so many were done."""
         with self._condition:
-            assert self._condition.wait_for(lambda: len(self.names) >= count, 5)
+            assert self._condition.wait_for(lambda: len(self.names) >= count, 20)
 
 
 def test_at_once(errands: Errands) -> None:

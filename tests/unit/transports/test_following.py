@@ -74,7 +74,7 @@ class Book:
     def await_asked(self, count: int) -> None:
         """Wait until so many looks were made."""
         with self.condition:
-            assert self.condition.wait_for(lambda: self.asked >= count, 5)
+            assert self.condition.wait_for(lambda: self.asked >= count, 20)
 
 
 class Ear:
