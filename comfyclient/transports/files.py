@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from ..errors import (
+    AccessDeniedError,
     BadAnswerError,
     OutputDamagedError,
     OutputMissingError,
     RefusedError,
+    ServerFaultError,
     TooLargeError,
 )
 from ..files.refs import WHOLE, ByteSpan, Download, OutputRef
@@ -26,6 +28,8 @@ from .wire import printable
 _PAGES = {"text/html", "application/json"}
 """What gateways say in words."""
 _NEVER_EMPTY = ("image/", "video/", "audio/")
+_NO_LOOK = (AccessDeniedError, RefusedError, ServerFaultError)
+"""Perhaps only the HEAD was not let through: the upload will tell."""
 
 
 class Files:
@@ -76,7 +80,7 @@ class Files:
         }
         try:
             answer = self._http.head("/view", deadline=deadline, params=params)
-        except RefusedError:
+        except _NO_LOOK:
             return None
         same = answer.headers.get("Content-Length") == str(file.size)
         return file.name if answer.status == 200 and same else None

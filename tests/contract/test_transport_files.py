@@ -324,6 +324,14 @@ class TestUploading:
         assert server.asked["POST /upload/image"] == 1
         assert server.asked["HEAD /view"] == 4
 
+    @pytest.mark.parametrize("status", [400, 403, 405, 501])
+    def test_who_may_not_look_sends(self, bench, server, status: int) -> None:
+        """A gateway that lets no HEAD through costs one upload more, and no job."""
+        server.always("HEAD /view", Reply(status))
+        for _ in range(2):
+            bench.transport(server.url).upload(self.FILE, deadline=Deadline(5))
+        assert server.asked["POST /upload/image"] == 2
+
     def test_an_emptied_folder_is_noticed(self, bench, server) -> None:
         """What somebody deleted from the input folder is sent again."""
         transport = bench.transport(server.url)

@@ -186,8 +186,8 @@ HELPFUL: Mapping[str, Sequence[str]] = {
 for ever."""
 LOOKING, UPLOAD = "HEAD /view", "POST /upload/image"
 UPLOADING: Mapping[str, Mapping[str, int | None]] = {
-    LOOKING: {"reset": 1, "404_page": None, "403": None},
-    UPLOAD: {"503": 1, "reset_acts": 1, "500": None, "garbage": None},
+    LOOKING: {"reset": 1, "404_page": None, "403": None, "500": None},
+    UPLOAD: {"503": 1, "reset_acts": 1, "403": None, "500": None, "garbage": None},
 }
 """The routes that bring a job's input files, how they are answered, and how often."""
 CANCEL = "POST /api/jobs/{id}/cancel"

@@ -28,6 +28,7 @@ from .answers import (
     FREE,
     GREETING,
     HELPFUL,
+    LOOKING,
     SUBMIT,
     UPLOADING,
     Answering,
@@ -113,11 +114,11 @@ def _not_sent(
 
 def _uploading(case: Case, bad: BadAnswer, answering: Answering) -> Outcome:
     """No attempt is made before its files are there; sent twice, they do no harm."""
+    if bad.route == LOOKING and answering.answers:
+        return well(case, "a file that may not be looked for is sent")
     if answering.meaning == "denied":
         why = "the same request will be refused again"
         return failed(case, AccessDeniedError, why, attempts=0)
-    if answering.meaning == "refused":
-        return well(case, "a file that is not there is sent")
     if case.instances > 1:
         return again(case, "another instance takes it", first=0, attempts=1)
     if bad.times is not None:
