@@ -17,8 +17,8 @@ else:
     def __getattr__(name: str) -> object:
         """A public name: all come with the first; the command line asks for none."""
         public = import_module(".public", __name__)
-        names = (*public.__all__, "__all__")
-        globals().update((one, getattr(public, one)) for one in names)
+        globals().update((one, getattr(public, one)) for one in public.__all__)
+        globals()["__all__"] = sorted(["__version__", *public.__all__])
         try:
             return globals()[name]
         except KeyError:

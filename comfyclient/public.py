@@ -1,8 +1,7 @@
-"""Every name that the package offers, where it is at home."""
+"""Every name that the package offers besides its version, where it is at home."""
 
 from __future__ import annotations
 
-from . import __version__
 from .batch.batch import Batch
 from .batch.orders import Order, Outcome
 from .client import Client
@@ -29,7 +28,6 @@ __all__ = [
     "Settings",
     "Trip",
     "Workflow",
-    "__version__",
     "load_settings",
     "load_trip",
     "load_trips",
